@@ -1,0 +1,32 @@
+/*
+ * secret: bytes that must not leak
+ *
+ * Locked in memory, left out of core dumps and of forked children, between guard pages, wiped when freed. Opaque: it
+ * cannot be printed, and the only way to the bytes is secret_borrow(), whose result must not outlive the call that uses
+ * it nor be copied anywhere but into another secret, a digest, or the connection that it is for. Up to SECRET_MAX bytes.
+ * A secret may be read by several threads; making and freeing is any thread's, one at a time per object.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define SECRET_MAX ((size_t)64 << 10)
+
+struct secret;
+
+/* n zero bytes to be filled through secret_borrow(). LIMIT when n > SECRET_MAX, SYSTEM when memory cannot be had. */
+struct secret *secret_new(size_t n, struct err *err) __attribute__((warn_unused_result));
+struct secret *secret_from(struct str bytes, struct err *err) __attribute__((warn_unused_result));
+/* Moves the value of an environment variable: reads it, wipes it where it stood, removes it. NULL without error when unset. */
+struct secret *secret_from_env(const char *name, struct err *err) __attribute__((warn_unused_result));
+void secret_free(struct secret *secret); /* NULL is fine */
+DEFINE_AUTO(secret, secret_free)
+
+size_t secret_size(const struct secret *secret);
+struct str secret_borrow(const struct secret *secret);
+/* For filling; same rules. */
+char *secret_borrow_mut(struct secret *secret);
+bool secret_eq(const struct secret *a, struct str b); /* in constant time for equal lengths */
+/* Whether pages could be locked (RLIMIT_MEMLOCK may forbid it); told once by programs, never fatal. */
+bool secret_locked(const struct secret *secret);

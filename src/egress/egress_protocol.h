@@ -1,0 +1,96 @@
+/*
+ * egress_protocol: the messages between egress and its parent
+ *
+ * One socket pair, descriptor EGRESS_FD_SOCKET in the child. Egress confines itself and sends HELLO with its proof; the
+ * parent answers START. Then, for each call: GRANT (what it may reach, with which credential), any number of REQUEST
+ * one after the other, each answered by one RESULT, and END, at which egress forgets the grant and wipes the secret.
+ * CANCEL ends the request under way (its RESULT says so). The id is the call's, not 0; many calls are open at once.
+ * docs/formats/egress.md is the format; text/wire.h the encoding.
+ */
+#pragma once
+#include "artifact/connector_manifest.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "crypto/secret.h"
+#include "rpc/rpc.h"
+
+#define EGRESS_FD_SOCKET 3
+#define EGRESS_FD_CA     4 /* START says whether there is one: PEM certificates to trust instead of the system's */
+#define EGRESS_FDS       5
+
+/* argv: "aileron-egress" PARENT-PID NAMESPACES */
+
+enum egress_message {
+	EGRESS_HELLO = 1,  /* egress to parent: confine report */
+	EGRESS_RESULT = 2, /* id; egress_result */
+	EGRESS_START = 32, /* parent to egress: bool ca_file */
+	EGRESS_GRANT = 33, /* id; egress_grant, the secret last */
+	EGRESS_REQUEST = 34, /* id; u64 time left in ns, bool trace, str envelope (JSON of http_request) */
+	EGRESS_CANCEL = 35,  /* id; empty */
+	EGRESS_END = 36,     /* id; empty */
+};
+
+enum egress_state { EGRESS_STATE_NEW = 1, EGRESS_STATE_SERVING = 2 };
+extern const struct rpc_rule egress_parent_rules[];
+extern const struct rpc_rule egress_child_rules[];
+
+/* --allow-private and --resolve of the user, and nobody else: these addresses are dialled although they are private. */
+struct egress_opening {
+	struct str host; /* as in the URL, lower-case, no brackets */
+	uint16_t port;
+	struct str address; /* "" = whatever the name gives (--allow-private), else dial this one (--resolve) */
+	uint16_t address_port;
+};
+
+/* Where the credential stands, from the parent that resolved it (steps 3 to 6 of the table of checks). */
+enum egress_binding {
+	BINDING_NO_RESOLVER, /* nobody could be asked */
+	BINDING_MISSING,     /* asked, none bound */
+	BINDING_FOUND,
+	BINDING_FAILED,      /* resolving failed: binding_error */
+	BINDING__MAX
+};
+
+struct egress_grant {
+	struct str connector; /* FQN, for messages */
+	struct str version;
+	bool permissive;      /* origin "local" without a network table: no allow-list */
+	const struct str *hosts; /* "host:port" of the manifest */
+	size_t n_hosts;
+	const struct str *subset; /* the action's, empty = not narrowed */
+	size_t n_subset;
+	const struct egress_opening *openings;
+	size_t n_openings;
+	uint32_t request_max, response_max; /* bytes of body */
+	/* the manifest's credential table */
+	enum credential_kind declared;
+	struct str header, format, service, region, access_key_id;
+	struct str algorithm, key_id, label;
+	const struct str *components;
+	size_t n_components;
+	/* the binding */
+	enum egress_binding binding;
+	enum credential_kind bound;
+	struct str binding_error, username, bound_region, bound_access_key_id;
+	struct str pool;           /* names the credential for connection pooling; equal = may share connections */
+	const struct secret *secret; /* NULL unless BINDING_FOUND; sent from its own memory */
+};
+
+struct egress_result {
+	int32_t rc;     /* 0, -1, -2 as http_request answers */
+	int32_t status; /* when rc is 0 */
+	struct err err; /* when it is not */
+	struct str note; /* for --trace: "dialled 127.0.0.1:443, 1 redirect, dropped host"; no secret, no guest bytes unescaped */
+	uint64_t nanoseconds;
+	struct str body;
+};
+
+/* The body of GRANT but for the secret, which follows as u32 length and bytes. */
+void egress_grant_put_head(struct buf *out, const struct egress_grant *m);
+/* Arrays and strings in `arena`; the secret is moved into a secret of its own and wiped from `body`. */
+int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_grant *ret, struct secret **ret_secret,
+                     struct err *err) __attribute__((warn_unused_result));
+/* But for the response body, which is sent as the last part: u32 length, bytes. */
+void egress_result_put_head(struct buf *out, const struct egress_result *m);
+int egress_result_get(struct str body, struct egress_result *ret, struct err *err) __attribute__((warn_unused_result));
