@@ -14,13 +14,21 @@
 
 struct json; /* any value; json_parse() returns the root, which owns the rest */
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_kind {
+	JSON_KIND_NULL,
+	JSON_KIND_BOOL,
+	JSON_KIND_INT,
+	JSON_KIND_REAL,
+	JSON_KIND_STR,
+	JSON_KIND_ARRAY,
+	JSON_KIND_OBJECT
+};
 
 /* Two differences that formats pin; everything else is refused as above. */
-enum json_flag {
-	JSON_STRICT = 0,
-	JSON_LAST_DUPLICATE_WINS = 1, /* instead of refusing a repeated key: envelopes of compiled connectors */
-	JSON_SENSITIVE = 2,           /* errors name the position and never quote the text */
+enum json_read_flag {
+	JSON_READ_STRICT = 0,
+	JSON_READ_LAST_DUPLICATE = 1, /* instead of refusing a repeated key: envelopes of compiled connectors */
+	JSON_READ_SENSITIVE = 2,      /* errors name the position and never quote the text */
 };
 
 /* PARSE_ERROR with line and column in the message. n is capped by the caller. */
@@ -28,8 +36,9 @@ struct json *json_parse(struct str text, unsigned flags, struct err *err) __attr
 void json_free(struct json *json); /* the root; NULL is fine */
 DEFINE_AUTO(json, json_free)
 
-enum json_type json_type(const struct json *json);
-const char *json_type_name(enum json_type type); /* "null", "boolean", "integer", "number", "string", "array", "object" */
+enum json_kind json_kind(const struct json *json);
+const char *json_kind_name(
+	enum json_kind kind); /* "null", "boolean", "integer", "number", "string", "array", "object" */
 
 /* Each answers false when the value is of another type (NULL included) and leaves *ret alone. */
 bool json_get_bool(const struct json *json, bool *ret);
@@ -37,8 +46,8 @@ bool json_get_int(const struct json *json, int64_t *ret);
 bool json_get_real(const struct json *json, double *ret); /* of an integer too */
 bool json_get_str(const struct json *json, struct str *ret);
 
-size_t json_length(const struct json *json); /* elements or members; 0 for anything else */
-const struct json *json_at(const struct json *array, size_t index);         /* NULL when out of range or no array */
+size_t json_length(const struct json *json);                        /* elements or members; 0 for anything else */
+const struct json *json_at(const struct json *array, size_t index); /* NULL when out of range or no array */
 const struct json *json_member(const struct json *object, struct str name); /* NULL when absent or no object */
 
 /* Members in the order of the text: for (json_iter_init(&it, obj); json_iter_next(&it); ) … it.name, it.value */

@@ -2,10 +2,10 @@
  * json_writer: JSON out, without building a tree
  *
  * Writes compact JSON into a buf; commas and nesting are its business. Strings that are not UTF-8 get U+FFFD for each
- * bad byte. Nothing fails here: a full buf remembers it (buf_check). In JSON_WRITER_GO mode the escapes are those of Go's
- * encoding/json (`<`, `>`, `&`, U+2028, U+2029 as \u003c …), which the connectors' standard input pins.
+ * bad byte. Nothing fails here: a full buf remembers it (buf_check). In JSON_WRITER_GO mode the escapes are those of
+ * Go's encoding/json (`<`, `>`, `&`, U+2028, U+2029 as \u003c …), which the connectors' standard input pins.
  *
- *     json_begin_object(&w); json_key(&w, S("op")); json_str(&w, op); json_end_object(&w);
+ *     jsonw_begin_object(&w); jsonw_key(&w, S("op")); jsonw_str(&w, op); jsonw_end_object(&w);
  */
 #pragma once
 #include "base/buf.h"
@@ -20,21 +20,21 @@ struct json_writer {
 	bool need_comma;
 };
 
-void json_writer_init(struct json_writer *w, struct buf *out, enum json_writer_mode mode);
-void json_begin_object(struct json_writer *w);
-void json_end_object(struct json_writer *w);
-void json_begin_array(struct json_writer *w);
-void json_end_array(struct json_writer *w);
-void json_key(struct json_writer *w, struct str key);
-void json_str(struct json_writer *w, struct str value);
-void json_int(struct json_writer *w, int64_t value);
-void json_real(struct json_writer *w, double value); /* shortest form that reads back the same, as Go writes it */
-void json_bool(struct json_writer *w, bool value);
-void json_null(struct json_writer *w);
+void jsonw_init(struct json_writer *w, struct buf *out, enum json_writer_mode mode);
+void jsonw_begin_object(struct json_writer *w);
+void jsonw_end_object(struct json_writer *w);
+void jsonw_begin_array(struct json_writer *w);
+void jsonw_end_array(struct json_writer *w);
+void jsonw_key(struct json_writer *w, struct str key);
+void jsonw_str(struct json_writer *w, struct str value);
+void jsonw_int(struct json_writer *w, int64_t value);
+void jsonw_real(struct json_writer *w, double value); /* shortest form that reads back the same, as Go writes it */
+void jsonw_bool(struct json_writer *w, bool value);
+void jsonw_null(struct json_writer *w);
 /* Text that is JSON already. */
-void json_raw(struct json_writer *w, struct str json);
+void jsonw_raw(struct json_writer *w, struct str json);
 /*
  * A parsed value. In GO mode members are sorted by key bytes and every number is written as a double, as Go does with
  * what it decoded; in PLAIN mode order and integers are kept.
  */
-void json_value(struct json_writer *w, const struct json *value);
+void jsonw_value(struct json_writer *w, const struct json *value);
