@@ -14,17 +14,17 @@
 
 struct buf {
 	char *p;
-	size_t n;     /* bytes in use */
-	size_t room;  /* bytes allocated, 0 while p is the shared empty string */
-	size_t cap;   /* most bytes ever */
-	bool failed;  /* an append did not fit */
-	bool secret;  /* wiped when it grows, is cleared or released */
+	size_t n;    /* bytes in use */
+	size_t room; /* bytes allocated, 0 while p is the shared empty string */
+	size_t cap;  /* most bytes ever */
+	bool failed; /* an append did not fit */
+	bool secret; /* wiped when it grows, is cleared or released */
 };
 
 extern char buf_empty[1];
-#define BUF_INIT(max) ((struct buf){.p = buf_empty, .cap = (max)})
+#define BUF_INIT(max)        ((struct buf){.p = buf_empty, .cap = (max)})
 #define BUF_INIT_SECRET(max) ((struct buf){.p = buf_empty, .cap = (max), .secret = true})
-#define AUTO_BUF __attribute__((cleanup(buf_release))) struct buf
+#define AUTO_BUF             __attribute__((cleanup(buf_release))) struct buf
 
 void buf_init(struct buf *buf, size_t cap);
 void buf_release(struct buf *buf); /* back to empty with the same cap; may be used again */
@@ -41,9 +41,9 @@ void buf_addv(struct buf *buf, const char *fmt, va_list ap) __attribute__((forma
 char *buf_reserve(struct buf *buf, size_t n);
 void buf_commit(struct buf *buf, size_t n);
 
-void buf_truncate(struct buf *buf, size_t n);        /* n > buf->n does nothing */
-void buf_consume(struct buf *buf, size_t n);         /* drops the first n bytes */
-char *buf_steal(struct buf *buf, size_t *ret_n);     /* the memory, for free(); the buffer is then empty */
+void buf_truncate(struct buf *buf, size_t n);    /* n > buf->n does nothing */
+void buf_consume(struct buf *buf, size_t n);     /* drops the first n bytes */
+char *buf_steal(struct buf *buf, size_t *ret_n); /* the memory, for free(); the buffer is then empty */
 
 static inline struct str buf_str(const struct buf *buf)
 {

@@ -10,7 +10,8 @@
  *     return wrap(err, "loading connector '%s'", name);        adds context in front, keeps the class
  *
  * Messages: no capital first letter, no final stop, what failed first, the subject in single quotes, then what to do.
- * A message or detail longer than its field is cut and ends in "...". Not thread-safe per value; values are independent.
+ * A message or detail longer than its field is cut and ends in "...". Not thread-safe per value; values are
+ * independent.
  */
 #pragma once
 #include "base/str.h"

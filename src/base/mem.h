@@ -15,7 +15,8 @@ void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull,
 void *xrealloc(void *p, size_t n) __attribute__((returns_nonnull, warn_unused_result));
 char *xstrdup(const char *z) __attribute__((malloc, returns_nonnull, warn_unused_result));
 char *str_dup(struct str s) __attribute__((malloc, returns_nonnull, warn_unused_result)); /* NUL-terminated copy */
-char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull, warn_unused_result));
+char *xasprintf(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), malloc, returns_nonnull, warn_unused_result));
 
 /* A new zeroed object: struct foo *foo = NEW(struct foo); */
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))

@@ -15,9 +15,9 @@ struct str {
 };
 
 /* A literal as a str, and how to print one: printf("%.*s", STR_FMT(s)) (cut at INT_MAX). */
-#define S(literal)  ((struct str){("" literal), sizeof(literal) - 1})
-#define STR_FMT(s)  (int)((s).n > 0x7fffffff ? 0x7fffffff : (s).n), ((s).n > 0 ? (s).p : "")
-#define STR_EMPTY   ((struct str){NULL, 0})
+#define S(literal) ((struct str){("" literal), sizeof(literal) - 1})
+#define STR_FMT(s) (int)((s).n > 0x7fffffff ? 0x7fffffff : (s).n), ((s).n > 0 ? (s).p : "")
+#define STR_EMPTY  ((struct str){NULL, 0})
 
 struct str str_from(const char *z); /* of a NUL-terminated string; NULL gives the empty str */
 struct str str_of(const void *p, size_t n);
