@@ -27,7 +27,7 @@ enum runner_message {
 	RUNNER_FAILED = 3,   /* err; details.reason as in the issue of load failures */
 	RUNNER_READY = 4,    /* runner_ready */
 	RUNNER_LOG = 5,      /* id; str level, str message: raw guest bytes, each capped */
-	RUNNER_HTTP = 6,     /* id; str envelope; bool present (false = the guest's span was bad or empty) */
+	RUNNER_HTTP = 6,     /* id; u8 runner_envelope, str envelope (empty unless present) */
 	RUNNER_SPAWN = 7,    /* id; u8 0 = spawn, 1 = spawn_op */
 	RUNNER_TRACE = 8,    /* id; str text (one host call, no guest bytes in it), u64 duration in ns */
 	RUNNER_DONE = 9,     /* id; runner_done */
@@ -50,11 +50,22 @@ extern const struct rpc_rule runner_child_rules[];  /* what a runner accepts */
 
 enum runner_strategy { RUNNER_CRANELIFT, RUNNER_WINCH };
 
+/* What came of the span that the guest gave to http_request. */
+enum runner_envelope {
+	RUNNER_ENVELOPE_MISSING, /* bad or empty: the parent records the error and answers -2 */
+	RUNNER_ENVELOPE_PRESENT,
+	RUNNER_ENVELOPE_TOO_LONG, /* over runner_call.envelope_max: the parent records the limit and answers -1 */
+};
+
+/* Most calls that may wait in a runner while all its threads are busy; the parent keeps to it. */
+#define RUNNER_WAITING_MAX 1024
+
 struct runner_start {
 	enum runner_strategy strategy;
-	bool pooling;          /* serve: pooling allocator instead of on-demand instances */
-	uint32_t threads;      /* serve: calls at once, 1 to 64 */
-	uint64_t memory_max;   /* serve: most that any call may ask for, bytes */
+	bool pooling;             /* serve: pooling allocator instead of on-demand instances */
+	uint32_t threads;         /* serve: calls at once, 1 to 64 */
+	uint64_t memory_max;      /* serve: most that any call may ask for, bytes */
+	uint8_t content_hash[32]; /* serve: of the module that the code was made from; code_file.h checks it */
 };
 
 struct runner_compiled {
@@ -80,10 +91,10 @@ struct runner_call {
 };
 
 enum runner_end {
-	RUNNER_END_EXIT,      /* returned (0) or proc_exit: exit_code */
-	RUNNER_END_TRAP,      /* trap, message = text with a symbolised backtrace */
-	RUNNER_END_LIMIT,     /* limit: "wall_time", "stdout", "memory" (at instantiation) */
-	RUNNER_END_CANCELLED, /* the parent asked */
+	RUNNER_END_EXIT,        /* returned (0) or proc_exit: exit_code */
+	RUNNER_END_TRAP,        /* trap, message = text with a symbolised backtrace */
+	RUNNER_END_LIMIT,       /* limit: "wall_time", "stdout", "memory" (at instantiation) */
+	RUNNER_END_CANCELLED,   /* the parent asked */
 	RUNNER_END_NOT_STARTED, /* instantiation failed: message */
 	RUNNER_END__MAX
 };
@@ -91,22 +102,23 @@ enum runner_end {
 struct runner_done {
 	enum runner_end end;
 	uint32_t exit_code;
-	struct str trap;        /* "unreachable", "memory_out_of_bounds", … "" otherwise */
-	struct str limit;       /* set whenever a limit decided or was passed: stdout full even when the guest went on */
-	bool memory_refused;    /* a memory.grow was refused at some time */
+	struct str trap;     /* "unreachable", "memory_out_of_bounds", … "" otherwise */
+	struct str limit;    /* set whenever a limit decided or was passed: stdout full even when the guest went on */
+	bool memory_refused; /* a memory.grow was refused at some time */
 	struct str message;
-	struct str output;      /* standard output */
+	struct str output; /* standard output */
 	struct str stderr_tail;
-	bool stderr_cut;        /* there was more in front of the tail */
+	bool stderr_cut; /* there was more in front of the tail */
 	uint64_t logs_dropped;
 	uint64_t instantiate_ns, run_ns;
-	uint64_t memory_peak;   /* bytes of linear memory at the end */
+	uint64_t memory_peak; /* bytes of linear memory at the end */
 };
 
 void runner_start_put(struct buf *out, const struct runner_start *m);
 int runner_start_get(struct str body, struct runner_start *ret, struct err *err) __attribute__((warn_unused_result));
 void runner_compiled_put(struct buf *out, const struct runner_compiled *m);
-int runner_compiled_get(struct str body, struct runner_compiled *ret, struct err *err) __attribute__((warn_unused_result));
+int runner_compiled_get(struct str body, struct runner_compiled *ret, struct err *err)
+	__attribute__((warn_unused_result));
 void runner_ready_put(struct buf *out, const struct runner_ready *m);
 int runner_ready_get(struct str body, struct runner_ready *ret, struct err *err) __attribute__((warn_unused_result));
 /* Everything but the input / the output, which are sent as the last part without a copy: u32 length, bytes. */
