@@ -24,7 +24,7 @@ enum runner_message {
 	/* runner to parent */
 	RUNNER_HELLO = 1,    /* confine report */
 	RUNNER_COMPILED = 2, /* runner_compiled */
-	RUNNER_FAILED = 3,   /* err; details.reason as in the issue of load failures */
+	RUNNER_FAILED = 3,   /* err; details.reason says how (docs/formats/runner.md); in the states NEW and LOADING */
 	RUNNER_READY = 4,    /* runner_ready */
 	RUNNER_LOG = 5,      /* id; str level, str message: raw guest bytes, each capped */
 	RUNNER_HTTP = 6,     /* id; u8 runner_envelope, str envelope (empty unless present) */
@@ -63,7 +63,7 @@ enum runner_envelope {
 struct runner_start {
 	enum runner_strategy strategy;
 	bool pooling;             /* serve: pooling allocator instead of on-demand instances */
-	uint32_t threads;         /* serve: calls at once, 1 to 64 */
+	uint32_t threads;         /* serve: calls at once, up to 64; 0 counts as 1 */
 	uint64_t memory_max;      /* serve: most that any call may ask for, bytes */
 	uint8_t content_hash[32]; /* serve: of the module that the code was made from; code_file.h checks it */
 };
