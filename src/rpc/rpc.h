@@ -15,8 +15,10 @@
 #include "base/str.h"
 #include <sys/uio.h>
 
-#define RPC_HEADER 12
-#define RPC_BODY_MAX ((size_t)80 << 20) /* no row may allow more */
+#define RPC_HEADER    12
+#define RPC_BODY_MAX  ((size_t)80 << 20)  /* no row may allow more */
+#define RPC_PARTS_MAX 15                  /* of one frame sent */
+#define RPC_QUEUE_MAX ((size_t)512 << 20) /* bytes that rpc_queue() may hold back */
 
 struct rpc_rule {
 	uint16_t type;
@@ -38,9 +40,18 @@ struct rpc_channel *rpc_channel_new(int fd, const struct rpc_rule *rules) __attr
 void rpc_channel_free(struct rpc_channel *channel); /* closes the descriptor; NULL is fine */
 DEFINE_AUTO(rpc_channel, rpc_channel_free)
 int rpc_fd(const struct rpc_channel *channel);
-void rpc_set_state(struct rpc_channel *channel, uint16_t state); /* one bit */
+/* One bit. By the receiving thread, between two receives: a frame is held against the state when it is taken up. */
+void rpc_set_state(struct rpc_channel *channel, uint16_t state);
+/*
+ * For a channel that carries secrets: whatever was received is wiped when it is no longer borrowed (at the next
+ * receive, when it is taken, when the channel is freed), and so is what rpc_queue() held back.
+ */
+void rpc_set_sensitive(struct rpc_channel *channel, bool sensitive);
 
-/* Waits for a frame: 1, 0 at an orderly end between frames, -1 on error (PROTOCOL, SYSTEM). */
+/*
+ * Waits for a frame: 1, 0 at the end between frames (the peer closed, or was ended), -1 on error: PROTOCOL when the
+ * peer broke the rules or ended within a frame, SYSTEM when the socket failed. After -1 every receive fails.
+ */
 int rpc_recv(struct rpc_channel *channel, struct rpc_frame *ret, struct err *err) __attribute__((warn_unused_result));
 /*
  * For non-blocking descriptors: 1 with a frame, 0 at the end, 2 when more bytes must arrive first, -1. Reads the
@@ -55,16 +66,18 @@ char *rpc_take_body(struct rpc_channel *channel, struct rpc_frame *frame);
 /*
  * Sends one frame whose body is the parts in order; blocks until all is written (waiting with poll() when the
  * descriptor is non-blocking). SYSTEM with EPIPE when the peer is gone. Parts are not copied, so secrets go from their
- * own memory into the socket.
+ * own memory into the socket. A sum of more than RPC_BODY_MAX bytes is LIMIT and sends nothing.
  */
 int rpc_send(struct rpc_channel *channel, uint16_t type, uint32_t id, const struct str *parts, size_t n_parts,
-             struct err *err) __attribute__((warn_unused_result));
+	     struct err *err) __attribute__((warn_unused_result));
 
 /*
- * For event loops: a frame is queued (copied) when the socket is full, and rpc_flush() goes on when it is writable.
- * rpc_queued() is the back-pressure: stop producing above a mark of your own. Do not mix with rpc_send() on one channel.
+ * For event loops: never waits, whatever the descriptor's mode. What the socket does not take is queued (copied), and
+ * rpc_flush() goes on when it is writable; it is done when rpc_queued() says 0. rpc_queued() is the back-pressure: stop
+ * producing above a mark of your own (above RPC_QUEUE_MAX the frame is refused with LIMIT). Any thread; do not mix with
+ * rpc_send() on one channel.
  */
 int rpc_queue(struct rpc_channel *channel, uint16_t type, uint32_t id, const struct str *parts, size_t n_parts,
-              struct err *err) __attribute__((warn_unused_result));
+	      struct err *err) __attribute__((warn_unused_result));
 int rpc_flush(struct rpc_channel *channel, struct err *err) __attribute__((warn_unused_result));
 size_t rpc_queued(const struct rpc_channel *channel);
