@@ -1,9 +1,15 @@
 /*
  * json: reading JSON, strictly
  *
- * One place decides how JSON from outside is read (RFC 8259): valid UTF-8, no U+0000 in strings, no duplicate keys, no
- * trailing bytes, nesting at most JSON_DEPTH_MAX, integers as written, other numbers as doubles. The tree is jansson's
- * behind our names; values are borrowed from their document and live until json_free(). Not thread-safe per document.
+ * One place decides how JSON from outside is read (RFC 8259): valid UTF-8 without a byte order mark, no U+0000 in
+ * strings or keys, no duplicate keys, no trailing bytes, nesting at most JSON_DEPTH_MAX, any kind of value as the root.
+ * A number without fraction and exponent that fits in int64 is an integer; every other one, -0 too, is a double, and
+ * one that is too large for a double is refused. docs/formats/json.md lists the choices that the standard leaves open.
+ *
+ * The tree is jansson's behind our names; values are borrowed from their document and live until json_free(). Any
+ * thread may parse; a document is used by one thread at a time, or by many that only read. Memory is a small multiple
+ * of the text (at most 60 bytes a byte of text, for `[0,0,…`), is the ordinary heap, and is not wiped. The first call
+ * asks the kernel for the key of the hash tables (getrandom); no call opens a file.
  */
 #pragma once
 #include "base/err.h"
@@ -21,30 +27,32 @@ enum json_kind {
 	JSON_KIND_REAL,
 	JSON_KIND_STR,
 	JSON_KIND_ARRAY,
-	JSON_KIND_OBJECT
+	JSON_KIND_OBJECT,
 };
 
 /* Two differences that formats pin; everything else is refused as above. */
 enum json_read_flag {
 	JSON_READ_STRICT = 0,
-	JSON_READ_LAST_DUPLICATE = 1, /* instead of refusing a repeated key: envelopes of compiled connectors */
+	JSON_READ_LAST_DUPLICATE = 1, /* a repeated key takes its last value, in the place of the first */
 	JSON_READ_SENSITIVE = 2,      /* errors name the position and never quote the text */
 };
 
-/* PARSE_ERROR with line and column in the message. n is capped by the caller. */
+/*
+ * The document, or NULL with PARSE_ERROR: what is wrong, with line and column (in characters, of the last one that was
+ * read) in the message and the line in err->line. text.n is capped by the caller.
+ */
 struct json *json_parse(struct str text, unsigned flags, struct err *err) __attribute__((warn_unused_result));
 void json_free(struct json *json); /* the root; NULL is fine */
 DEFINE_AUTO(json, json_free)
 
-enum json_kind json_kind(const struct json *json);
-const char *json_kind_name(
-	enum json_kind kind); /* "null", "boolean", "integer", "number", "string", "array", "object" */
+enum json_kind json_kind(const struct json *json); /* of a value; NULL, which stands for "absent", is JSON_KIND_NULL */
+const char *json_kind_name(enum json_kind kind);   /* null, boolean, integer, number, string, array, object */
 
-/* Each answers false when the value is of another type (NULL included) and leaves *ret alone. */
+/* Each answers false when the value is of another kind (NULL included) and leaves *ret alone. */
 bool json_get_bool(const struct json *json, bool *ret);
 bool json_get_int(const struct json *json, int64_t *ret);
-bool json_get_real(const struct json *json, double *ret); /* of an integer too */
-bool json_get_str(const struct json *json, struct str *ret);
+bool json_get_real(const struct json *json, double *ret);    /* of an integer too; beyond 2^53 the nearest double */
+bool json_get_str(const struct json *json, struct str *ret); /* NUL-terminated, as a convenience */
 
 size_t json_length(const struct json *json);                        /* elements or members; 0 for anything else */
 const struct json *json_at(const struct json *array, size_t index); /* NULL when out of range or no array */
@@ -58,5 +66,5 @@ struct json_iter {
 	void *position;
 	bool started;
 };
-void json_iter_init(struct json_iter *it, const struct json *object);
+void json_iter_init(struct json_iter *it, const struct json *object); /* anything but an object has no members */
 bool json_iter_next(struct json_iter *it);
