@@ -26,7 +26,7 @@ struct httpsig_options {
 	size_t n_components;
 	enum signing_algorithm algorithm;
 	struct str key_id; /* "" leaves the parameter out */
-	int64_t created;   /* seconds since 1970 */
+	uint64_t created;  /* seconds since 1970 */
 	const char *order;
 };
 

@@ -53,8 +53,8 @@ int inject_check(const struct egress_grant *grant, struct str asked, struct err 
 	__attribute__((warn_unused_result));
 
 struct inject_options {
-	const struct signer *signer; /* NULL: the grant's secret signs */
-	int64_t now;                 /* seconds since 1970 */
+	const struct signer *signer; /* NULL: the grant's secret signs, parsed anew */
+	uint64_t now;                /* wall clock, nanoseconds since 1970 */
 };
 
 /* Step 7. Needs a grant that passed inject_check(). Release the result, which borrows from arena, grant and message. */

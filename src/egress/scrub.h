@@ -11,10 +11,11 @@
  *     URL-escaped   any mix of plain and %XX bytes, hex in any case
  *     JSON-escaped  any mix of plain bytes, \uXXXX (surrogate pairs too) and short escapes
  *
- * and base64, hex and raw also where they lie line-wrapped, inside JSON, inside a URL, or one inside the other. Forms
- * of fewer than SCRUB_MIN bytes are left alone: they would hit ordinary text (the whole header value of so short a
- * credential is a form of its own). Of forms longer than SCRUB_KEY the last SCRUB_KEY characters decide, and what
- * stands in front is struck out as far as it is the secret's. A body without any form stays as it is, byte for byte.
+ * and base64, hex and raw also where they lie line-wrapped, inside JSON, inside a URL, or one inside the other (two
+ * deep). Forms of fewer than SCRUB_MIN bytes are left alone: they would hit ordinary text (the whole header value of so
+ * short a credential is a form of its own). Of forms longer than SCRUB_KEY the last SCRUB_KEY characters decide, and
+ * what stands in front is struck out as far as it is the secret's. A body without any form stays as it is, byte for
+ * byte.
  *
  * Time grows linearly with the body. A scrubber keeps no copy of a secret; its tables lie in secret memory. Not
  * thread-safe for scrub_add(); any number of threads may then use it.

@@ -3,7 +3,7 @@
  *
  * After AWS's "Signing and authenticating REST requests" (IAM user guide, "AWS Signature Version 4 for API requests"):
  * canonical request, string to sign, chained HMAC-SHA256. Every header of the message is signed. Path segments are
- * decoded and encoded twice, once for service s3; dot segments stay as they are sent. A '+' in the query is a plus.
+ * encoded twice and normalised, for service s3 once and as they are sent. A '+' in the query is a plus.
  *
  * Service and region come from the request's host; what binding and manifest say is used only when the host does not
  * tell, and only when both are known. Long-lived keys only: no session token.
@@ -25,7 +25,7 @@ bool sigv4_host_scope(struct str host, struct str *ret_region, struct str *ret_s
 struct sigv4_options {
 	struct str access_key_id;                     /* not empty */
 	struct str fallback_region, fallback_service; /* for hosts that do not tell */
-	int64_t now;                                  /* seconds since 1970 */
+	uint64_t now;                                 /* wall clock, nanoseconds since 1970 */
 };
 
 struct sigv4_signature {
@@ -43,12 +43,21 @@ int sigv4_sign(struct arena *arena, const struct message *message, const struct 
 	       const struct signer *signer, struct sigv4_signature *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
-/* The parts, for tests against AWS's published examples. `headers` has all but host. */
+/* What differs between services in how a path is written: both for all but s3, which has neither. */
+enum sigv4_path {
+	SIGV4_PATH_AS_SENT = 0,
+	SIGV4_PATH_NORMALISED = 1, /* without empty and dot segments */
+	SIGV4_PATH_TWICE = 2,      /* encoded a second time */
+};
+
+/*
+ * The canonical request of a message with exactly these headers and Host. LIMIT when it passes SIGV4_CANONICAL_MAX.
+ * sigv4_sign() adds its own headers first; apart for tests against AWS's published examples.
+ */
+#define SIGV4_CANONICAL_MAX ((size_t)8 << 20)
 struct sigv4_canonical {
-	struct str request;        /* the canonical request */
+	struct str request;
 	struct str signed_headers; /* "host;x-amz-date" */
 };
-struct sigv4_canonical sigv4_canonicalise(struct arena *arena, const struct message *message, struct str payload_hash,
-					  bool encode_twice);
-/* "20260701T000000Z" of a time within the years 1970 to 9999. */
-void sigv4_date(int64_t seconds, char ret[17]);
+int sigv4_canonicalise(struct arena *arena, const struct message *message, struct str payload_hash, unsigned path,
+		       struct sigv4_canonical *ret, struct err *err) __attribute__((warn_unused_result));
