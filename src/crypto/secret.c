@@ -1,0 +1,122 @@
+#include "crypto/secret.h"
+#include "crypto/constant_time.h"
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/*
+ * One mapping a secret: a page that cannot be touched, the bytes at the very end of theirs, and another such page. A run
+ * past the end faults at once, one before the beginning within a page.
+ */
+struct secret {
+	char *mapping;
+	size_t mapping_size; /* with both guards */
+	char *bytes;
+	size_t n;
+	bool locked;
+};
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Gives the pages between the guards their properties; all but the lock are part of the promise. */
+static int protect(struct secret *secret, struct err *err)
+{
+	size_t page = page_size();
+	char *inner = secret->mapping + page;
+	size_t inner_size = secret->mapping_size - 2 * page;
+	if (mprotect(inner, inner_size, PROT_READ | PROT_WRITE) != 0)
+		return fail_errno(err, "cannot open memory for a secret");
+	if (madvise(inner, inner_size, MADV_DONTDUMP) != 0)
+		return fail_errno(err, "cannot keep a secret out of core dumps");
+	if (madvise(inner, inner_size, MADV_WIPEONFORK) != 0)
+		return fail_errno(err, "cannot keep a secret from forked children");
+	secret->locked = mlock(inner, inner_size) == 0;
+	secret->bytes = inner + inner_size - secret->n;
+	return 0;
+}
+
+struct secret *secret_new(size_t n, struct err *err)
+{
+	if (n > SECRET_MAX) {
+		fail(err, ERR_LIMIT, "secret of %zu bytes: at most %zu are accepted", n, SECRET_MAX);
+		return NULL;
+	}
+	size_t page = page_size();
+	size_t inner_size = (n / page + (n % page > 0 || n == 0 ? 1 : 0)) * page;
+	void *mapping = mmap(NULL, inner_size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mapping == MAP_FAILED) {
+		fail_errno(err, "cannot get memory for a secret");
+		return NULL;
+	}
+	struct secret *secret = NEW(struct secret);
+	*secret = (struct secret){.mapping = mapping, .mapping_size = inner_size + 2 * page, .n = n};
+	if (protect(secret, err) < 0) {
+		secret_free(secret);
+		return NULL;
+	}
+	return secret;
+}
+
+struct secret *secret_from(struct str bytes, struct err *err)
+{
+	struct secret *secret = secret_new(bytes.n, err);
+	if (secret != NULL && bytes.n > 0)
+		memcpy(secret->bytes, bytes.p, bytes.n);
+	return secret;
+}
+
+struct secret *secret_from_env(const char *name, struct err *err)
+{
+	char *value = getenv(name);
+	if (value == NULL)
+		return NULL;
+	struct secret *secret = secret_from(str_from(value), err);
+	if (secret == NULL) {
+		wrap(err, "reading the variable '%s'", name);
+		return NULL;
+	}
+	/* unsetenv() only takes the pointer away. A variable may stand there more than once. */
+	for (; value != NULL; value = getenv(name)) {
+		mem_wipe(value, strlen(value));
+		unsetenv(name);
+	}
+	return secret;
+}
+
+void secret_free(struct secret *secret)
+{
+	if (secret == NULL)
+		return;
+	if (secret->bytes != NULL)
+		mem_wipe(secret->bytes, secret->n);
+	munmap(secret->mapping, secret->mapping_size); /* unlocks */
+	free(secret);
+}
+
+size_t secret_size(const struct secret *secret)
+{
+	return secret->n;
+}
+
+struct str secret_borrow(const struct secret *secret)
+{
+	return (struct str){secret->bytes, secret->n};
+}
+
+char *secret_borrow_mut(struct secret *secret)
+{
+	return secret->bytes;
+}
+
+bool secret_eq(const struct secret *a, struct str b)
+{
+	return constant_time_eq(secret_borrow(a), b);
+}
+
+bool secret_locked(const struct secret *secret)
+{
+	return secret->locked;
+}
