@@ -5,17 +5,17 @@
  * must still have one thread, in this order, each step named in the report:
  *
  *   1. not dumpable, no new privileges, parent-death signal, rlimits
- *   2. descriptors: everything above `keep_fds` is closed
- *   3. namespaces are asked of the parent (os/child.h) and only looked at here; inside a mount namespace the root is
- *      replaced by an empty, read-only one when the policy reads no files
+ *   2. descriptors: everything from `keep_fds` up is closed
+ *   3. namespaces are asked of the parent (os/child.h, with the policy's `namespaces`) and only looked at here; inside a
+ *      mount namespace the root is replaced by an empty, read-only one when the policy reads no files
  *   4. Landlock: every right of the running ABI is handled; only the policy's paths are allowed
  *   5. capabilities dropped
  *   6. first probe: each act that must fail is tried, with the walls of 3 to 5 alone
  *   7. seccomp: an allow-list; everything else fails with EPERM (clone3 with ENOSYS, so that libc falls back)
  *   8. second probe, with all walls
  *
- * The report goes to the parent, which decides with confine_judge(). Source of the rules: design.md 2, landlock(7),
- * seccomp(2), namespaces(7).
+ * The report goes to the parent, which decides with confine_judge(). Source of the rules: landlock(7), seccomp(2),
+ * namespaces(7), capabilities(7). Nothing here is undone or can be: a process is confined until its end.
  */
 #pragma once
 #include "base/buf.h"
@@ -26,14 +26,14 @@
 
 /* What the probe tries. All must fail; CONFINE_CONNECT is not tried where the policy allows connecting. */
 enum confine_act {
-	CONFINE_OPEN_FILE,    /* open("/etc/passwd", O_RDONLY), or for a policy that reads files: one outside its table */
-	CONFINE_WRITE_FILE,   /* create a file in /tmp */
-	CONFINE_CONNECT,      /* a TCP socket to 127.0.0.1 */
-	CONFINE_LISTEN,       /* a listening TCP socket */
-	CONFINE_EXEC,         /* execve("/bin/true") */
-	CONFINE_SIGNAL,       /* kill(parent, 0), by its pid outside, which the parent passes */
-	CONFINE_PTRACE,       /* PTRACE_SEIZE of the parent */
-	CONFINE_FORK,         /* a process (not a thread) by clone */
+	CONFINE_OPEN_FILE,  /* open("/etc/passwd", O_RDONLY), or for a policy that reads files: one outside its table */
+	CONFINE_WRITE_FILE, /* create a file in /tmp */
+	CONFINE_CONNECT,    /* a TCP socket to 127.0.0.1 */
+	CONFINE_LISTEN,     /* a listening TCP socket */
+	CONFINE_EXEC,       /* execve("/bin/true") */
+	CONFINE_SIGNAL,     /* kill(parent, 0), by its pid outside, which the parent passes */
+	CONFINE_PTRACE,     /* PTRACE_SEIZE of the parent */
+	CONFINE_FORK,       /* a process (not a thread) by clone */
 	CONFINE_ACT__MAX
 };
 const char *confine_act_name(enum confine_act act);
@@ -44,14 +44,18 @@ struct confine_attempt {
 };
 
 struct confine_report {
-	uint64_t namespaces;  /* CLONE_NEW* that differ from the parent's, by its word and our look */
+	uint64_t namespaces; /* CLONE_NEW* that differ from the parent's, by its word and our look (user, pid, net) */
 	bool empty_root;
-	int landlock_abi;     /* 0 = the kernel has none */
+	int landlock_abi; /* 0 = the kernel has none */
 	bool seccomp;
 	bool no_new_privs;
 	struct confine_attempt before_seccomp[CONFINE_ACT__MAX];
 	struct confine_attempt after[CONFINE_ACT__MAX];
-	char missing[512];    /* boundaries that could not be had, comma-separated words: "namespaces", "landlock", … */
+	/*
+	 * Boundaries that could not be had, comma-separated words: "namespaces" (not all that the policy wants), "root" (it
+	 * could not be replaced), "landlock" (the kernel has none), "capabilities", "seccomp".
+	 */
+	char missing[512];
 };
 
 struct confine_path {
@@ -64,37 +68,48 @@ struct confine_rlimit {
 	uint64_t value;
 };
 
-/* One allowed system call; `argument` rules narrow it (see confine_seccomp.c for the kinds). */
+/* One allowed system call; a test of one argument narrows it. Several rows of one call allow what any of them allows. */
 struct confine_syscall {
-	int number;                 /* SCMP_SYS(…) */
-	int argument;               /* -1 = any arguments, else the index of the narrowed one */
-	enum { ARG_EQ, ARG_HAS_ALL, ARG_HAS_NONE } test;
-	uint64_t mask, value;       /* EQ: arg == value; HAS_ALL: (arg & mask) == mask; HAS_NONE: (arg & mask) == 0 */
+	int number;   /* SCMP_SYS(…) */
+	int argument; /* -1 = any arguments, else the index of the narrowed one */
+	enum confine_test {
+		ARG_EQ,       /* arg == value */
+		ARG_HAS_ALL,  /* (arg & value) == value */
+		ARG_HAS_NONE, /* (arg & value) == 0 */
+		ARG_IS_SELF,  /* arg == the pid of the process, as it sees it */
+	} test;
+	uint64_t value;
 };
 
 struct confine_policy {
 	const char *name;
-	const struct confine_syscall *syscalls; /* ended by number -1 */
-	const struct confine_path *paths;       /* ended by path NULL; NULL = none */
-	const struct confine_rlimit *rlimits;   /* ended by resource -1 */
-	bool connects;                          /* may open TCP connections */
+	uint64_t namespaces;                           /* CLONE_NEW* that the parent is to ask for */
+	const struct confine_syscall *const *syscalls; /* groups, ended by NULL; each ended by number -1 */
+	const struct confine_path *paths;              /* ended by path NULL; NULL = none */
+	const struct confine_rlimit *rlimits;          /* ended by resource -1 */
+	bool connects;                                 /* may open TCP connections */
 };
 
 struct confine_options {
 	int parent_pid;      /* as seen outside, for the signal probe; 0 = do not try */
 	int keep_fds;        /* descriptors below this stay */
-	uint64_t namespaces; /* what the parent says it gave */
+	uint64_t namespaces; /* what the parent says it gave: ret_namespaces of os/child.h */
 };
 
 /* Fills *ret_report even when it fails. -1 only when a step that must never fail did (no_new_privs, closing). */
 int confine_apply(const struct confine_policy *policy, const struct confine_options *options,
-                  struct confine_report *ret_report, struct err *err) __attribute__((warn_unused_result));
-/* A second, narrower allow-list on top (for `serve`, after the code is loaded: nothing may become executable). */
+		  struct confine_report *ret_report, struct err *err) __attribute__((warn_unused_result));
+/*
+ * A second, narrower allow-list on top (for `serve`, after the code is loaded: nothing may become executable). Only the
+ * policy's `syscalls` count. It binds all threads; the first policy must allow seccomp(2).
+ */
 int confine_tighten(const struct confine_policy *policy, struct err *err) __attribute__((warn_unused_result));
 
 /*
  * The parent's verdict: 0, or UNCONFINED naming each act that succeeded and each boundary that is missing. `allowed` is
- * the value of --allow-unconfined: a comma-separated list of boundary words that the user goes without, "" for none.
+ * the value of --allow-unconfined: a comma-separated list of boundary words that the user goes without, "" for none. It
+ * excuses a boundary that is missing, never an act that a boundary which is there should have stopped, nor one that was
+ * not tried.
  */
 int confine_judge(const struct confine_report *report, const char *program, struct str allowed, struct err *err)
 	__attribute__((warn_unused_result));
@@ -102,6 +117,7 @@ int confine_judge(const struct confine_report *report, const char *program, stru
 bool confine_is_boundary(struct str word);
 
 void confine_report_put(struct buf *out, const struct confine_report *report); /* for a frame */
-int confine_report_get(struct str body, struct confine_report *ret, struct err *err) __attribute__((warn_unused_result));
+int confine_report_get(struct str body, struct confine_report *ret, struct err *err)
+	__attribute__((warn_unused_result));
 /* The report as lines for a person: "open file: EPERM (EACCES before seccomp)" … */
 void confine_report_text(struct buf *out, const struct confine_report *report);

@@ -1,0 +1,269 @@
+#include "confine/policies.h"
+#include "base/limits.h"
+#include "confine/sanitized.h"
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+/* The rest of a row: any arguments; and a whole last row. */
+#define ALWAYS -1, ARG_EQ, 0
+#define END    -1, -1, ARG_EQ, 0
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* Memory, threads, time, chance and the descriptors that it was given: what every program of ours lives on. */
+static const struct confine_syscall life[] = {
+	{SCMP_SYS(read), ALWAYS},
+	{SCMP_SYS(write), ALWAYS},
+	{SCMP_SYS(readv), ALWAYS},
+	{SCMP_SYS(writev), ALWAYS},
+	{SCMP_SYS(pread64), ALWAYS},
+	{SCMP_SYS(lseek), ALWAYS},
+	{SCMP_SYS(close), ALWAYS},
+	{SCMP_SYS(recvmsg), ALWAYS},
+	{SCMP_SYS(sendmsg), ALWAYS},
+	{SCMP_SYS(recvfrom), ALWAYS},
+	{SCMP_SYS(sendto), ALWAYS},
+	{SCMP_SYS(shutdown), ALWAYS},
+	{SCMP_SYS(poll), ALWAYS},
+	{SCMP_SYS(ppoll), ALWAYS},
+	{SCMP_SYS(eventfd2), ALWAYS},
+	{SCMP_SYS(fstat), ALWAYS},
+	{SCMP_SYS(newfstatat), 3, ARG_EQ, AT_EMPTY_PATH},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_GETFD},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_SETFD},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_GETFL},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_SETFL},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_DUPFD_CLOEXEC},
+	{SCMP_SYS(brk), ALWAYS},
+	{SCMP_SYS(munmap), ALWAYS},
+	{SCMP_SYS(mremap), ALWAYS},
+	{SCMP_SYS(madvise), ALWAYS},
+	{SCMP_SYS(mlock), ALWAYS},
+	{SCMP_SYS(mlock2), ALWAYS},
+	{SCMP_SYS(munlock), ALWAYS},
+	{SCMP_SYS(futex), ALWAYS},
+	{SCMP_SYS(set_robust_list), ALWAYS},
+	{SCMP_SYS(rseq), ALWAYS},
+	{SCMP_SYS(membarrier), ALWAYS},
+	{SCMP_SYS(sched_yield), ALWAYS},
+	{SCMP_SYS(sched_getaffinity), ALWAYS},
+	{SCMP_SYS(gettid), ALWAYS},
+	{SCMP_SYS(getpid), ALWAYS},
+	{SCMP_SYS(exit), ALWAYS},
+	{SCMP_SYS(exit_group), ALWAYS},
+	{SCMP_SYS(restart_syscall), ALWAYS},
+	/* A thread, never a process. */
+	{SCMP_SYS(clone), 0, ARG_HAS_ALL, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD},
+	{SCMP_SYS(prctl), 0, ARG_EQ, PR_SET_NAME},
+	{SCMP_SYS(prctl), 0, ARG_EQ, PR_SET_VMA},
+	/* Look at limits, not set them. */
+	{SCMP_SYS(prlimit64), 2, ARG_EQ, 0},
+	{SCMP_SYS(rt_sigaction), ALWAYS},
+	{SCMP_SYS(rt_sigprocmask), ALWAYS},
+	{SCMP_SYS(rt_sigreturn), ALWAYS},
+	{SCMP_SYS(sigaltstack), ALWAYS},
+	/* abort() */
+	{SCMP_SYS(tgkill), 0, ARG_IS_SELF, 0},
+	{SCMP_SYS(clock_gettime), ALWAYS},
+	{SCMP_SYS(clock_getres), ALWAYS},
+	{SCMP_SYS(clock_nanosleep), ALWAYS},
+	{SCMP_SYS(nanosleep), ALWAYS},
+	{SCMP_SYS(gettimeofday), ALWAYS},
+	{SCMP_SYS(getrandom), ALWAYS},
+	{END},
+};
+
+/* Memory that stays data. */
+static const struct confine_syscall data_only[] = {
+	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_EXEC},
+	{SCMP_SYS(mprotect), 2, ARG_HAS_NONE, PROT_EXEC},
+	{END},
+};
+
+/* What the sanitizers' run-time calls beyond that; empty in a build without. */
+static const struct confine_syscall sanitizer[] = {
+#if CONFINE_SANITIZED
+	{SCMP_SYS(mmap), ALWAYS},
+	{SCMP_SYS(mprotect), ALWAYS},
+	{SCMP_SYS(getrusage), ALWAYS},
+	{SCMP_SYS(set_tid_address), ALWAYS},
+#endif
+	{END},
+};
+
+/* Compiled code goes into a file. */
+static const struct confine_syscall output[] = {
+	{SCMP_SYS(ftruncate), ALWAYS},
+	{SCMP_SYS(pwrite64), ALWAYS},
+	{END},
+};
+
+/*
+ * Loading maps the code and makes it executable; a memory image that does not come from a file gets a sealed memfd.
+ * Then there is the way to the next table.
+ */
+static const struct confine_syscall loading[] = {
+	{SCMP_SYS(mmap), ALWAYS},
+	{SCMP_SYS(mprotect), ALWAYS},
+	{SCMP_SYS(memfd_create), ALWAYS},
+	{SCMP_SYS(ftruncate), ALWAYS},
+	{SCMP_SYS(pwrite64), ALWAYS},
+	{SCMP_SYS(fcntl), 1, ARG_EQ, F_ADD_SEALS},
+	{SCMP_SYS(seccomp), 0, ARG_EQ, SECCOMP_SET_MODE_FILTER},
+	{SCMP_SYS(seccomp), 0, ARG_EQ, SECCOMP_GET_ACTION_AVAIL},
+	{END},
+};
+
+/* Reading alone; O_PATH, which Landlock does not see, is no reading. */
+#define NOT_READING (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY) | O_PATH)
+
+static const struct confine_syscall network[] = {
+	/* Out, over IP: no other family, no bind, no listen. */
+	{SCMP_SYS(socket), 0, ARG_EQ, AF_INET},
+	{SCMP_SYS(socket), 0, ARG_EQ, AF_INET6},
+	{SCMP_SYS(connect), ALWAYS},
+	{SCMP_SYS(getsockname), ALWAYS},
+	{SCMP_SYS(getpeername), ALWAYS},
+	{SCMP_SYS(getsockopt), ALWAYS},
+	{SCMP_SYS(setsockopt), ALWAYS},
+	{SCMP_SYS(sendmmsg), ALWAYS},
+	{SCMP_SYS(recvmmsg), ALWAYS},
+	/* The resolver asks how long an answer is. */
+	{SCMP_SYS(ioctl), 1, ARG_EQ, FIONREAD},
+	{SCMP_SYS(ioctl), 1, ARG_EQ, FIONBIO},
+	{END},
+};
+
+static const struct confine_syscall event_loop[] = {
+	{SCMP_SYS(epoll_create1), ALWAYS},
+	{SCMP_SYS(epoll_ctl), ALWAYS},
+	{SCMP_SYS(epoll_wait), ALWAYS},
+	{SCMP_SYS(epoll_pwait), ALWAYS},
+	{SCMP_SYS(pipe2), ALWAYS},
+	{SCMP_SYS(socketpair), 0, ARG_EQ, AF_UNIX},
+	{END},
+};
+
+static const struct confine_syscall reading[] = {
+	/* Which files is for Landlock to say. */
+	{SCMP_SYS(openat), 2, ARG_HAS_NONE, NOT_READING},
+	{SCMP_SYS(open), 1, ARG_HAS_NONE, NOT_READING},
+	{SCMP_SYS(newfstatat), ALWAYS},
+	{SCMP_SYS(stat), ALWAYS},
+	{SCMP_SYS(uname), ALWAYS},
+	{SCMP_SYS(sysinfo), ALWAYS},
+	{SCMP_SYS(getuid), ALWAYS},
+	{SCMP_SYS(geteuid), ALWAYS},
+	{SCMP_SYS(getgid), ALWAYS},
+	{SCMP_SYS(getegid), ALWAYS},
+	/* Modules of the resolver are mapped to run, from files; nothing that was written is ever made executable. */
+	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_EXEC},
+	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_WRITE},
+	{SCMP_SYS(mprotect), 2, ARG_HAS_NONE, PROT_EXEC},
+	{END},
+};
+
+static const struct confine_syscall *const runner_compile_calls[] = {life, data_only, output, sanitizer, NULL};
+static const struct confine_syscall *const runner_serve_calls[] = {life, loading, sanitizer, NULL};
+static const struct confine_syscall *const runner_serving_calls[] = {life, data_only, sanitizer, NULL};
+static const struct confine_syscall *const egress_calls[] = {life, network, event_loop, reading, sanitizer, NULL};
+
+static const struct confine_path egress_paths[] = {
+	/* What the resolver reads; its file is often a link to one of the folders, where it is replaced by renaming. */
+	{"/etc/resolv.conf", false},
+	{"/run/systemd/resolve", false},
+	{"/run/resolvconf", false},
+	{"/run/NetworkManager", false},
+	{"/etc/hosts", false},
+	{"/etc/nsswitch.conf", false},
+	{"/etc/host.conf", false},
+	{"/etc/gai.conf", false},
+	{"/etc/services", false},
+	{"/etc/protocols", false},
+	/* Certificates and the configuration of TLS. */
+	{"/etc/ssl/certs", false},
+	{"/etc/ssl/openssl.cnf", false},
+	{"/etc/ssl/cert.pem", false},
+	{"/etc/pki/tls/certs", false},
+	{"/etc/pki/tls/openssl.cnf", false},
+	{"/etc/pki/ca-trust/extracted", false},
+	{"/etc/ca-certificates", false},
+	{"/usr/lib/ssl", false},
+	{"/usr/share/ca-certificates", false},
+	{"/usr/local/share/ca-certificates", false},
+	/* Modules of the resolver, and what they link. */
+	{"/etc/ld.so.cache", false},
+	{"/lib/x86_64-linux-gnu", false},
+	{"/usr/lib/x86_64-linux-gnu", false},
+	{"/lib/aarch64-linux-gnu", false},
+	{"/usr/lib/aarch64-linux-gnu", false},
+	{"/lib64", false},
+	{"/usr/lib64", false},
+	{NULL, false},
+};
+
+/*
+ * No limit on the size of files for what writes none: the seccomp and Landlock tables see to that, and standard error
+ * may be a long file already. Sanitizers reserve terabytes, so a sanitizer build has no limit on memory.
+ */
+static const struct confine_rlimit runner_compile_rlimits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NOFILE, 64},
+	{RLIMIT_FSIZE, LIMIT_COMPILED_CODE + 16 * MIB}, /* beside the code, an index of it */
+#if !CONFINE_SANITIZED
+	{RLIMIT_DATA, LIMIT_COMPILE_MEMORY},
+#endif
+	{-1, 0},
+};
+
+static const struct confine_rlimit runner_serve_rlimits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NOFILE, 64},
+	{-1, 0},
+};
+
+static const struct confine_rlimit egress_rlimits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NOFILE, 1024},
+	{-1, 0},
+};
+
+#define ISOLATED (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+
+const struct confine_policy confine_runner_compile = {
+	.name = "runner-compile",
+	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.syscalls = runner_compile_calls,
+	.rlimits = runner_compile_rlimits,
+};
+
+const struct confine_policy confine_runner_serve = {
+	.name = "runner-serve",
+	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.syscalls = runner_serve_calls,
+	.rlimits = runner_serve_rlimits,
+};
+
+const struct confine_policy confine_runner_serving = {
+	.name = "runner-serving",
+	.syscalls = runner_serving_calls,
+};
+
+const struct confine_policy confine_egress = {
+	.name = "egress",
+	.namespaces = ISOLATED,
+	.syscalls = egress_calls,
+	.paths = egress_paths,
+	.rlimits = egress_rlimits,
+	.connects = true,
+};
