@@ -1,0 +1,315 @@
+#include "connector/abi/call.h"
+#include "base/limits.h"
+#include "base/time.h"
+#include "connector/engine/failure.h"
+#include "text/wire.h"
+#include <stdlib.h>
+#include <time.h>
+
+/* A buffer that one call made larger than this is given back after it. */
+#define KEEP_BUFFER (256 * KIB)
+
+void call_init(struct call *call, const struct call_link *link)
+{
+	*call = (struct call){.link = link};
+	buf_init(&call->output, LIMIT_STDOUT);
+	buf_init(&call->tail, 2 * LIMIT_STDERR_TAIL);
+	buf_init(&call->text, 2 * FAILURE_TEXT_MAX);
+	buf_init(&call->frame, LIMIT_STDERR_TAIL + 3 * FAILURE_TEXT_MAX);
+	pthread_mutex_init(&call->lock, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&call->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void drop_response(struct call *call)
+{
+	free(call->body_memory);
+	call->body_memory = NULL;
+	call->body = STR_EMPTY;
+	call->has_response = false;
+	call->status = 0;
+}
+
+static void drop_answer(struct call_answer *answer)
+{
+	free(answer->memory);
+	*answer = (struct call_answer){0};
+}
+
+void call_release(struct call *call)
+{
+	drop_response(call);
+	drop_answer(&call->answer);
+	buf_release(&call->output);
+	buf_release(&call->tail);
+	buf_release(&call->text);
+	buf_release(&call->frame);
+	pthread_cond_destroy(&call->changed);
+	pthread_mutex_destroy(&call->lock);
+}
+
+static void renew(struct buf *buf)
+{
+	if (buf->room > KEEP_BUFFER)
+		buf_release(buf);
+	else
+		buf_clear(buf);
+}
+
+void call_begin(struct call *call, uint32_t id, const struct runner_call *ask, bool cancelled)
+{
+	call->id = id;
+	call->ask = *ask;
+	call->stop = CALL_GOES_ON;
+	call->exit_code = 0;
+	call->input_at = 0;
+	memset(call->closed, 0, sizeof call->closed);
+	call->output_full = call->tail_cut = false;
+	call->log_lines = 0;
+	call->logs_dropped = 0;
+	call->awaits = 0;
+	atomic_store(&call->cancelled, cancelled);
+	atomic_store(&call->deadline, 0);
+}
+
+/* ---- ending ---- */
+
+static enum call_stop reason_to_stop(struct call *call)
+{
+	if (atomic_load(&call->cancelled))
+		return CALL_CANCELLED;
+	uint64_t deadline = atomic_load_explicit(&call->deadline, memory_order_relaxed);
+	return deadline != 0 && clock_monotonic_ns(NULL) >= deadline ? CALL_DEADLINE : CALL_GOES_ON;
+}
+
+/* For the engine, which stops the guest itself. */
+static bool should_stop(void *host)
+{
+	struct call *call = host;
+	call->stop = reason_to_stop(call);
+	return call->stop != CALL_GOES_ON;
+}
+
+bool call_must_stop(struct call *call, struct guest *guest)
+{
+	if (!should_stop(call))
+		return false;
+	guest_stop(guest);
+	return true;
+}
+
+void call_exit(struct call *call, struct guest *guest, uint32_t code)
+{
+	call->stop = CALL_EXITED;
+	call->exit_code = code;
+	guest_stop(guest);
+}
+
+void call_cancel(struct call *call)
+{
+	atomic_store(&call->cancelled, true);
+	pthread_mutex_lock(&call->lock);
+	pthread_cond_signal(&call->changed);
+	pthread_mutex_unlock(&call->lock);
+}
+
+bool call_overdue(struct call *call, uint64_t now)
+{
+	uint64_t deadline = atomic_load_explicit(&call->deadline, memory_order_relaxed);
+	return deadline != 0 && (now >= deadline || atomic_load(&call->cancelled));
+}
+
+/* ---- waiting ---- */
+
+struct call *call_of(struct guest *guest)
+{
+	return guest_host(guest);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
+}
+
+/* With the lock held: until something changes, or until `until`, or until the deadline. */
+static void wait_once(struct call *call, uint64_t until)
+{
+	uint64_t deadline = atomic_load(&call->deadline);
+	struct timespec at = timespec_of(MIN(until, deadline));
+	pthread_cond_timedwait(&call->changed, &call->lock, &at);
+}
+
+bool call_sleep(struct call *call, struct guest *guest, uint64_t nanoseconds)
+{
+	if (nanoseconds == 0)
+		return !call_must_stop(call, guest);
+	uint64_t now = clock_monotonic_ns(NULL);
+	uint64_t until = nanoseconds > UINT64_MAX - now ? UINT64_MAX : now + nanoseconds;
+	call->link->before_wait(call->link->context);
+	pthread_mutex_lock(&call->lock);
+	while (reason_to_stop(call) == CALL_GOES_ON && clock_monotonic_ns(NULL) < until)
+		wait_once(call, until);
+	pthread_mutex_unlock(&call->lock);
+	return !call_must_stop(call, guest);
+}
+
+void call_send(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n)
+{
+	if (rpc_send(call->link->channel, type, call->id, parts, n, NULL) == 0)
+		return;
+	/* Nobody will read the outcome; what matters is that the guest ends. */
+	atomic_store(&call->cancelled, true);
+	call_must_stop(call, guest);
+}
+
+bool call_ask(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
+	      uint16_t answer_type, struct call_answer *ret)
+{
+	pthread_mutex_lock(&call->lock);
+	call->awaits = answer_type;
+	pthread_mutex_unlock(&call->lock);
+	call_send(call, guest, type, parts, n);
+	call->link->before_wait(call->link->context);
+
+	pthread_mutex_lock(&call->lock);
+	while (!call->answer.here && reason_to_stop(call) == CALL_GOES_ON)
+		wait_once(call, UINT64_MAX);
+	call->awaits = 0;
+	struct call_answer answer = call->answer;
+	call->answer = (struct call_answer){0};
+	pthread_mutex_unlock(&call->lock);
+
+	if (call_must_stop(call, guest)) {
+		drop_answer(&answer);
+		return false;
+	}
+	*ret = answer;
+	return true;
+}
+
+void call_deliver(struct call *call, struct call_answer *answer)
+{
+	pthread_mutex_lock(&call->lock);
+	if (call->awaits == answer->type && !call->answer.here) {
+		call->answer = *answer;
+		call->answer.here = true;
+		*answer = (struct call_answer){0};
+		pthread_cond_signal(&call->changed);
+	}
+	pthread_mutex_unlock(&call->lock);
+	drop_answer(answer);
+}
+
+/* ---- running ---- */
+
+/* "fd_write(1, 0, 3, 24) = 0": numbers only, never what lies in the guest's memory. */
+static void observe(void *host, const struct host_function *function, const uint64_t *args, uint32_t result,
+		    uint64_t nanoseconds)
+{
+	struct call *call = host;
+	AUTO_BUF text = BUF_INIT(512);
+	buf_addf(&text, "%s(", function->name);
+	for (size_t i = 0; function->params[i] != '\0'; i++)
+		buf_addf(&text, "%s%llu", i > 0 ? ", " : "", (unsigned long long)args[i]);
+	if (!function->returns || call->stop != CALL_GOES_ON)
+		buf_add_z(&text, ")");
+	else
+		buf_addf(&text, ") = %d", (int32_t)result);
+
+	AUTO_BUF body = BUF_INIT(1 * KIB);
+	wire_put_str(&body, buf_str(&text));
+	wire_put_u64(&body, nanoseconds);
+	struct str part = buf_str(&body);
+	if (rpc_send(call->link->channel, RUNNER_TRACE, call->id, &part, 1, NULL) != 0)
+		atomic_store(&call->cancelled, true);
+}
+
+static void fill_end(const struct call *call, const struct program_run *run, struct runner_done *done)
+{
+	switch (run->end) {
+	case PROGRAM_RETURNED:
+		done->end = RUNNER_END_EXIT;
+		break;
+	case PROGRAM_TRAPPED:
+		done->end = RUNNER_END_TRAP;
+		done->trap = str_from(run->trap);
+		break;
+	case PROGRAM_NO_MEMORY:
+		done->end = RUNNER_END_LIMIT;
+		done->limit = S("memory");
+		break;
+	case PROGRAM_NOT_STARTED:
+		done->end = RUNNER_END_NOT_STARTED;
+		break;
+	case PROGRAM_STOPPED:
+		if (call->stop == CALL_EXITED) {
+			done->end = RUNNER_END_EXIT;
+			done->exit_code = call->exit_code;
+		} else if (call->stop == CALL_DEADLINE) {
+			done->end = RUNNER_END_LIMIT;
+			done->limit = S("wall_time");
+		} else {
+			done->end = RUNNER_END_CANCELLED;
+		}
+		break;
+	}
+	/* Output that is cut is no output, whatever the guest made of it. */
+	if (call->output_full) {
+		done->limit = S("stdout");
+		if (done->end != RUNNER_END_CANCELLED)
+			done->end = RUNNER_END_LIMIT;
+	}
+}
+
+static int send_done(struct call *call, const struct program_run *run, struct err *err)
+{
+	struct runner_done done = {.memory_refused = run->memory_refused,
+				   .message = buf_str(&call->text),
+				   .output = buf_str(&call->output),
+				   .stderr_cut = call->tail_cut,
+				   .logs_dropped = call->logs_dropped,
+				   .instantiate_ns = run->instantiate_ns,
+				   .run_ns = run->run_ns,
+				   .memory_peak = run->memory_bytes_at_end};
+	fill_end(call, run, &done);
+	size_t max = call->ask.stderr_tail_max;
+	done.stderr_tail = buf_str(&call->tail);
+	if (done.stderr_tail.n > max) {
+		done.stderr_tail = str_slice(done.stderr_tail, done.stderr_tail.n - max, done.stderr_tail.n);
+		done.stderr_cut = true;
+	}
+
+	buf_clear(&call->frame);
+	runner_done_put_head(&call->frame, &done);
+	struct str parts[2] = {buf_str(&call->frame), done.output};
+	return rpc_send(call->link->channel, RUNNER_DONE, call->id, parts, 2, err);
+}
+
+int call_run(struct call *call, struct program *program, struct err *err)
+{
+	struct program_run run = {.host = call,
+				  .memory_bytes = call->ask.memory_bytes,
+				  .should_stop = should_stop,
+				  .observe = call->ask.trace ? observe : NULL,
+				  .text = &call->text};
+	if (atomic_load(&call->cancelled)) { /* while it waited for a thread */
+		run.end = PROGRAM_STOPPED;
+		call->stop = CALL_CANCELLED;
+	} else {
+		uint64_t now = clock_monotonic_ns(NULL);
+		atomic_store(&call->deadline, now + call->ask.wall_time_ns);
+		program_run(program, &run);
+		atomic_store(&call->deadline, 0);
+	}
+	int result = send_done(call, &run, err);
+	drop_response(call);
+	drop_answer(&call->answer);
+	renew(&call->output);
+	renew(&call->tail);
+	renew(&call->text);
+	renew(&call->frame);
+	return result;
+}

@@ -1,0 +1,101 @@
+/*
+ * call: one call of a connector, from its CALL frame to its DONE frame
+ *
+ * Holds what the guest can touch besides its memory: standard input, output and error, the response slot, the counters
+ * of its limits. The object is reused from call to call by the thread that owns it and keeps its buffers; nothing that
+ * a guest wrote is seen by the next one.
+ *
+ * The owner thread runs the guest. Other threads may only cancel it and deliver answers, with the functions that say so.
+ */
+#pragma once
+#include "base/buf.h"
+#include "connector/abi/memory.h"
+#include "connector/runner_protocol.h"
+#include "rpc/rpc.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What a call needs of the server that it runs in. */
+struct call_link {
+	struct rpc_channel *channel;
+	void (*before_wait)(
+		void *context); /* on the owner thread, before it blocks: somebody else must read the socket */
+	void *context;
+};
+
+enum call_stop { CALL_GOES_ON, CALL_EXITED, CALL_DEADLINE, CALL_CANCELLED };
+
+/* An answer of the parent's, as it waits to be taken by the owner thread. */
+struct call_answer {
+	bool here;
+	uint16_t type; /* RUNNER_HTTP_RESULT or RUNNER_SPAWN_RESULT */
+	int32_t rc, status;
+	struct str body;
+	char *memory; /* what `body` lies in, for free(); NULL when it is empty */
+};
+
+struct call {
+	const struct call_link *link;
+	uint32_t id;
+	struct runner_call ask; /* ask.input is borrowed until call_run() returns */
+	struct guest *guest;    /* while a host function runs */
+	enum call_stop stop;
+	uint32_t exit_code;
+
+	size_t input_at;   /* bytes of standard input that were read */
+	bool closed[3];    /* standard descriptors that the guest closed */
+	struct buf output; /* standard output */
+	bool output_full;  /* something did not fit */
+	struct buf tail;   /* the end of standard error, up to twice the tail's size */
+	bool tail_cut;
+	uint32_t log_lines;
+	uint64_t logs_dropped;
+	struct buf text;  /* of a trap */
+	struct buf frame; /* head of a frame that is being sent */
+
+	bool has_response; /* some http_request has succeeded; status and body are the last one's */
+	int32_t status;
+	struct str body;
+	char *body_memory;
+
+	pthread_mutex_t lock; /* guards the rest but the atomics */
+	pthread_cond_t changed;
+	uint16_t awaits; /* type of the answer that the guest waits for, 0 = none */
+	struct call_answer answer;
+	atomic_bool cancelled;
+	atomic_uint_least64_t deadline; /* monotonic ns; 0 = not running */
+};
+
+void call_init(struct call *call, const struct call_link *link);
+void call_release(struct call *call);
+
+/*
+ * Takes up a call: `ask` as it was received. cancelled starts as given, for one that was cancelled while it waited. To
+ * be followed by call_run().
+ */
+void call_begin(struct call *call, uint32_t id, const struct runner_call *ask, bool cancelled);
+/* Instantiates, runs, and sends DONE. -1 when the channel is broken. */
+int call_run(struct call *call, struct program *program, struct err *err) __attribute__((warn_unused_result));
+
+/* Any thread. */
+void call_cancel(struct call *call);                /* the guest also needs engine_interrupt() when it is not waiting */
+bool call_overdue(struct call *call, uint64_t now); /* it runs and ought to be interrupted */
+/* Hands over an answer, which is consumed; one that nobody waits for is dropped. */
+void call_deliver(struct call *call, struct call_answer *answer);
+
+/* ---- for host functions, on the owner thread ---- */
+
+struct call *call_of(struct guest *guest);
+/* Whether the guest is to end now, by the clock or by the caller; then it is stopped. */
+bool call_must_stop(struct call *call, struct guest *guest);
+/* Ends the guest with this exit code. */
+void call_exit(struct call *call, struct guest *guest, uint32_t code);
+/* Sleeps; false when it was cut short because the guest is to end. */
+bool call_sleep(struct call *call, struct guest *guest, uint64_t nanoseconds);
+/* Sends a frame; when the channel is broken the guest is stopped. */
+void call_send(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n);
+/*
+ * Sends a request and waits for its answer; the caller owns ret->memory. False when the guest is to end first.
+ */
+bool call_ask(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
+	      uint16_t answer_type, struct call_answer *ret);
