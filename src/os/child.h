@@ -30,8 +30,8 @@ struct child {
 	uint64_t namespaces; /* CLONE_NEW* flags wanted; see `ret_namespaces` */
 
 	/* out of child_start() */
-	pid_t pid; /* 0 when there is none */
-	int pidfd; /* readable when it has ended */
+	pid_t pid;               /* 0 when there is none */
+	int pidfd;               /* readable when it has ended */
 	uint64_t ret_namespaces; /* those it got: all that were wanted, or none when the kernel refuses them */
 
 	/* out of child_wait() */
