@@ -59,7 +59,7 @@ static void renew(struct buf *buf)
 		buf_clear(buf);
 }
 
-void call_begin(struct call *call, uint32_t id, const struct runner_call *ask, bool cancelled)
+void call_begin(struct call *call, uint32_t id, const struct runner_call *ask)
 {
 	call->id = id;
 	call->ask = *ask;
@@ -71,7 +71,7 @@ void call_begin(struct call *call, uint32_t id, const struct runner_call *ask, b
 	call->log_lines = 0;
 	call->logs_dropped = 0;
 	call->awaits = 0;
-	atomic_store(&call->cancelled, cancelled);
+	atomic_store(&call->cancelled, false);
 	atomic_store(&call->deadline, 0);
 }
 
@@ -227,15 +227,15 @@ static void observe(void *host, const struct host_function *function, const uint
 		atomic_store(&call->cancelled, true);
 }
 
-static void fill_end(const struct call *call, const struct program_run *run, struct runner_done *done)
+static void fill_end(const struct call *call, struct runner_done *done)
 {
-	switch (run->end) {
+	switch (call->run.end) {
 	case PROGRAM_RETURNED:
 		done->end = RUNNER_END_EXIT;
 		break;
 	case PROGRAM_TRAPPED:
 		done->end = RUNNER_END_TRAP;
-		done->trap = str_from(run->trap);
+		done->trap = str_from(call->run.trap);
 		break;
 	case PROGRAM_NO_MEMORY:
 		done->end = RUNNER_END_LIMIT;
@@ -264,47 +264,45 @@ static void fill_end(const struct call *call, const struct program_run *run, str
 	}
 }
 
-static int send_done(struct call *call, const struct program_run *run, struct err *err)
+uint64_t call_run(struct call *call, struct program *program)
 {
+	call->run = (struct program_run){.host = call,
+					 .memory_bytes = call->ask.memory_bytes,
+					 .should_stop = should_stop,
+					 .observe = call->ask.trace ? observe : NULL,
+					 .text = &call->text};
+	atomic_store(&call->deadline, clock_monotonic_ns(NULL) + call->ask.wall_time_ns);
+	program_run(program, &call->run);
+	atomic_store(&call->deadline, 0);
+	return call->run.instantiate_ns + call->run.run_ns;
+}
+
+static int send_done(struct call *call, struct err *err)
+{
+	const struct program_run *run = &call->run;
 	struct runner_done done = {.memory_refused = run->memory_refused,
 				   .message = buf_str(&call->text),
 				   .output = buf_str(&call->output),
+				   .stderr_tail = buf_str(&call->tail),
 				   .stderr_cut = call->tail_cut,
 				   .logs_dropped = call->logs_dropped,
 				   .instantiate_ns = run->instantiate_ns,
 				   .run_ns = run->run_ns,
 				   .memory_peak = run->memory_bytes_at_end};
-	fill_end(call, run, &done);
-	size_t max = call->ask.stderr_tail_max;
-	done.stderr_tail = buf_str(&call->tail);
-	if (done.stderr_tail.n > max) {
-		done.stderr_tail = str_slice(done.stderr_tail, done.stderr_tail.n - max, done.stderr_tail.n);
+	fill_end(call, &done);
+	size_t max = call->ask.stderr_tail_max, n = done.stderr_tail.n;
+	if (n > max) {
+		done.stderr_tail = str_slice(done.stderr_tail, n - max, n);
 		done.stderr_cut = true;
 	}
-
-	buf_clear(&call->frame);
 	runner_done_put_head(&call->frame, &done);
 	struct str parts[2] = {buf_str(&call->frame), done.output};
 	return rpc_send(call->link->channel, RUNNER_DONE, call->id, parts, 2, err);
 }
 
-int call_run(struct call *call, struct program *program, struct err *err)
+int call_finish(struct call *call, struct err *err)
 {
-	struct program_run run = {.host = call,
-				  .memory_bytes = call->ask.memory_bytes,
-				  .should_stop = should_stop,
-				  .observe = call->ask.trace ? observe : NULL,
-				  .text = &call->text};
-	if (atomic_load(&call->cancelled)) { /* while it waited for a thread */
-		run.end = PROGRAM_STOPPED;
-		call->stop = CALL_CANCELLED;
-	} else {
-		uint64_t now = clock_monotonic_ns(NULL);
-		atomic_store(&call->deadline, now + call->ask.wall_time_ns);
-		program_run(program, &run);
-		atomic_store(&call->deadline, 0);
-	}
-	int result = send_done(call, &run, err);
+	int result = send_done(call, err);
 	drop_response(call);
 	drop_answer(&call->answer);
 	renew(&call->output);

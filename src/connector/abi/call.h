@@ -37,8 +37,8 @@ struct call_answer {
 struct call {
 	const struct call_link *link;
 	uint32_t id;
-	struct runner_call ask; /* ask.input is borrowed until call_run() returns */
-	struct guest *guest;    /* while a host function runs */
+	struct runner_call ask; /* ask.input is borrowed until call_finish() returns */
+	struct program_run run;
 	enum call_stop stop;
 	uint32_t exit_code;
 
@@ -70,12 +70,12 @@ void call_init(struct call *call, const struct call_link *link);
 void call_release(struct call *call);
 
 /*
- * Takes up a call: `ask` as it was received. cancelled starts as given, for one that was cancelled while it waited. To
- * be followed by call_run().
+ * In this order, on the owner thread: takes up a call, from which on it may be cancelled; instantiates and runs, giving
+ * the time that it took; sends DONE (-1 when the channel is broken) and drops what the guest left.
  */
-void call_begin(struct call *call, uint32_t id, const struct runner_call *ask, bool cancelled);
-/* Instantiates, runs, and sends DONE. -1 when the channel is broken. */
-int call_run(struct call *call, struct program *program, struct err *err) __attribute__((warn_unused_result));
+void call_begin(struct call *call, uint32_t id, const struct runner_call *ask);
+uint64_t call_run(struct call *call, struct program *program);
+int call_finish(struct call *call, struct err *err) __attribute__((warn_unused_result));
 
 /* Any thread. */
 void call_cancel(struct call *call);                /* the guest also needs engine_interrupt() when it is not waiting */

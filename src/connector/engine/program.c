@@ -263,12 +263,23 @@ void program_free(struct program *program)
 	free(program);
 }
 
+static bool is_listed(const struct str *names, uint32_t n, struct str name)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (str_eq(names[i], name))
+			return true;
+	}
+	return false;
+}
+
 uint32_t program_imports(const struct program *program, const char *module, struct str *ret, uint32_t max)
 {
 	uint32_t n = 0;
 	for (size_t i = 0; i < program->imports.size && n < max; i++) {
-		if (str_eq(name_str(wasm_importtype_module(program->imports.data[i])), str_from(module)))
-			ret[n++] = name_str(wasm_importtype_name(program->imports.data[i]));
+		struct str name = name_str(wasm_importtype_name(program->imports.data[i]));
+		if (str_eq(name_str(wasm_importtype_module(program->imports.data[i])), str_from(module)) &&
+		    !is_listed(ret, n, name))
+			ret[n++] = name;
 	}
 	return n;
 }

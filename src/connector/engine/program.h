@@ -48,7 +48,7 @@ struct program *program_load(struct engine *engine, int fd, const struct host_mo
 void program_free(struct program *program); /* NULL is fine; after all its runs */
 DEFINE_AUTO(program, program_free)
 
-/* The names that the module imports from `module`, in its order, at most `max`; returns how many. Never invalidated. */
+/* The names that the module imports from `module`, each once, in its order, at most `max`; returns how many. */
 uint32_t program_imports(const struct program *program, const char *module, struct str *ret, uint32_t max);
 
 enum program_end {
