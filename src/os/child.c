@@ -307,38 +307,46 @@ static void note_end(struct child *child, const siginfo_t *info)
 	child->term_signal = exited ? 0 : info->si_status;
 }
 
+/* poll() for at most `ms` whatever interrupts it: 1, 0, -1 with errno. */
+static int poll_pidfd(int pidfd, int ms)
+{
+	struct timespec start, now;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	int left = ms;
+	for (;;) {
+		struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+		int ready = poll(&poll_fd, 1, left);
+		if (ready >= 0 || errno != EINTR)
+			return ready;
+		if (ms <= 0)
+			continue;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		int64_t passed = (int64_t)(now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
+		left = passed >= ms ? 0 : (int)(ms - passed);
+	}
+}
+
+/* A loop makes the pidfd non-blocking, whereupon waitid() does not wait either; so it is polled first. */
+static int reap(struct child *child, int ms)
+{
+	int ready = poll_pidfd(child->pidfd, ms);
+	if (ready <= 0)
+		return ready;
+	siginfo_t info = {0};
+	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) != 0)
+		return -1;
+	note_end(child, &info);
+	return 1;
+}
+
 int child_wait(struct child *child, int ms, struct err *err)
 {
 	if (child->ended)
 		return 1;
 	if (child->pid == 0)
 		BUG("waiting for a child that was not started");
-
-	struct timespec start;
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	int left = ms;
-	for (;;) {
-		struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
-		int ready = poll(&poll_fd, 1, left);
-		if (ready > 0)
-			break;
-		if (ready == 0)
-			return 0;
-		if (errno != EINTR)
-			return fail_errno(err, "cannot wait for process %d", (int)child->pid);
-		if (ms > 0) {
-			struct timespec now;
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			int64_t passed =
-				(int64_t)(now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000;
-			left = passed >= ms ? 0 : (int)(ms - passed);
-		}
-	}
-	siginfo_t info = {0};
-	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) != 0)
-		return fail_errno(err, "cannot wait for process %d", (int)child->pid);
-	note_end(child, &info);
-	return 1;
+	int result = reap(child, ms);
+	return result >= 0 ? result : fail_errno(err, "cannot wait for process %d", (int)child->pid);
 }
 
 void child_kill(struct child *child, int sig)
@@ -351,10 +359,7 @@ void child_release(struct child *child)
 {
 	if (child->pid != 0 && !child->ended) {
 		child_kill(child, SIGKILL);
-		siginfo_t info = {0};
-		while (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED) != 0 && errno == EINTR)
-			continue;
-		note_end(child, &info);
+		(void)reap(child, -1);
 	}
 	if (child->pidfd >= 0)
 		close(child->pidfd);

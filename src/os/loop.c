@@ -1,0 +1,226 @@
+#include "os/loop.h"
+#include "os/child.h"
+#include <stdlib.h>
+#include <uv.h>
+
+struct loop {
+	uv_loop_t uv;
+};
+
+/* One type for all kinds, so that closing is one piece of code. libuv keeps the handle until it says it is closed. */
+struct loop_source {
+	union {
+		uv_handle_t handle;
+		uv_poll_t poll;
+		uv_timer_t timer;
+		uv_signal_t signal;
+		uv_async_t async;
+	};
+	loop_fn *fn;
+	void *user;
+};
+
+static int fail_uv(struct err *err, int status, const char *what)
+{
+	return fail(err, ERR_SYSTEM, "%s: %s", what, uv_strerror(status));
+}
+
+struct loop *loop_new(struct err *err)
+{
+	struct loop *loop = NEW(struct loop);
+	int status = uv_loop_init(&loop->uv);
+	if (status == 0)
+		return loop;
+	free(loop);
+	fail_uv(err, status, "cannot make an event loop");
+	return NULL;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+/* Handles that a library brought have their own owner, who was to close them first. */
+static void close_ours(uv_handle_t *handle, void *loop)
+{
+	(void)loop;
+	if (uv_is_closing(handle))
+		return;
+	struct loop_source *source = handle->data;
+	if (source == NULL || &source->handle != handle)
+		BUG("an event loop is freed while a handle of type %s is open", uv_handle_type_name(handle->type));
+	uv_close(handle, on_closed);
+}
+
+void loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	uv_walk(&loop->uv, close_ours, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	int status = uv_loop_close(&loop->uv);
+	if (status != 0)
+		BUG("an event loop is freed while it is in use: %s", uv_strerror(status));
+	free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+	uv_stop(&loop->uv);
+}
+
+void loop_turn(struct loop *loop, bool wait)
+{
+	uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+struct uv_loop_s *loop_uv(struct loop *loop)
+{
+	return &loop->uv;
+}
+
+static struct loop_source *new_source(loop_fn *fn, void *user)
+{
+	struct loop_source *source = NEW(struct loop_source);
+	source->fn = fn;
+	source->user = user;
+	return source;
+}
+
+/* After an init function of libuv: NULL and an error when it failed, in which case libuv knows nothing of the handle. */
+static struct loop_source *made(struct loop_source *source, int status, const char *what, struct err *err)
+{
+	if (status == 0) {
+		source->handle.data = source;
+		return source;
+	}
+	free(source);
+	fail_uv(err, status, what);
+	return NULL;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct loop_source *source = poll->data;
+	int what = status < 0 ? LOOP_GONE : 0;
+	what |= (events & UV_READABLE) != 0 ? LOOP_READ : 0;
+	what |= (events & UV_WRITABLE) != 0 ? LOOP_WRITE : 0;
+	source->fn(source->user, what);
+}
+
+struct loop_source *loop_watch(struct loop *loop, int fd, int events, loop_fn *fn, void *user, struct err *err)
+{
+	struct loop_source *source = new_source(fn, user);
+	source = made(source, uv_poll_init(&loop->uv, &source->poll, fd), "cannot watch a descriptor", err);
+	if (source != NULL)
+		loop_watch_set(source, events);
+	return source;
+}
+
+void loop_watch_set(struct loop_source *source, int events)
+{
+	int uv_events = (events & LOOP_READ) != 0 ? UV_READABLE : 0;
+	uv_events |= (events & LOOP_WRITE) != 0 ? UV_WRITABLE : 0;
+	if (uv_events == 0)
+		uv_poll_stop(&source->poll);
+	else
+		uv_poll_start(&source->poll, uv_events, on_poll);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct loop_source *source = timer->data;
+	source->fn(source->user, 0);
+}
+
+struct loop_source *loop_timer(struct loop *loop, loop_fn *fn, void *user)
+{
+	struct loop_source *source = new_source(fn, user);
+	uv_timer_init(&loop->uv, &source->timer);
+	source->handle.data = source;
+	return source;
+}
+
+void loop_timer_start(struct loop_source *source, uint64_t ms, uint64_t repeat)
+{
+	/* libuv counts from when the turn began, which may be long ago. */
+	uv_update_time(source->handle.loop);
+	uv_timer_start(&source->timer, on_timer, ms, repeat);
+}
+
+void loop_timer_stop(struct loop_source *source)
+{
+	uv_timer_stop(&source->timer);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct loop_source *source = signal->data;
+	source->fn(source->user, number);
+}
+
+struct loop_source *loop_signal(struct loop *loop, int signal, loop_fn *fn, void *user, struct err *err)
+{
+	struct loop_source *source = new_source(fn, user);
+	source = made(source, uv_signal_init(&loop->uv, &source->signal), "cannot watch for a signal", err);
+	if (source == NULL)
+		return NULL;
+	int status = uv_signal_start(&source->signal, on_signal, signal);
+	if (status == 0)
+		return source;
+	loop_source_free(source);
+	fail_uv(err, status, "cannot watch for a signal");
+	return NULL;
+}
+
+static void on_child(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	struct loop_source *source = poll->data;
+	uv_poll_stop(poll);
+	source->fn(source->user, 0);
+}
+
+struct loop_source *loop_child(struct loop *loop, const struct child *child, loop_fn *fn, void *user, struct err *err)
+{
+	struct loop_source *source = new_source(fn, user);
+	source = made(source, uv_poll_init(&loop->uv, &source->poll, child->pidfd), "cannot watch a process", err);
+	if (source != NULL)
+		uv_poll_start(&source->poll, UV_READABLE, on_child);
+	return source;
+}
+
+static void on_wakeup(uv_async_t *async)
+{
+	struct loop_source *source = async->data;
+	source->fn(source->user, 0);
+}
+
+struct loop_source *loop_wakeup(struct loop *loop, loop_fn *fn, void *user, struct err *err)
+{
+	struct loop_source *source = new_source(fn, user);
+	return made(source, uv_async_init(&loop->uv, &source->async, on_wakeup), "cannot make a wake-up", err);
+}
+
+void loop_wake(struct loop_source *source)
+{
+	uv_async_send(&source->async);
+}
+
+void loop_source_background(struct loop_source *source)
+{
+	uv_unref(&source->handle);
+}
+
+void loop_source_free(struct loop_source *source)
+{
+	if (source != NULL)
+		uv_close(&source->handle, on_closed);
+}
