@@ -1,5 +1,5 @@
 #include "connector/abi/host.h"
-#include "connector/abi/call.h"
+#include "connector/abi/invocation.h"
 #include "connector/abi/wasi.h"
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ static void put_length(uint8_t to[4], struct str s)
 /* log(level, length, message, length) */
 static uint32_t host_log(struct guest *guest, const uint64_t *args)
 {
-	struct call *call = call_of(guest);
+	struct invocation *call = invocation_of(guest);
 	if (call->log_lines >= call->ask.log_lines_max) {
 		call->logs_dropped++;
 		return 0;
@@ -37,11 +37,11 @@ static uint32_t host_log(struct guest *guest, const uint64_t *args)
 	put_length(level_n, level);
 	put_length(message_n, message);
 	struct str parts[] = {str_of(level_n, 4), level, str_of(message_n, 4), message};
-	call_send(call, guest, RUNNER_LOG, parts, ARRAY_LEN(parts));
+	invocation_send(call, guest, RUNNER_LOG, parts, ARRAY_LEN(parts));
 	return 0;
 }
 
-static void keep_response(struct call *call, struct call_answer *answer)
+static void keep_response(struct invocation *call, struct invocation_answer *answer)
 {
 	free(call->body_memory);
 	call->body_memory = TAKE(answer->memory);
@@ -53,7 +53,7 @@ static void keep_response(struct call *call, struct call_answer *answer)
 /* http_request(envelope, length): 0, -1 or -2. After a failure the previous response stays readable. */
 static uint32_t host_http_request(struct guest *guest, const uint64_t *args)
 {
-	struct call *call = call_of(guest);
+	struct invocation *call = invocation_of(guest);
 	const uint8_t *p = memory_span(guest_memory(guest), args[0], args[1]);
 	uint8_t head[5] = {RUNNER_ENVELOPE_PRESENT};
 	struct str envelope = STR_EMPTY;
@@ -66,8 +66,8 @@ static uint32_t host_http_request(struct guest *guest, const uint64_t *args)
 	put_length(head + 1, envelope);
 
 	struct str parts[] = {str_of(head, sizeof head), envelope};
-	struct call_answer answer;
-	if (!call_ask(call, guest, RUNNER_HTTP, parts, ARRAY_LEN(parts), RUNNER_HTTP_RESULT, &answer))
+	struct invocation_answer answer;
+	if (!invocation_ask(call, guest, RUNNER_HTTP, parts, ARRAY_LEN(parts), RUNNER_HTTP_RESULT, &answer))
 		return 0;
 	if (answer.rc == 0)
 		keep_response(call, &answer);
@@ -78,21 +78,21 @@ static uint32_t host_http_request(struct guest *guest, const uint64_t *args)
 static uint32_t host_http_response_size(struct guest *guest, const uint64_t *args)
 {
 	(void)args;
-	const struct call *call = call_of(guest);
+	const struct invocation *call = invocation_of(guest);
 	return call->has_response ? (uint32_t)call->body.n : (uint32_t)NONE_YET;
 }
 
 static uint32_t host_http_response_status(struct guest *guest, const uint64_t *args)
 {
 	(void)args;
-	const struct call *call = call_of(guest);
+	const struct invocation *call = invocation_of(guest);
 	return call->has_response ? (uint32_t)call->status : (uint32_t)NONE_YET;
 }
 
 /* http_response_read(to, length): always from the first byte; how many, or -1. */
 static uint32_t host_http_response_read(struct guest *guest, const uint64_t *args)
 {
-	const struct call *call = call_of(guest);
+	const struct invocation *call = invocation_of(guest);
 	if (!call->has_response)
 		return (uint32_t)NONE_YET;
 	size_t n = (size_t)MIN(args[1], (uint64_t)call->body.n);
@@ -107,9 +107,9 @@ static uint32_t host_http_response_read(struct guest *guest, const uint64_t *arg
 
 static uint32_t ask_spawn(struct guest *guest, uint8_t kind)
 {
-	struct call_answer answer;
+	struct invocation_answer answer;
 	struct str part = str_of(&kind, 1);
-	if (!call_ask(call_of(guest), guest, RUNNER_SPAWN, &part, 1, RUNNER_SPAWN_RESULT, &answer))
+	if (!invocation_ask(invocation_of(guest), guest, RUNNER_SPAWN, &part, 1, RUNNER_SPAWN_RESULT, &answer))
 		return 0;
 	return (uint32_t)answer.rc;
 }

@@ -1,7 +1,7 @@
 #include "connector/abi/serve.h"
 #include "base/limits.h"
 #include "base/time.h"
-#include "connector/abi/call.h"
+#include "connector/abi/invocation.h"
 #include "connector/abi/host.h"
 #include "connector/code_file.h"
 #include "text/wire.h"
@@ -25,8 +25,8 @@
 struct worker {
 	struct server *server;
 	pthread_t thread;
-	struct call_link link;
-	struct call call;
+	struct invocation_link link;
+	struct invocation call;
 
 	/* under the server's lock */
 	uint32_t id; /* of the call that it runs, 0 = none */
@@ -97,14 +97,14 @@ static void run_call(struct worker *worker, uint32_t id, const struct runner_cal
 	server->active++;
 	worker->id = id;
 	worker->tick = server->ticks;
-	call_begin(&worker->call, id, ask);
+	invocation_begin(&worker->call, id, ask);
 	if (worker->leads && server->typical_ns > LONG_CALL_NS)
 		free_lead(server, worker);
 	if (server->ticker_sleeps)
 		pthread_cond_signal(&server->ticker_wakes);
 	pthread_mutex_unlock(&server->lock);
 
-	uint64_t ns = call_run(&worker->call, server->program);
+	uint64_t ns = invocation_run(&worker->call, server->program);
 
 	pthread_mutex_lock(&server->lock);
 	worker->id = 0;
@@ -113,7 +113,7 @@ static void run_call(struct worker *worker, uint32_t id, const struct runner_cal
 	pthread_mutex_unlock(&server->lock);
 
 	/* The parent may use the id again as soon as it reads this. When it is gone, the reader finds out. */
-	(void)!call_finish(&worker->call, NULL);
+	(void)!invocation_finish(&worker->call, NULL);
 	free(body);
 	pthread_mutex_lock(&server->lock);
 }
@@ -200,7 +200,7 @@ static int take_call(struct worker *worker, struct rpc_frame *frame, struct err 
 static int take_answer(struct server *server, struct rpc_frame *frame, struct err *err)
 {
 	bool http = frame->type == RUNNER_HTTP_RESULT;
-	struct call_answer answer = {.type = frame->type, .memory = rpc_take_body(server->channel, frame)};
+	struct invocation_answer answer = {.type = frame->type, .memory = rpc_take_body(server->channel, frame)};
 	struct wire_reader r = wire_reader(frame->body);
 	answer.rc = wire_i32(&r);
 	if (http) {
@@ -213,7 +213,7 @@ static int take_answer(struct server *server, struct rpc_frame *frame, struct er
 	}
 	struct worker *worker = worker_of(server, frame->id);
 	if (worker != NULL)
-		call_deliver(&worker->call, &answer);
+		invocation_deliver(&worker->call, &answer);
 	else
 		free(answer.memory); /* the call has ended meanwhile */
 	return 0;
@@ -230,7 +230,7 @@ static void cancel(struct server *server, uint32_t id)
 	}
 	struct worker *worker = id != 0 ? worker_of(server, id) : NULL;
 	if (worker != NULL) {
-		call_cancel(&worker->call);
+		invocation_cancel(&worker->call);
 		engine_interrupt(server->engine);
 	}
 }
@@ -259,7 +259,7 @@ static void end(struct server *server, const struct err *why)
 		server->error = *why;
 	for (uint32_t i = 0; i < server->n_workers; i++) {
 		if (server->workers[i].id != 0)
-			call_cancel(&server->workers[i].call);
+			invocation_cancel(&server->workers[i].call);
 	}
 	engine_interrupt(server->engine);
 	pthread_cond_broadcast(&server->lead_is_free);
@@ -318,7 +318,7 @@ static void tick(struct server *server)
 		struct worker *worker = &server->workers[i];
 		if (worker->id == 0)
 			continue;
-		overdue |= call_overdue(&worker->call, now);
+		overdue |= invocation_overdue(&worker->call, now);
 		if (worker->leads && server->ticks - worker->tick > 1)
 			free_lead(server, worker);
 	}
@@ -391,8 +391,8 @@ struct server *server_new(struct rpc_channel *channel, const struct runner_start
 	for (uint32_t i = 0; i < server->n_workers; i++) {
 		struct worker *worker = &server->workers[i];
 		worker->server = server;
-		worker->link = (struct call_link){channel, before_wait, worker};
-		call_init(&worker->call, &worker->link);
+		worker->link = (struct invocation_link){channel, before_wait, worker};
+		invocation_init(&worker->call, &worker->link);
 	}
 	server->load_ns = clock_monotonic_ns(NULL) - begin;
 	return server;
@@ -405,7 +405,7 @@ void server_free(struct server *server)
 	while (server->first != NULL)
 		waiting_free(unqueue(server, &server->first));
 	for (uint32_t i = 0; i < server->n_workers; i++)
-		call_release(&server->workers[i].call);
+		invocation_release(&server->workers[i].call);
 	program_free(server->program);
 	engine_free(server->engine);
 	pthread_cond_destroy(&server->ticker_wakes);

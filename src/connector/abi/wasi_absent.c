@@ -2,12 +2,12 @@
 
 uint32_t wasi_fd_sync(struct guest *guest, const uint64_t *args)
 {
-	return wasi_has_fd(call_of(guest), args[0]) ? WASI_SUCCESS : WASI_EBADF;
+	return wasi_has_fd(invocation_of(guest), args[0]) ? WASI_SUCCESS : WASI_EBADF;
 }
 
 uint32_t wasi_fd_not_a_file(struct guest *guest, const uint64_t *args)
 {
-	return wasi_has_fd(call_of(guest), args[0]) ? WASI_ENOSYS : WASI_EBADF;
+	return wasi_has_fd(invocation_of(guest), args[0]) ? WASI_ENOSYS : WASI_EBADF;
 }
 
 uint32_t wasi_bad_fd(struct guest *guest, const uint64_t *args)
@@ -21,7 +21,7 @@ static uint32_t refuse_path(struct guest *guest, uint64_t fd, uint64_t path, uin
 {
 	if (memory_span(guest_memory(guest), path, n) == NULL)
 		return WASI_EFAULT;
-	return wasi_has_fd(call_of(guest), fd) ? WASI_ENOTDIR : WASI_EBADF;
+	return wasi_has_fd(invocation_of(guest), fd) ? WASI_ENOTDIR : WASI_EBADF;
 }
 
 uint32_t wasi_path_1(struct guest *guest, const uint64_t *args)

@@ -39,7 +39,7 @@ uint32_t wasi_random_get(struct guest *guest, const uint64_t *args)
 		size_t n = (size_t)MIN(args[1] - done, (uint64_t)CHUNK);
 		rand_bytes(p + done, n);
 		done += n;
-		if (n == CHUNK && call_must_stop(call_of(guest), guest))
+		if (n == CHUNK && invocation_must_stop(invocation_of(guest), guest))
 			break;
 	}
 	return WASI_SUCCESS;
@@ -54,7 +54,7 @@ enum { SUBSCRIPTION = 48, EVENT = 32 };
 enum { KIND_CLOCK, KIND_FD_READ, KIND_FD_WRITE };
 
 struct poll {
-	const struct call *call;
+	const struct invocation *call;
 	uint64_t sleep; /* the shortest clock's */
 	bool ready;     /* some descriptor answers at once */
 };
@@ -95,7 +95,7 @@ uint32_t wasi_poll_oneoff(struct guest *guest, const uint64_t *args)
 	if (in == NULL || out == NULL || memory_span(memory, args[3], 4) == NULL)
 		return WASI_EFAULT;
 
-	struct poll poll = {.call = call_of(guest), .sleep = UINT64_MAX};
+	struct poll poll = {.call = invocation_of(guest), .sleep = UINT64_MAX};
 	memset(out, 0, n * EVENT);
 	for (uint64_t i = 0; i < n; i++) {
 		uint8_t subscription[SUBSCRIPTION]; /* a copy: the two areas may overlap */
@@ -112,6 +112,6 @@ uint32_t wasi_poll_oneoff(struct guest *guest, const uint64_t *args)
 	memory_put_u32(memory, args[3], (uint32_t)n);
 	/* `in` and `out` are not used again: the wait lets no guest code run, but a stopped guest has no memory to touch. */
 	if (!poll.ready)
-		call_sleep(call_of(guest), guest, poll.sleep);
+		invocation_sleep(invocation_of(guest), guest, poll.sleep);
 	return WASI_SUCCESS;
 }

@@ -1,6 +1,6 @@
 /* The functions behind the table of wasi.c, by file. Each is a host_function.run; several rows may share one. */
 #pragma once
-#include "connector/abi/call.h"
+#include "connector/abi/invocation.h"
 
 /* Numbers of preview 1. */
 enum wasi_errno {
@@ -16,7 +16,7 @@ enum wasi_errno {
 };
 
 /* Whether the guest has that descriptor: 0, 1 or 2, and not closed. */
-static inline bool wasi_has_fd(const struct call *call, uint64_t fd)
+static inline bool wasi_has_fd(const struct invocation *call, uint64_t fd)
 {
 	return fd < 3 && !call->closed[fd];
 }

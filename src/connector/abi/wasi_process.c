@@ -23,6 +23,6 @@ uint32_t wasi_not_offered(struct guest *guest, const uint64_t *args)
 
 uint32_t wasi_proc_exit(struct guest *guest, const uint64_t *args)
 {
-	call_exit(call_of(guest), guest, (uint32_t)args[0]);
+	invocation_exit(invocation_of(guest), guest, (uint32_t)args[0]);
 	return 0;
 }

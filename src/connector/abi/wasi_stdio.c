@@ -18,7 +18,7 @@ static uint8_t *iovec_bytes(struct guest_memory memory, const uint8_t *iovec, ui
 /* fd_read(fd, iovecs, count, nread). What was read before a bad entry is gone, as it is for the original engine. */
 uint32_t wasi_fd_read(struct guest *guest, const uint64_t *args)
 {
-	struct call *call = call_of(guest);
+	struct invocation *call = invocation_of(guest);
 	if (args[0] != STDIN || !wasi_has_fd(call, STDIN))
 		return WASI_EBADF;
 	struct guest_memory memory = guest_memory(guest);
@@ -45,7 +45,7 @@ uint32_t wasi_fd_read(struct guest *guest, const uint64_t *args)
 	return memory_put_u32(memory, args[3], (uint32_t)total) ? WASI_SUCCESS : WASI_EFAULT;
 }
 
-static bool add_output(struct call *call, const uint8_t *bytes, size_t n)
+static bool add_output(struct invocation *call, const uint8_t *bytes, size_t n)
 {
 	if (n > call->ask.stdout_max || call->output.n > call->ask.stdout_max - n) {
 		call->output_full = true;
@@ -56,7 +56,7 @@ static bool add_output(struct call *call, const uint8_t *bytes, size_t n)
 }
 
 /* Keeps between one and two tails in the buffer, so that each byte is moved at most twice. */
-static void add_stderr(struct call *call, const uint8_t *bytes, size_t n)
+static void add_stderr(struct invocation *call, const uint8_t *bytes, size_t n)
 {
 	size_t max = call->ask.stderr_tail_max;
 	if (n > max) {
@@ -74,7 +74,7 @@ static void add_stderr(struct call *call, const uint8_t *bytes, size_t n)
 /* fd_write(fd, iovecs, count, nwritten) */
 uint32_t wasi_fd_write(struct guest *guest, const uint64_t *args)
 {
-	struct call *call = call_of(guest);
+	struct invocation *call = invocation_of(guest);
 	if (args[0] == STDIN || !wasi_has_fd(call, args[0]))
 		return WASI_EBADF;
 	struct guest_memory memory = guest_memory(guest);
@@ -101,7 +101,7 @@ uint32_t wasi_fd_write(struct guest *guest, const uint64_t *args)
 
 uint32_t wasi_fd_close(struct guest *guest, const uint64_t *args)
 {
-	struct call *call = call_of(guest);
+	struct invocation *call = invocation_of(guest);
 	if (!wasi_has_fd(call, args[0]))
 		return WASI_EBADF;
 	call->closed[args[0]] = true;
@@ -114,7 +114,7 @@ uint32_t wasi_fd_fdstat_get(struct guest *guest, const uint64_t *args)
 	uint8_t *to = memory_span(guest_memory(guest), args[1], 24);
 	if (to == NULL)
 		return WASI_EFAULT;
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	memset(to, 0, 24);
 	memory_store(to, FILETYPE_BLOCK_DEVICE, 2);
@@ -127,7 +127,7 @@ uint32_t wasi_fd_fdstat_set_flags(struct guest *guest, const uint64_t *args)
 	enum { DSYNC = 2, RSYNC = 8, SYNC = 16 };
 	if ((args[1] & (DSYNC | RSYNC | SYNC)) != 0)
 		return WASI_EINVAL;
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	/* Non-blocking is refused so that guests stay on plain blocking input and output. */
 	return (args[1] & 0xffff) == 0 ? WASI_SUCCESS : WASI_ENOSYS;
@@ -139,7 +139,7 @@ uint32_t wasi_fd_filestat_get(struct guest *guest, const uint64_t *args)
 	uint8_t *to = memory_span(guest_memory(guest), args[1], 64);
 	if (to == NULL)
 		return WASI_EFAULT;
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	memset(to, 0, 64);
 	to[16] = FILETYPE_BLOCK_DEVICE;
@@ -150,14 +150,14 @@ uint32_t wasi_fd_filestat_get(struct guest *guest, const uint64_t *args)
 /* 0, 1 and 2 count as preopened, with an empty name; 3 is none, which ends a guest's search for folders. */
 uint32_t wasi_fd_prestat_get(struct guest *guest, const uint64_t *args)
 {
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	return memory_put_u64(guest_memory(guest), args[1], 0) ? WASI_SUCCESS : WASI_EFAULT;
 }
 
 uint32_t wasi_fd_prestat_dir_name(struct guest *guest, const uint64_t *args)
 {
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	return args[2] == 0 ? WASI_SUCCESS : WASI_ENAMETOOLONG;
 }
@@ -165,7 +165,7 @@ uint32_t wasi_fd_prestat_dir_name(struct guest *guest, const uint64_t *args)
 uint32_t wasi_fd_advise(struct guest *guest, const uint64_t *args)
 {
 	enum { NOREUSE = 5 }; /* the last advice there is */
-	if (!wasi_has_fd(call_of(guest), args[0]))
+	if (!wasi_has_fd(invocation_of(guest), args[0]))
 		return WASI_EBADF;
 	return (args[3] & 0xff) <= NOREUSE ? WASI_SUCCESS : WASI_EINVAL;
 }
@@ -181,7 +181,7 @@ uint32_t wasi_fd_readdir(struct guest *guest, const uint64_t *args)
 /* Standard descriptors stay where they are. */
 uint32_t wasi_fd_renumber(struct guest *guest, const uint64_t *args)
 {
-	if (!wasi_has_fd(call_of(guest), args[0]) || args[1] > INT32_MAX)
+	if (!wasi_has_fd(invocation_of(guest), args[0]) || args[1] > INT32_MAX)
 		return WASI_EBADF;
 	return WASI_ENOTSUP;
 }

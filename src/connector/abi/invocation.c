@@ -1,4 +1,4 @@
-#include "connector/abi/call.h"
+#include "connector/abi/invocation.h"
 #include "base/limits.h"
 #include "base/time.h"
 #include "connector/engine/failure.h"
@@ -9,9 +9,9 @@
 /* A buffer that one call made larger than this is given back after it. */
 #define KEEP_BUFFER (256 * KIB)
 
-void call_init(struct call *call, const struct call_link *link)
+void invocation_init(struct invocation *call, const struct invocation_link *link)
 {
-	*call = (struct call){.link = link};
+	*call = (struct invocation){.link = link};
 	buf_init(&call->output, LIMIT_STDOUT);
 	buf_init(&call->tail, 2 * LIMIT_STDERR_TAIL);
 	buf_init(&call->text, 2 * FAILURE_TEXT_MAX);
@@ -24,7 +24,7 @@ void call_init(struct call *call, const struct call_link *link)
 	pthread_condattr_destroy(&attributes);
 }
 
-static void drop_response(struct call *call)
+static void drop_response(struct invocation *call)
 {
 	free(call->body_memory);
 	call->body_memory = NULL;
@@ -33,13 +33,13 @@ static void drop_response(struct call *call)
 	call->status = 0;
 }
 
-static void drop_answer(struct call_answer *answer)
+static void drop_answer(struct invocation_answer *answer)
 {
 	free(answer->memory);
-	*answer = (struct call_answer){0};
+	*answer = (struct invocation_answer){0};
 }
 
-void call_release(struct call *call)
+void invocation_release(struct invocation *call)
 {
 	drop_response(call);
 	drop_answer(&call->answer);
@@ -59,11 +59,11 @@ static void renew(struct buf *buf)
 		buf_clear(buf);
 }
 
-void call_begin(struct call *call, uint32_t id, const struct runner_call *ask)
+void invocation_begin(struct invocation *call, uint32_t id, const struct runner_call *ask)
 {
 	call->id = id;
 	call->ask = *ask;
-	call->stop = CALL_GOES_ON;
+	call->stop = STOP_NOT;
 	call->exit_code = 0;
 	call->input_at = 0;
 	memset(call->closed, 0, sizeof call->closed);
@@ -77,23 +77,23 @@ void call_begin(struct call *call, uint32_t id, const struct runner_call *ask)
 
 /* ---- ending ---- */
 
-static enum call_stop reason_to_stop(struct call *call)
+static enum invocation_stop reason_to_stop(struct invocation *call)
 {
 	if (atomic_load(&call->cancelled))
-		return CALL_CANCELLED;
+		return STOP_CANCELLED;
 	uint64_t deadline = atomic_load_explicit(&call->deadline, memory_order_relaxed);
-	return deadline != 0 && clock_monotonic_ns(NULL) >= deadline ? CALL_DEADLINE : CALL_GOES_ON;
+	return deadline != 0 && clock_monotonic_ns(NULL) >= deadline ? STOP_DEADLINE : STOP_NOT;
 }
 
 /* For the engine, which stops the guest itself. */
 static bool should_stop(void *host)
 {
-	struct call *call = host;
+	struct invocation *call = host;
 	call->stop = reason_to_stop(call);
-	return call->stop != CALL_GOES_ON;
+	return call->stop != STOP_NOT;
 }
 
-bool call_must_stop(struct call *call, struct guest *guest)
+bool invocation_must_stop(struct invocation *call, struct guest *guest)
 {
 	if (!should_stop(call))
 		return false;
@@ -101,14 +101,14 @@ bool call_must_stop(struct call *call, struct guest *guest)
 	return true;
 }
 
-void call_exit(struct call *call, struct guest *guest, uint32_t code)
+void invocation_exit(struct invocation *call, struct guest *guest, uint32_t code)
 {
-	call->stop = CALL_EXITED;
+	call->stop = STOP_EXITED;
 	call->exit_code = code;
 	guest_stop(guest);
 }
 
-void call_cancel(struct call *call)
+void invocation_cancel(struct invocation *call)
 {
 	atomic_store(&call->cancelled, true);
 	pthread_mutex_lock(&call->lock);
@@ -116,7 +116,7 @@ void call_cancel(struct call *call)
 	pthread_mutex_unlock(&call->lock);
 }
 
-bool call_overdue(struct call *call, uint64_t now)
+bool invocation_overdue(struct invocation *call, uint64_t now)
 {
 	uint64_t deadline = atomic_load_explicit(&call->deadline, memory_order_relaxed);
 	return deadline != 0 && (now >= deadline || atomic_load(&call->cancelled));
@@ -124,7 +124,7 @@ bool call_overdue(struct call *call, uint64_t now)
 
 /* ---- waiting ---- */
 
-struct call *call_of(struct guest *guest)
+struct invocation *invocation_of(struct guest *guest)
 {
 	return guest_host(guest);
 }
@@ -135,54 +135,54 @@ static struct timespec timespec_of(uint64_t ns)
 }
 
 /* With the lock held: until something changes, or until `until`, or until the deadline. */
-static void wait_once(struct call *call, uint64_t until)
+static void wait_once(struct invocation *call, uint64_t until)
 {
 	uint64_t deadline = atomic_load(&call->deadline);
 	struct timespec at = timespec_of(MIN(until, deadline));
 	pthread_cond_timedwait(&call->changed, &call->lock, &at);
 }
 
-bool call_sleep(struct call *call, struct guest *guest, uint64_t nanoseconds)
+bool invocation_sleep(struct invocation *call, struct guest *guest, uint64_t nanoseconds)
 {
 	if (nanoseconds == 0)
-		return !call_must_stop(call, guest);
+		return !invocation_must_stop(call, guest);
 	uint64_t now = clock_monotonic_ns(NULL);
 	uint64_t until = nanoseconds > UINT64_MAX - now ? UINT64_MAX : now + nanoseconds;
 	call->link->before_wait(call->link->context);
 	pthread_mutex_lock(&call->lock);
-	while (reason_to_stop(call) == CALL_GOES_ON && clock_monotonic_ns(NULL) < until)
+	while (reason_to_stop(call) == STOP_NOT && clock_monotonic_ns(NULL) < until)
 		wait_once(call, until);
 	pthread_mutex_unlock(&call->lock);
-	return !call_must_stop(call, guest);
+	return !invocation_must_stop(call, guest);
 }
 
-void call_send(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n)
+void invocation_send(struct invocation *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n)
 {
 	if (rpc_send(call->link->channel, type, call->id, parts, n, NULL) == 0)
 		return;
 	/* Nobody will read the outcome; what matters is that the guest ends. */
 	atomic_store(&call->cancelled, true);
-	call_must_stop(call, guest);
+	invocation_must_stop(call, guest);
 }
 
-bool call_ask(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
-	      uint16_t answer_type, struct call_answer *ret)
+bool invocation_ask(struct invocation *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
+		    uint16_t answer_type, struct invocation_answer *ret)
 {
 	pthread_mutex_lock(&call->lock);
 	call->awaits = answer_type;
 	pthread_mutex_unlock(&call->lock);
-	call_send(call, guest, type, parts, n);
+	invocation_send(call, guest, type, parts, n);
 	call->link->before_wait(call->link->context);
 
 	pthread_mutex_lock(&call->lock);
-	while (!call->answer.here && reason_to_stop(call) == CALL_GOES_ON)
+	while (!call->answer.here && reason_to_stop(call) == STOP_NOT)
 		wait_once(call, UINT64_MAX);
 	call->awaits = 0;
-	struct call_answer answer = call->answer;
-	call->answer = (struct call_answer){0};
+	struct invocation_answer answer = call->answer;
+	call->answer = (struct invocation_answer){0};
 	pthread_mutex_unlock(&call->lock);
 
-	if (call_must_stop(call, guest)) {
+	if (invocation_must_stop(call, guest)) {
 		drop_answer(&answer);
 		return false;
 	}
@@ -190,13 +190,13 @@ bool call_ask(struct call *call, struct guest *guest, uint16_t type, const struc
 	return true;
 }
 
-void call_deliver(struct call *call, struct call_answer *answer)
+void invocation_deliver(struct invocation *call, struct invocation_answer *answer)
 {
 	pthread_mutex_lock(&call->lock);
 	if (call->awaits == answer->type && !call->answer.here) {
 		call->answer = *answer;
 		call->answer.here = true;
-		*answer = (struct call_answer){0};
+		*answer = (struct invocation_answer){0};
 		pthread_cond_signal(&call->changed);
 	}
 	pthread_mutex_unlock(&call->lock);
@@ -209,12 +209,12 @@ void call_deliver(struct call *call, struct call_answer *answer)
 static void observe(void *host, const struct host_function *function, const uint64_t *args, uint32_t result,
 		    uint64_t nanoseconds)
 {
-	struct call *call = host;
+	struct invocation *call = host;
 	AUTO_BUF text = BUF_INIT(512);
 	buf_addf(&text, "%s(", function->name);
 	for (size_t i = 0; function->params[i] != '\0'; i++)
 		buf_addf(&text, "%s%llu", i > 0 ? ", " : "", (unsigned long long)args[i]);
-	if (!function->returns || call->stop != CALL_GOES_ON)
+	if (!function->returns || call->stop != STOP_NOT)
 		buf_add_z(&text, ")");
 	else
 		buf_addf(&text, ") = %d", (int32_t)result);
@@ -227,7 +227,7 @@ static void observe(void *host, const struct host_function *function, const uint
 		atomic_store(&call->cancelled, true);
 }
 
-static void fill_end(const struct call *call, struct runner_done *done)
+static void fill_end(const struct invocation *call, struct runner_done *done)
 {
 	switch (call->run.end) {
 	case PROGRAM_RETURNED:
@@ -245,10 +245,10 @@ static void fill_end(const struct call *call, struct runner_done *done)
 		done->end = RUNNER_END_NOT_STARTED;
 		break;
 	case PROGRAM_STOPPED:
-		if (call->stop == CALL_EXITED) {
+		if (call->stop == STOP_EXITED) {
 			done->end = RUNNER_END_EXIT;
 			done->exit_code = call->exit_code;
-		} else if (call->stop == CALL_DEADLINE) {
+		} else if (call->stop == STOP_DEADLINE) {
 			done->end = RUNNER_END_LIMIT;
 			done->limit = S("wall_time");
 		} else {
@@ -264,7 +264,7 @@ static void fill_end(const struct call *call, struct runner_done *done)
 	}
 }
 
-uint64_t call_run(struct call *call, struct program *program)
+uint64_t invocation_run(struct invocation *call, struct program *program)
 {
 	call->run = (struct program_run){.host = call,
 					 .memory_bytes = call->ask.memory_bytes,
@@ -277,7 +277,7 @@ uint64_t call_run(struct call *call, struct program *program)
 	return call->run.instantiate_ns + call->run.run_ns;
 }
 
-static int send_done(struct call *call, struct err *err)
+static int send_done(struct invocation *call, struct err *err)
 {
 	const struct program_run *run = &call->run;
 	struct runner_done done = {.memory_refused = run->memory_refused,
@@ -300,7 +300,7 @@ static int send_done(struct call *call, struct err *err)
 	return rpc_send(call->link->channel, RUNNER_DONE, call->id, parts, 2, err);
 }
 
-int call_finish(struct call *call, struct err *err)
+int invocation_finish(struct invocation *call, struct err *err)
 {
 	int result = send_done(call, err);
 	drop_response(call);

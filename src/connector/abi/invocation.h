@@ -1,5 +1,5 @@
 /*
- * call: one call of a connector, from its CALL frame to its DONE frame
+ * invocation: one call of a connector, from its CALL frame to its DONE frame
  *
  * Holds what the guest can touch besides its memory: standard input, output and error, the response slot, the counters
  * of its limits. The object is reused from call to call by the thread that owns it and keeps its buffers; nothing that
@@ -16,17 +16,17 @@
 #include <stdatomic.h>
 
 /* What a call needs of the server that it runs in. */
-struct call_link {
+struct invocation_link {
 	struct rpc_channel *channel;
 	void (*before_wait)(
 		void *context); /* on the owner thread, before it blocks: somebody else must read the socket */
 	void *context;
 };
 
-enum call_stop { CALL_GOES_ON, CALL_EXITED, CALL_DEADLINE, CALL_CANCELLED };
+enum invocation_stop { STOP_NOT, STOP_EXITED, STOP_DEADLINE, STOP_CANCELLED };
 
 /* An answer of the parent's, as it waits to be taken by the owner thread. */
-struct call_answer {
+struct invocation_answer {
 	bool here;
 	uint16_t type; /* RUNNER_HTTP_RESULT or RUNNER_SPAWN_RESULT */
 	int32_t rc, status;
@@ -34,12 +34,12 @@ struct call_answer {
 	char *memory; /* what `body` lies in, for free(); NULL when it is empty */
 };
 
-struct call {
-	const struct call_link *link;
+struct invocation {
+	const struct invocation_link *link;
 	uint32_t id;
-	struct runner_call ask; /* ask.input is borrowed until call_finish() returns */
+	struct runner_call ask; /* ask.input is borrowed until invocation_finish() returns */
 	struct program_run run;
-	enum call_stop stop;
+	enum invocation_stop stop;
 	uint32_t exit_code;
 
 	size_t input_at;   /* bytes of standard input that were read */
@@ -61,41 +61,41 @@ struct call {
 	pthread_mutex_t lock; /* guards the rest but the atomics */
 	pthread_cond_t changed;
 	uint16_t awaits; /* type of the answer that the guest waits for, 0 = none */
-	struct call_answer answer;
+	struct invocation_answer answer;
 	atomic_bool cancelled;
 	atomic_uint_least64_t deadline; /* monotonic ns; 0 = not running */
 };
 
-void call_init(struct call *call, const struct call_link *link);
-void call_release(struct call *call);
+void invocation_init(struct invocation *call, const struct invocation_link *link);
+void invocation_release(struct invocation *call);
 
 /*
  * In this order, on the owner thread: takes up a call, from which on it may be cancelled; instantiates and runs, giving
  * the time that it took; sends DONE (-1 when the channel is broken) and drops what the guest left.
  */
-void call_begin(struct call *call, uint32_t id, const struct runner_call *ask);
-uint64_t call_run(struct call *call, struct program *program);
-int call_finish(struct call *call, struct err *err) __attribute__((warn_unused_result));
+void invocation_begin(struct invocation *call, uint32_t id, const struct runner_call *ask);
+uint64_t invocation_run(struct invocation *call, struct program *program);
+int invocation_finish(struct invocation *call, struct err *err) __attribute__((warn_unused_result));
 
 /* Any thread. */
-void call_cancel(struct call *call);                /* the guest also needs engine_interrupt() when it is not waiting */
-bool call_overdue(struct call *call, uint64_t now); /* it runs and ought to be interrupted */
+void invocation_cancel(struct invocation *call); /* the guest also needs engine_interrupt() when it is not waiting */
+bool invocation_overdue(struct invocation *call, uint64_t now); /* it runs and ought to be interrupted */
 /* Hands over an answer, which is consumed; one that nobody waits for is dropped. */
-void call_deliver(struct call *call, struct call_answer *answer);
+void invocation_deliver(struct invocation *call, struct invocation_answer *answer);
 
 /* ---- for host functions, on the owner thread ---- */
 
-struct call *call_of(struct guest *guest);
+struct invocation *invocation_of(struct guest *guest);
 /* Whether the guest is to end now, by the clock or by the caller; then it is stopped. */
-bool call_must_stop(struct call *call, struct guest *guest);
+bool invocation_must_stop(struct invocation *call, struct guest *guest);
 /* Ends the guest with this exit code. */
-void call_exit(struct call *call, struct guest *guest, uint32_t code);
+void invocation_exit(struct invocation *call, struct guest *guest, uint32_t code);
 /* Sleeps; false when it was cut short because the guest is to end. */
-bool call_sleep(struct call *call, struct guest *guest, uint64_t nanoseconds);
+bool invocation_sleep(struct invocation *call, struct guest *guest, uint64_t nanoseconds);
 /* Sends a frame; when the channel is broken the guest is stopped. */
-void call_send(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n);
+void invocation_send(struct invocation *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n);
 /*
  * Sends a request and waits for its answer; the caller owns ret->memory. False when the guest is to end first.
  */
-bool call_ask(struct call *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
-	      uint16_t answer_type, struct call_answer *ret);
+bool invocation_ask(struct invocation *call, struct guest *guest, uint16_t type, const struct str *parts, size_t n,
+		    uint16_t answer_type, struct invocation_answer *ret);
