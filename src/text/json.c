@@ -191,6 +191,8 @@ struct json *json_parse(struct str text, unsigned flags, struct err *err)
 	size_t options = JSON_DECODE_ANY;
 	if ((flags & JSON_READ_LAST_DUPLICATE) == 0)
 		options |= JSON_REJECT_DUPLICATES;
+	if ((flags & JSON_READ_ALLOW_NUL) != 0)
+		options |= JSON_ALLOW_NUL;
 	json_error_t error;
 	json_t *root = json_loadb(source.p, source.n, options, &error);
 	if (root != NULL)

@@ -30,11 +30,12 @@ enum json_kind {
 	JSON_KIND_OBJECT,
 };
 
-/* Two differences that formats pin; everything else is refused as above. */
+/* The differences that formats pin; everything else is refused as above. */
 enum json_read_flag {
 	JSON_READ_STRICT = 0,
 	JSON_READ_LAST_DUPLICATE = 1, /* a repeated key takes its last value, in the place of the first */
 	JSON_READ_SENSITIVE = 2,      /* errors name the position and never quote the text */
+	JSON_READ_ALLOW_NUL = 4,      /* \u0000 in strings, though not in keys: what our own writers made */
 };
 
 /*

@@ -198,7 +198,7 @@ static bool is_ipv6(struct str s)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr address;
-	if (s.n >= sizeof text || str_find_char(s, '\0') != STR_NPOS)
+	if (s.n == 0 || s.n >= sizeof text || str_find_char(s, '\0') != STR_NPOS)
 		return false;
 	memcpy(text, s.p, s.n);
 	text[s.n] = '\0';

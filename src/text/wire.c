@@ -172,15 +172,15 @@ static bool are_members(struct str details)
 	object[0] = '{';
 	memcpy(object + 1, details.p, details.n);
 	object[details.n + 1] = '}';
-	AUTO(json)
-	*json = json_parse(str_of(object, details.n + 2), JSON_READ_LAST_DUPLICATE, NULL);
+	unsigned flags = JSON_READ_LAST_DUPLICATE | JSON_READ_ALLOW_NUL;
+	AUTO(json) *json = json_parse(str_of(object, details.n + 2), flags, NULL);
 	return json_length(json) > 0;
 }
 
 void wire_get_err(struct wire_reader *r, struct err *ret)
 {
 	err_clear(ret);
-	uint8_t class = wire_u8(r);
+	uint8_t code = wire_u8(r);
 	uint8_t boundary = wire_u8(r);
 	bool retriable = wire_bool(r);
 	int32_t os_errno = wire_i32(r);
@@ -188,11 +188,11 @@ void wire_get_err(struct wire_reader *r, struct err *ret)
 	struct str file = field_text(r, ERR_FILE_MAX);
 	struct str message = field_text(r, ERR_MESSAGE_MAX);
 	struct str details = field_text(r, ERR_DETAILS_MAX);
-	if (class >= ERR_CLASS__MAX || boundary >= BOUNDARY__MAX || !are_members(details))
+	if (code >= ERR_CLASS__MAX || boundary >= BOUNDARY__MAX || !are_members(details))
 		r->bad = true;
 	if (r->bad)
 		return;
-	ret->class = (enum err_class) class;
+	ret->class = (enum err_class)code;
 	ret->boundary = (enum err_boundary)boundary;
 	ret->retriable = retriable;
 	ret->os_errno = os_errno;
