@@ -1,0 +1,373 @@
+#include "connector/egress_link.h"
+#include "base/limits.h"
+#include "base/time.h"
+#include "confine/policies.h"
+#include "connector/peer.h"
+#include "text/wire.h"
+#include <poll.h>
+
+#define NO_DEADLINE   UINT64_MAX
+#define FRAMES_A_TURN 64
+#define GRANT_MAX     (4 * MIB)
+
+/* A call's id is its place and the place's generation, so that a late result of an old call finds nobody. */
+#define PLACE_BITS 12
+#define PLACES     (1U << PLACE_BITS)
+
+struct link_call {
+	struct egress_link *link;
+	const struct egress_grant *grant;
+	uint32_t id;      /* 0: there was no place for it */
+	uint32_t granted; /* the start of egress that knows the grant; 0 = none */
+	bool lost;        /* egress ended while the call used it */
+	bool open;        /* a request is under way */
+	bool waiting;     /* … and was not sent yet: `envelope` holds it */
+	bool failing;     /* … and its end was lost with egress */
+	bool trace;
+	char *envelope;
+	size_t envelope_n;
+	uint64_t left_ns;
+	link_result *result;
+	void *owner;
+};
+
+struct place {
+	uint32_t generation;
+	uint32_t next_free;
+	struct link_call *call; /* NULL = free */
+};
+
+struct egress_link {
+	struct peer peer;
+	char *program, *allowed;
+	int ca_fd;
+	bool ready;
+	uint32_t starts; /* how often it was started */
+	uint64_t start_deadline;
+	size_t calls;
+	uint32_t first_free, places_used; /* first_free PLACES = none */
+	struct place *places;
+	struct err error; /* of the last end */
+	struct egress_result result;
+};
+
+struct egress_link *egress_link_new(const struct egress_link_spec *spec)
+{
+	struct egress_link *link = NEW(struct egress_link);
+	link->peer = PEER_INIT;
+	link->program = spec->program != NULL ? xstrdup(spec->program) : NULL;
+	link->allowed = str_dup(spec->allowed);
+	link->ca_fd = spec->ca_fd;
+	link->start_deadline = NO_DEADLINE;
+	link->places = xcalloc(PLACES, sizeof link->places[0]);
+	link->first_free = PLACES;
+	return link;
+}
+
+void egress_link_free(struct egress_link *link)
+{
+	if (link == NULL)
+		return;
+	if (link->calls > 0)
+		BUG("an egress link was freed before its calls");
+	peer_stop(&link->peer);
+	free(link->places);
+	free(link->program);
+	free(link->allowed);
+	free(link);
+}
+
+int egress_link_start(struct egress_link *link, struct err *err)
+{
+	if (peer_runs(&link->peer))
+		return 0;
+	struct peer_spec spec = {
+		.name = "aileron-egress",
+		.title = "egress",
+		.program = link->program,
+		.rules = egress_parent_rules,
+		.policy = &confine_egress,
+	};
+	if (link->ca_fd >= 0)
+		spec.fds[spec.n_fds++] = (struct child_fd){link->ca_fd, EGRESS_FD_CA};
+	if (peer_start(&link->peer, &spec, err) < 0)
+		return -1;
+	rpc_set_sensitive(link->peer.channel, true);
+	link->ready = false;
+	link->starts++;
+	link->start_deadline = clock_monotonic_ns(NULL) + EGRESS_START_NS;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ places */
+
+static void take_place(struct egress_link *link, struct link_call *call)
+{
+	uint32_t number;
+	if (link->first_free < PLACES) {
+		number = link->first_free;
+		link->first_free = link->places[number].next_free;
+	} else if (link->places_used < PLACES) {
+		number = link->places_used++;
+	} else {
+		return;
+	}
+	struct place *place = &link->places[number];
+	uint32_t generation = (place->generation + 1) & (UINT32_MAX >> PLACE_BITS);
+	place->generation = generation > 0 ? generation : 1;
+	place->call = call;
+	call->id = place->generation << PLACE_BITS | number;
+}
+
+static struct link_call *call_of(struct egress_link *link, uint32_t id)
+{
+	struct place *place = &link->places[id & (PLACES - 1)];
+	return place->call != NULL && place->call->id == id ? place->call : NULL;
+}
+
+static void free_place(struct egress_link *link, uint32_t id)
+{
+	uint32_t number = id & (PLACES - 1);
+	link->places[number].call = NULL;
+	link->places[number].next_free = link->first_free;
+	link->first_free = number;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- requests */
+
+static void finish(struct link_call *call, const struct egress_result *result)
+{
+	call->open = call->waiting = call->failing = false;
+	free(TAKE(call->envelope));
+	call->result(call->owner, result);
+}
+
+/* That a process is unconfined is told as it is; any other end of egress is a failure of the network. */
+static void fail_request(struct link_call *call)
+{
+	struct egress_link *link = call->link;
+	struct egress_result *failure = &link->result;
+	*failure = (struct egress_result){.rc = -1};
+	if (link->error.class == ERR_UNCONFINED)
+		failure->err = link->error;
+	else
+		fail(&failure->err, ERR_NETWORK_ERROR, "http_request: %s; the next call starts it again",
+		     link->error.message);
+	call->lost = true;
+	finish(call, failure);
+}
+
+/* Those who are told may free their calls, and may ask anew, which is another request than the one that is lost. */
+static void fail_requests(struct egress_link *link)
+{
+	for (uint32_t i = 0; i < link->places_used; i++) {
+		struct link_call *call = link->places[i].call;
+		if (call == NULL)
+			continue;
+		call->failing = call->open;
+		call->lost = call->lost || call->granted != 0;
+	}
+	for (uint32_t i = 0; i < link->places_used; i++) {
+		struct link_call *call = link->places[i].call;
+		if (call != NULL && call->failing)
+			fail_request(call);
+	}
+}
+
+static void lose(struct egress_link *link)
+{
+	peer_stop(&link->peer);
+	link->ready = false;
+	link->start_deadline = NO_DEADLINE;
+	fail_requests(link);
+}
+
+static int send_grant(struct link_call *call)
+{
+	struct egress_link *link = call->link;
+	AUTO_BUF head = BUF_INIT(GRANT_MAX);
+	AUTO_BUF length = BUF_INIT(4);
+	egress_grant_put_head(&head, call->grant);
+	struct str secret = call->grant->secret != NULL ? secret_borrow(call->grant->secret) : STR_EMPTY;
+	wire_put_u32(&length, (uint32_t)secret.n);
+	const struct str parts[] = {buf_str(&head), buf_str(&length), secret};
+	call->granted = link->starts;
+	return peer_send(&link->peer, EGRESS_GRANT, call->id, parts, ARRAY_LEN(parts));
+}
+
+static void send_request(struct link_call *call, struct str envelope)
+{
+	struct egress_link *link = call->link;
+	call->waiting = false;
+	if (call->granted == 0 && send_grant(call) < 0)
+		return;
+	AUTO_BUF head = BUF_INIT(32);
+	wire_put_u64(&head, call->left_ns);
+	wire_put_bool(&head, call->trace);
+	wire_put_u32(&head, (uint32_t)envelope.n);
+	const struct str parts[] = {buf_str(&head), envelope};
+	/* A frame that cannot be sent means that egress is gone, which the next receive finds out and explains. */
+	(void)!peer_send(&link->peer, EGRESS_REQUEST, call->id, parts, ARRAY_LEN(parts));
+}
+
+static void fail_place(struct link_call *call)
+{
+	struct egress_result *failure = &call->link->result;
+	*failure = (struct egress_result){.rc = -1};
+	fail(&failure->err, ERR_LIMIT, "http_request: %u calls are using the network, which is the most", PLACES);
+	finish(call, failure);
+}
+
+void link_call_request(struct link_call *call, struct str envelope, uint64_t left_ns, bool trace, link_result *result,
+		       void *owner)
+{
+	struct egress_link *link = call->link;
+	if (call->open)
+		BUG("a second request of a call before the first was answered");
+	call->open = true;
+	call->result = result;
+	call->owner = owner;
+	call->left_ns = left_ns;
+	call->trace = trace;
+	if (call->id == 0) {
+		fail_place(call);
+		return;
+	}
+	if (call->lost || egress_link_start(link, &link->error) < 0) {
+		fail_request(call);
+		return;
+	}
+	if (link->ready) {
+		send_request(call, envelope);
+		return;
+	}
+	call->waiting = true;
+	call->envelope = str_dup(envelope);
+	call->envelope_n = envelope.n;
+}
+
+struct link_call *link_call_new(struct egress_link *link, const struct egress_grant *grant)
+{
+	struct link_call *call = NEW(struct link_call);
+	call->link = link;
+	call->grant = grant;
+	take_place(link, call);
+	link->calls++;
+	return call;
+}
+
+bool link_call_has_granted(const struct link_call *call)
+{
+	return call->granted != 0;
+}
+
+void link_call_free(struct link_call *call)
+{
+	if (call == NULL)
+		return;
+	struct egress_link *link = call->link;
+	if (call->id != 0 && call->granted != 0 && !call->lost && peer_runs(&link->peer)) {
+		if (call->open)
+			(void)!peer_send(&link->peer, EGRESS_CANCEL, call->id, NULL, 0);
+		(void)!peer_send(&link->peer, EGRESS_END, call->id, NULL, 0);
+	}
+	if (call->id != 0)
+		free_place(link, call->id);
+	link->calls--;
+	free(call->envelope);
+	free(call);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ frames */
+
+static int on_hello(struct egress_link *link, struct str body)
+{
+	if (peer_judge(&link->peer, body, str_from(link->allowed), &link->error) < 0)
+		return -1;
+	char ca_file = link->ca_fd >= 0;
+	const struct str part = str_of(&ca_file, 1);
+	if (peer_send(&link->peer, EGRESS_START, 0, &part, 1) < 0)
+		return 0;
+	rpc_set_state(link->peer.channel, EGRESS_STATE_SERVING);
+	link->ready = true;
+	link->start_deadline = NO_DEADLINE;
+	for (uint32_t i = 0; i < link->places_used; i++) {
+		struct link_call *call = link->places[i].call;
+		if (call != NULL && call->waiting)
+			send_request(call, str_of(call->envelope, call->envelope_n));
+	}
+	return 0;
+}
+
+/* A result for nobody is one whose call was freed while it was under way. */
+static int on_result(struct egress_link *link, const struct rpc_frame *frame)
+{
+	struct link_call *call = call_of(link, frame->id);
+	if (call == NULL)
+		return 0;
+	if (!call->open || call->waiting)
+		return peer_break(&link->peer, &link->error, "it answered a request that was not made");
+	struct egress_result *result = &link->result;
+	if (egress_result_get(frame->body, result, &link->error) < 0)
+		return peer_break(&link->peer, &link->error, "it sent a malformed 'result'");
+	if (result->body.n > call->grant->response_max)
+		return peer_break(&link->peer, &link->error, "it sent a larger answer than it was allowed");
+	if (result->rc > 0 || result->rc < -2 || (result->rc != 0 && result->err.class == ERR_NONE))
+		return peer_break(&link->peer, &link->error, "it sent an answer that makes no sense");
+	finish(call, result);
+	return 0;
+}
+
+void egress_link_process(struct egress_link *link)
+{
+	for (int turn = 0; peer_runs(&link->peer) && (turn < FRAMES_A_TURN || peer_has_frame(&link->peer)); turn++) {
+		struct rpc_frame frame;
+		int got = peer_receive(&link->peer, &frame, &link->error);
+		if (got == 0)
+			break;
+		if (got > 0)
+			got = frame.type == EGRESS_HELLO ? on_hello(link, frame.body) : on_result(link, &frame);
+		if (got < 0) {
+			lose(link);
+			return;
+		}
+	}
+	if (link->start_deadline != NO_DEADLINE && clock_monotonic_ns(NULL) >= link->start_deadline) {
+		fail(&link->error, ERR_SYSTEM, "egress was not ready in time and was killed");
+		lose(link);
+	}
+}
+
+int egress_link_wait_ready(struct egress_link *link, struct err *err)
+{
+	while (peer_runs(&link->peer) && !link->ready) {
+		struct pollfd fd = {.fd = egress_link_fd(link), .events = egress_link_events(link)};
+		(void)poll(&fd, 1, (int)(EGRESS_START_NS / MS));
+		egress_link_process(link);
+	}
+	if (link->ready)
+		return 0;
+	if (err != NULL)
+		*err = link->error;
+	return -1;
+}
+
+int egress_link_fd(const struct egress_link *link)
+{
+	return peer_fd(&link->peer);
+}
+
+short egress_link_events(const struct egress_link *link)
+{
+	return peer_events(&link->peer);
+}
+
+uint64_t egress_link_deadline(const struct egress_link *link)
+{
+	return link->start_deadline;
+}
+
+int egress_link_pid(const struct egress_link *link)
+{
+	return peer_runs(&link->peer) ? link->peer.child.pid : 0;
+}
