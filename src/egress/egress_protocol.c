@@ -1,0 +1,231 @@
+#include "egress/egress_protocol.h"
+#include "base/arena.h"
+#include "base/limits.h"
+#include "text/wire.h"
+
+/* Bytes of a GRANT beside its secret: hosts, names and openings of one manifest, which is at most 1 MiB itself. */
+#define GRANT_BODY_MAX (4 * MIB)
+/* An err is at most its fields and their framing; notes are one line. */
+#define RESULT_HEAD_MAX (64 * KIB)
+#define GRANT_LIST_MAX  4096
+
+const struct rpc_rule egress_parent_rules[] = {
+	{EGRESS_HELLO, EGRESS_STATE_NEW, 64 * KIB, "HELLO"},
+	{EGRESS_RESULT, EGRESS_STATE_SERVING, LIMIT_RESPONSE_BODY + RESULT_HEAD_MAX, "RESULT"},
+	{0, 0, 0, NULL},
+};
+
+const struct rpc_rule egress_child_rules[] = {
+	{EGRESS_START, EGRESS_STATE_NEW, 16, "START"},
+	{EGRESS_GRANT, EGRESS_STATE_SERVING, GRANT_BODY_MAX + SECRET_MAX, "GRANT"},
+	{EGRESS_REQUEST, EGRESS_STATE_SERVING, LIMIT_ENVELOPE + 64, "REQUEST"},
+	{EGRESS_CANCEL, EGRESS_STATE_SERVING, 0, "CANCEL"},
+	{EGRESS_END, EGRESS_STATE_SERVING, 0, "END"},
+	{0, 0, 0, NULL},
+};
+
+static void put_list(struct buf *out, const struct str *items, size_t n)
+{
+	wire_put_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++)
+		wire_put_str(out, items[i]);
+}
+
+static void put_openings(struct buf *out, const struct egress_opening *openings, size_t n)
+{
+	wire_put_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		wire_put_str(out, openings[i].host);
+		wire_put_u16(out, openings[i].port);
+		wire_put_str(out, openings[i].address);
+		wire_put_u16(out, openings[i].address_port);
+	}
+}
+
+void egress_grant_put_head(struct buf *out, const struct egress_grant *m)
+{
+	wire_put_str(out, m->connector);
+	wire_put_str(out, m->version);
+	wire_put_bool(out, m->permissive);
+	put_list(out, m->hosts, m->n_hosts);
+	put_list(out, m->subset, m->n_subset);
+	put_openings(out, m->openings, m->n_openings);
+	wire_put_u32(out, m->request_max);
+	wire_put_u32(out, m->response_max);
+
+	wire_put_u8(out, (uint8_t)m->declared);
+	wire_put_str(out, m->header);
+	wire_put_str(out, m->format);
+	wire_put_str(out, m->service);
+	wire_put_str(out, m->region);
+	wire_put_str(out, m->access_key_id);
+	wire_put_str(out, m->algorithm);
+	wire_put_str(out, m->key_id);
+	wire_put_str(out, m->label);
+	put_list(out, m->components, m->n_components);
+
+	wire_put_u8(out, (uint8_t)m->binding);
+	wire_put_u8(out, (uint8_t)m->bound);
+	wire_put_str(out, m->binding_error);
+	wire_put_str(out, m->username);
+	wire_put_str(out, m->bound_region);
+	wire_put_str(out, m->bound_access_key_id);
+	wire_put_str(out, m->pool);
+}
+
+static struct str get_str(struct wire_reader *r, struct arena *arena)
+{
+	return arena_str(arena, wire_str(r));
+}
+
+static const struct str *get_list(struct wire_reader *r, struct arena *arena, size_t *ret_n)
+{
+	uint32_t n = wire_count(r, sizeof(uint32_t));
+	if (n > GRANT_LIST_MAX) {
+		r->bad = true;
+		n = 0;
+	}
+	struct str *items = arena_array(arena, n, sizeof *items);
+	for (uint32_t i = 0; i < n; i++)
+		items[i] = get_str(r, arena);
+	*ret_n = n;
+	return items;
+}
+
+static const struct egress_opening *get_openings(struct wire_reader *r, struct arena *arena, size_t *ret_n)
+{
+	uint32_t n = wire_count(r, 2 * sizeof(uint32_t) + 2 * sizeof(uint16_t));
+	if (n > GRANT_LIST_MAX) {
+		r->bad = true;
+		n = 0;
+	}
+	struct egress_opening *openings = arena_array(arena, n, sizeof *openings);
+	for (uint32_t i = 0; i < n; i++) {
+		openings[i].host = get_str(r, arena);
+		openings[i].port = wire_u16(r);
+		openings[i].address = get_str(r, arena);
+		openings[i].address_port = wire_u16(r);
+	}
+	*ret_n = n;
+	return openings;
+}
+
+/* A value below `end`; anything else makes the message bad. */
+static uint8_t get_enum(struct wire_reader *r, uint8_t end)
+{
+	uint8_t v = wire_u8(r);
+	if (v < end)
+		return v;
+	r->bad = true;
+	return 0;
+}
+
+static void get_limits(struct wire_reader *r, struct egress_grant *g)
+{
+	g->request_max = wire_u32(r);
+	g->response_max = wire_u32(r);
+	if (g->request_max > LIMIT_REQUEST_BODY || g->response_max > LIMIT_RESPONSE_BODY)
+		r->bad = true;
+}
+
+static void get_credential(struct wire_reader *r, struct arena *arena, struct egress_grant *g)
+{
+	g->declared = (enum credential_kind)get_enum(r, CREDENTIAL__MAX);
+	g->header = get_str(r, arena);
+	g->format = get_str(r, arena);
+	g->service = get_str(r, arena);
+	g->region = get_str(r, arena);
+	g->access_key_id = get_str(r, arena);
+	g->algorithm = get_str(r, arena);
+	g->key_id = get_str(r, arena);
+	g->label = get_str(r, arena);
+	g->components = get_list(r, arena, &g->n_components);
+}
+
+static void get_binding(struct wire_reader *r, struct arena *arena, struct egress_grant *g)
+{
+	g->binding = (enum egress_binding)get_enum(r, BINDING__MAX);
+	g->bound = (enum credential_kind)get_enum(r, CREDENTIAL__MAX);
+	g->binding_error = get_str(r, arena);
+	g->username = get_str(r, arena);
+	g->bound_region = get_str(r, arena);
+	g->bound_access_key_id = get_str(r, arena);
+	g->pool = get_str(r, arena);
+}
+
+static int read_grant(struct arena *arena, struct str body, struct egress_grant *ret, struct secret **ret_secret,
+                      struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	struct egress_grant g = {.connector = get_str(&r, arena)};
+	g.version = get_str(&r, arena);
+	g.permissive = wire_bool(&r);
+	g.hosts = get_list(&r, arena, &g.n_hosts);
+	g.subset = get_list(&r, arena, &g.n_subset);
+	g.openings = get_openings(&r, arena, &g.n_openings);
+	get_limits(&r, &g);
+	get_credential(&r, arena, &g);
+	get_binding(&r, arena, &g);
+
+	struct str bytes = wire_str(&r);
+	if (wire_done(&r, "GRANT", err) != 0)
+		return -1;
+	if ((g.binding == BINDING_FOUND) != (bytes.n > 0))
+		return fail(err, ERR_PROTOCOL, "GRANT has a secret without a binding, or a binding without a secret");
+
+	AUTO(secret) *secret = NULL;
+	if (bytes.n > 0) {
+		secret = secret_from(bytes, err);
+		if (secret == NULL)
+			return -1;
+	}
+	g.secret = secret;
+	*ret = g;
+	*ret_secret = TAKE(secret);
+	return 0;
+}
+
+int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_grant *ret, struct secret **ret_secret,
+                     struct err *err)
+{
+	int rc = read_grant(arena, str_of(body, n), ret, ret_secret, err);
+	mem_wipe(body, n); /* whatever happened: nobody but the secret keeps these bytes */
+	return rc;
+}
+
+void egress_result_put_head(struct buf *out, const struct egress_result *m)
+{
+	wire_put_i32(out, m->rc);
+	wire_put_i32(out, m->status);
+	wire_put_str(out, m->note);
+	wire_put_u64(out, m->nanoseconds);
+	wire_put_bool(out, m->rc != 0);
+	if (m->rc != 0)
+		wire_put_err(out, &m->err);
+}
+
+int egress_result_get(struct str body, struct egress_result *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	int32_t rc = wire_i32(&r);
+	int32_t status = wire_i32(&r);
+	struct str note = wire_str(&r);
+	uint64_t nanoseconds = wire_u64(&r);
+	bool has_err = wire_bool(&r);
+	struct err carried = {0};
+	if (has_err)
+		wire_get_err(&r, &carried);
+	struct str answer = wire_str(&r);
+	if (wire_done(&r, "RESULT", err) != 0)
+		return -1;
+	if (rc > 0 || rc < -2 || has_err != (rc != 0) || (has_err && carried.class == ERR_NONE))
+		return fail(err, ERR_PROTOCOL, "RESULT with return code %d does not agree with its error", (int)rc);
+
+	*ret = (struct egress_result){.rc = rc,
+	                              .status = status,
+	                              .err = carried,
+	                              .note = note,
+	                              .nanoseconds = nanoseconds,
+	                              .body = answer};
+	return 0;
+}

@@ -1,0 +1,539 @@
+#include "egress/request.h"
+#include "base/arena.h"
+#include "base/escape.h"
+#include "base/limits.h"
+#include "base/size.h"
+#include "egress/address.h"
+#include "egress/envelope.h"
+#include "egress/gate.h"
+#include "egress/headers.h"
+#include "egress/inject.h"
+#include "egress/lines.h"
+#include "egress/resolve.h"
+#include "egress/scrub.h"
+#include "http/client.h"
+#include "os/loop.h"
+#include <stdlib.h>
+
+#define METHOD_MAX      64
+#define CONNECT_MS      30000 /* all addresses of a hop together, TLS included */
+#define CONNECT_LEAST_MS 2000 /* what the last of many addresses gets at least */
+#define NOTE_MAX        4096
+
+/*
+ * One hop after the other:
+ *
+ *     begin_hop -> (resolver -> on_resolved) -> dial_judged -> dial -> on_answer -> end
+ *         ^                                                     ^          |
+ *         |                                                     +----------+ unreachable: the next address
+ *         +--- follow <----------------------------------------------------+ redirect
+ *
+ * Whatever goes wrong calls end() or end_fail(), after which the request is gone (or, when it happens inside one of the
+ * public functions, goes at the next turn of the loop).
+ */
+struct egress_request {
+	struct egress_net net;
+	const struct egress_grant *grant;
+	struct arena *arena;
+	void (*done)(void *context, struct egress_result *result);
+	void *context;
+	bool trace;
+	bool deferred; /* inside a public function: `done` waits for the timer */
+	bool ended;    /* the result is complete */
+	struct loop_source *timer; /* the deadline; at once when `ended` */
+	uint64_t started_ns;
+
+	/* the request as it stands at this hop */
+	struct str method, body, credential;
+	struct header_list headers;
+	struct url url;
+	bool with_credential;
+	unsigned redirects;
+
+	/* this hop's means */
+	struct injection injection;
+	struct lines lines;
+	struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
+	size_t n_addresses, next_address;
+	uint64_t dial_until_ns;
+	struct resolve_query *query;
+	struct http_transfer *transfer;
+
+	struct scrubber *scrubber;              /* NULL when the grant has no secret */
+	struct secret *injected[SCRUB_SECRETS]; /* header values of this and earlier hops, which it looks for */
+	size_t n_injected;
+
+	struct buf dropped; /* names of fields that were left out */
+	struct buf dialled; /* the note, as far as it is known */
+	size_t struck;
+	struct buf response;
+	struct egress_result result;
+};
+
+static void begin_hop(struct egress_request *r);
+static void dial(struct egress_request *r);
+
+/* ---- the end ---- */
+
+static void release_hop(struct egress_request *r)
+{
+	lines_release(&r->lines);
+	injection_release(&r->injection);
+	r->n_addresses = r->next_address = 0;
+}
+
+void egress_request_free(struct egress_request *r)
+{
+	if (r == NULL)
+		return;
+	resolve_cancel(r->query);
+	http_cancel(r->transfer);
+	release_hop(r);
+	scrubber_free(r->scrubber);
+	while (r->n_injected > 0)
+		secret_free(r->injected[--r->n_injected]);
+	loop_source_free(r->timer);
+	buf_release(&r->dropped);
+	buf_release(&r->dialled);
+	buf_release(&r->response);
+	arena_free(r->arena);
+	free(r);
+}
+
+/* A failure of our own means, told to the guest by a class of the closed set. */
+static void reclass(struct err *err, enum err_class class)
+{
+	struct err as_it_was = *err;
+	fail(err, class, "http_request: %s", as_it_was.message);
+}
+
+static void write_note(struct egress_request *r, struct buf *note)
+{
+	buf_add_str(note, buf_str(&r->dialled));
+	if (r->redirects > 0)
+		buf_addf(note, "%s%u redirect%s", note->n > 0 ? ", " : "", r->redirects, r->redirects > 1 ? "s" : "");
+	if (r->dropped.n > 0)
+		buf_addf(note, "%sdropped %s", note->n > 0 ? ", " : "", r->dropped.p);
+	if (r->struck > 0)
+		buf_addf(note, "%sstruck out the secret %zu time%s", note->n > 0 ? ", " : "", r->struck,
+		         r->struck > 1 ? "s" : "");
+}
+
+/* Nothing leaves without having been searched for the secret. */
+static void scrub_result(struct egress_request *r, struct buf *note)
+{
+	if (r->scrubber == NULL)
+		return;
+	struct egress_result *result = &r->result;
+	size_t n = 0;
+	if (result->rc == 0 &&
+	    scrub_text(r->scrubber, r->response.p, r->response.n, &n, &r->struck, &result->err) != 0) {
+		result->rc = -1;
+		reclass(&result->err, ERR_RESOURCE_LIMIT_EXCEEDED);
+		n = 0;
+	}
+	buf_truncate(&r->response, n);
+	if (result->rc != 0)
+		scrub_err(r->scrubber, &result->err);
+	write_note(r, note);
+	if (scrub_text(r->scrubber, note->p, note->n, &n, NULL, NULL) != 0)
+		n = 0;
+	buf_truncate(note, n);
+}
+
+static void deliver(struct egress_request *r)
+{
+	AUTO_BUF note = BUF_INIT(NOTE_MAX);
+	if (r->scrubber != NULL)
+		scrub_result(r, &note);
+	else
+		write_note(r, &note);
+	r->result.note = r->trace ? buf_str(&note) : STR_EMPTY;
+	r->result.body = r->result.rc == 0 ? buf_str(&r->response) : STR_EMPTY;
+	r->result.nanoseconds = clock_monotonic_ns(r->net.clock) - r->started_ns;
+	r->done(r->context, &r->result);
+	egress_request_free(r);
+}
+
+static void end(struct egress_request *r)
+{
+	resolve_cancel(TAKE(r->query));
+	http_cancel(TAKE(r->transfer));
+	r->ended = true;
+	if (r->deferred)
+		loop_timer_start(r->timer, 0, 0);
+	else
+		deliver(r);
+}
+
+/* With what stands in result.err. */
+static void end_fail(struct egress_request *r, int32_t rc)
+{
+	r->result.rc = rc;
+	end(r);
+}
+
+static void end_limit(struct egress_request *r, const char *limit, const char *what, uint64_t max)
+{
+	char size[SIZE_TEXT_SIZE];
+	size_format(max, size);
+	struct err *err = &r->result.err;
+	fail(err, ERR_RESOURCE_LIMIT_EXCEEDED, "http_request: the %s is larger than %s", what, size);
+	err_detail(err, "limit", str_from(limit));
+	err_detail(err, "configured", str_from(size));
+	end_fail(r, -1);
+}
+
+static void on_timer(void *user, int what)
+{
+	(void)what;
+	struct egress_request *r = user;
+	if (r->ended) {
+		deliver(r);
+		return;
+	}
+	fail(&r->result.err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed before '%.*s' had answered",
+	     STR_FMT(url_authority(r->arena, &r->url)));
+	end_fail(r, -1);
+}
+
+void egress_request_cancel(struct egress_request *r)
+{
+	if (r->ended)
+		return;
+	fail(&r->result.err, ERR_NETWORK_ERROR, "http_request: cancelled by the caller");
+	r->deferred = true;
+	end_fail(r, -1);
+}
+
+/* ---- a hop: credential, address, dialling ---- */
+
+static bool keeps(const struct egress_request *r, const struct secret *secret)
+{
+	for (size_t i = 0; i < r->n_injected; i++) {
+		if (secret_eq(r->injected[i], secret_borrow(secret)))
+			return true;
+	}
+	return false;
+}
+
+/* The scrubber looks for every header value that was sent with the secret in it, to the end of the request. */
+static int watch_injected(struct egress_request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->injection.n; i++) {
+		struct secret *value = r->injection.headers[i].secret;
+		if (value == NULL || keeps(r, value))
+			continue;
+		if (r->n_injected == ARRAY_LEN(r->injected))
+			return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: too many secrets in one request");
+		struct secret *copy = secret_from(secret_borrow(value), err);
+		if (copy == NULL)
+			return -1;
+		r->injected[r->n_injected++] = copy;
+		if (scrub_add(r->scrubber, copy, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int inject(struct egress_request *r, struct err *err)
+{
+	struct message message = {.method = r->method,
+	                          .url = &r->url,
+	                          .headers = r->headers.items,
+	                          .n_headers = r->headers.n,
+	                          .body = r->body};
+	struct inject_options options = {.now = clock_wall_ns(r->net.clock)};
+	if (inject_apply(r->arena, r->grant, &message, &options, &r->injection, err) != 0)
+		return -1;
+	return watch_injected(r, err);
+}
+
+static void note_dial(struct egress_request *r, const struct sockaddr_storage *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+	bool v6 = address->ss_family == AF_INET6;
+	buf_addf(&r->dialled, "%sdialled %s%s%s:%u", r->dialled.n > 0 ? ", " : "", v6 ? "[" : "",
+	         address_text(address, text), v6 ? "]" : "", r->url.port);
+}
+
+/* The addresses are judged. */
+static void dial_judged(struct egress_request *r, bool loopback)
+{
+	struct err *err = &r->result.err;
+	if (r->with_credential && address_allows_credential(&r->url, loopback, err) != 0) {
+		end_fail(r, -1);
+		return;
+	}
+	r->next_address = 0;
+	r->dial_until_ns = clock_monotonic_ns(r->net.clock) + CONNECT_MS * MS;
+	dial(r);
+}
+
+static void judge(struct egress_request *r)
+{
+	bool loopback;
+	if (address_judge(r->grant, &r->url, r->addresses, r->n_addresses, &loopback, &r->result.err) != 0) {
+		end_fail(r, -1);
+		return;
+	}
+	for (size_t i = 0; i < r->n_addresses; i++)
+		address_set_port(&r->addresses[i], r->url.port);
+	dial_judged(r, loopback);
+}
+
+static void on_resolved(void *context, const struct resolve_answer *answer)
+{
+	struct egress_request *r = context;
+	r->query = NULL;
+	if (answer->n == 0) {
+		r->result.err = answer->err;
+		wrap(&r->result.err, "http_request");
+		end_fail(r, -1);
+		return;
+	}
+	memcpy(r->addresses, answer->addresses, answer->n * sizeof r->addresses[0]);
+	r->n_addresses = answer->n;
+	judge(r);
+}
+
+static void begin_hop(struct egress_request *r)
+{
+	struct err *err = &r->result.err;
+	struct address_plan plan;
+	release_hop(r);
+	if ((r->with_credential && inject(r, err) != 0) ||
+	    lines_make(r->arena, &r->headers, &r->injection, &r->lines, err) != 0 ||
+	    address_plan(r->grant, &r->url, &plan, err) != 0) {
+		end_fail(r, -1);
+		return;
+	}
+	if (plan.source != ADDRESS_ASK) {
+		r->addresses[0] = plan.address;
+		r->n_addresses = 1;
+		dial_judged(r, plan.loopback);
+	} else if (resolver_known(r->net.resolver, r->url.host, r->addresses, &r->n_addresses)) {
+		judge(r);
+	} else {
+		r->query = resolver_ask(r->net.resolver, r->url.host, on_resolved, r);
+	}
+}
+
+/* ---- the answer ---- */
+
+static bool is_redirect(int status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/*
+ * Where a redirect leads is asked of the gate like a first request. Once the origin changed, the credential is gone for
+ * good, also when a later hop comes back: whoever answered in between chose that URL.
+ */
+static void follow(struct egress_request *r, int status, struct str location)
+{
+	struct err *err = &r->result.err;
+	if (r->redirects == LIMIT_REDIRECTS) {
+		fail(err, ERR_NETWORK_ERROR, "http_request: stopped after %d redirects", LIMIT_REDIRECTS);
+		end_fail(r, -1);
+		return;
+	}
+	r->redirects++;
+	struct url from = r->url;
+	if (gate_redirect(r->arena, r->grant, &from, location, &r->url, err) != 0) {
+		err_detail_int(err, "redirects", r->redirects);
+		end_fail(r, -1);
+		return;
+	}
+	if (status <= 303) {
+		if (!str_eq(r->method, S("HEAD")))
+			r->method = S("GET");
+		r->body = STR_EMPTY;
+		headers_remove_content(&r->headers);
+	}
+	if (!url_same_origin(&from, &r->url)) {
+		r->with_credential = false;
+		headers_remove_credentials(&r->headers, r->grant->header);
+	}
+	begin_hop(r);
+}
+
+static void end_transfer_failed(struct egress_request *r, const struct http_answer *answer)
+{
+	r->result.err = answer->err;
+	wrap(&r->result.err, answer->status != 0 ? "http_request: read body" : "http_request");
+	end_fail(r, -1);
+}
+
+static void note_answer(struct egress_request *r, const struct http_answer *answer)
+{
+	if (answer->http_version != 0)
+		buf_addf(&r->dialled, " HTTP/%d%s%s", answer->http_version / 10,
+		         answer->http_version == 11 ? ".1" : (answer->http_version == 10 ? ".0" : ""),
+		         answer->reused ? " on a kept connection" : "");
+}
+
+static void on_answer(void *context, struct http_answer *answer)
+{
+	struct egress_request *r = context;
+	struct str location;
+	r->transfer = NULL;
+	note_answer(r, answer);
+	switch (answer->end) {
+	case HTTP_UNREACHABLE:
+		if (r->next_address < r->n_addresses)
+			dial(r);
+		else
+			end_transfer_failed(r, answer);
+		return;
+	case HTTP_FAILED:
+		end_transfer_failed(r, answer);
+		return;
+	case HTTP_BODY_TOO_LARGE:
+		end_limit(r, "response_body", "response body", r->grant->response_max);
+		return;
+	case HTTP_ANSWERED:
+		break;
+	}
+	if (is_redirect(answer->status) && http_answer_header(answer, S("Location"), &location) && location.n > 0) {
+		follow(r, answer->status, location);
+		return;
+	}
+	r->result.rc = 0;
+	r->result.status = answer->status;
+	r->response = answer->body;
+	answer->body = BUF_INIT(0);
+	end(r);
+}
+
+/* As Go's client decides it: a guest that asks for an encoding, or for a part, gets the bytes as they come. */
+static bool decodes(const struct egress_request *r)
+{
+	return headers_find(&r->headers, S("Accept-Encoding")) == NULL &&
+	       headers_find(&r->headers, S("Range")) == NULL && !str_eq(r->method, S("HEAD"));
+}
+
+static void dial(struct egress_request *r)
+{
+	uint64_t now = clock_monotonic_ns(r->net.clock);
+	uint64_t left_ms = r->dial_until_ns > now ? (r->dial_until_ns - now) / MS : 0;
+	uint64_t share_ms = left_ms / (r->n_addresses - r->next_address);
+	const struct sockaddr_storage *address = &r->addresses[r->next_address++];
+	note_dial(r, address);
+	struct http_call call = {
+		.pool = r->grant->pool,
+		.method = r->method,
+		.url = url_text(r->arena, &r->url),
+		.peer = url_authority(r->arena, &r->url),
+		.address = address,
+		.headers = r->lines.items,
+		.n_headers = r->lines.n,
+		.body = r->body,
+		.decode_gzip = decodes(r),
+		.sensitive = r->scrubber != NULL,
+		.headers_max = LIMIT_RESPONSE_HEADERS,
+		.body_max = r->grant->response_max,
+		.connect_ms = MAX(share_ms, (uint64_t)CONNECT_LEAST_MS),
+		.done = on_answer,
+		.context = r,
+	};
+	r->transfer = http_start(r->net.http, &call, &r->result.err);
+	if (r->transfer == NULL) {
+		reclass(&r->result.err, ERR_NETWORK_ERROR);
+		end_fail(r, -1);
+	}
+}
+
+/* ---- the beginning: steps 1 to 7 ---- */
+
+/* Steps 1 to 3, whose failures are the envelope's: return code -2. */
+static int read_envelope(struct egress_request *r, struct str text, struct envelope *ret, struct err *err)
+{
+	if (text.n == 0)
+		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: invalid memory range");
+	if (envelope_parse(r->arena, text, ret, err) != 0)
+		return wrap(err, "http_request: invalid JSON envelope");
+	if (ret->url.n == 0)
+		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: empty URL");
+	return 0;
+}
+
+static int check_method(struct str method, struct err *err)
+{
+	AUTO_BUF shown = BUF_INIT(1024);
+	escape_quoted(&shown, str_slice(method, 0, METHOD_MAX));
+	if (!headers_is_token(method) || method.n > METHOD_MAX)
+		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: build: invalid method '%s'", shown.p);
+	if (str_eq_fold(method, S("CONNECT")))
+		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR,
+		            "http_request: build: method 'CONNECT' asks for a tunnel, which connectors do not get");
+	return 0;
+}
+
+/* Steps 4 to 7. */
+static int check(struct egress_request *r, const struct envelope *e, struct err *err)
+{
+	if (gate_url(r->arena, r->grant, e->url, &r->url, err) != 0 || check_method(e->method, err) != 0)
+		return -1;
+	r->method = e->method;
+	if (headers_make(r->arena, e->headers, e->n_headers, &r->headers, &r->dropped, err) != 0)
+		return wrap(err, "http_request");
+	r->credential = e->credential;
+	r->with_credential = e->credential.n > 0;
+	return r->with_credential ? inject_check(r->grant, e->credential, err) : 0;
+}
+
+/* Also for requests that do not ask for the credential: a service may hand out later what it was sent before. */
+static int make_scrubber(struct egress_request *r, struct err *err)
+{
+	if (r->grant->secret == NULL)
+		return 0;
+	r->scrubber = scrubber_new(err);
+	return r->scrubber != NULL ? scrub_add(r->scrubber, r->grant->secret, err) : -1;
+}
+
+static void begin(struct egress_request *r, struct str text)
+{
+	struct envelope envelope;
+	if (make_scrubber(r, &r->result.err) != 0) {
+		reclass(&r->result.err, ERR_CONNECTOR_RUNTIME_ERROR);
+		end_fail(r, -1);
+		return;
+	}
+	if (read_envelope(r, text, &envelope, &r->result.err) != 0) {
+		end_fail(r, -2);
+		return;
+	}
+	if (check(r, &envelope, &r->result.err) != 0) {
+		end_fail(r, -1);
+		return;
+	}
+	if (envelope.body.n > r->grant->request_max) {
+		end_limit(r, "request_body", "request body", r->grant->request_max);
+		return;
+	}
+	r->body = str_eq(r->method, S("HEAD")) ? STR_EMPTY : envelope.body;
+	begin_hop(r);
+}
+
+struct egress_request *egress_request_start(const struct egress_ask *ask)
+{
+	struct egress_request *r = NEW(struct egress_request);
+	r->net = *ask->net;
+	r->grant = ask->grant;
+	r->arena = arena_new();
+	r->done = ask->done;
+	r->context = ask->context;
+	r->trace = ask->trace;
+	r->started_ns = clock_monotonic_ns(r->net.clock);
+	r->dropped = BUF_INIT(NOTE_MAX / 2);
+	r->dialled = BUF_INIT(NOTE_MAX / 2);
+	r->response = BUF_INIT(0);
+	r->timer = loop_timer(r->net.loop, on_timer, r);
+
+	r->deferred = true;
+	loop_timer_start(r->timer, ask->time_left_ns / MS + (ask->time_left_ns % MS != 0), 0);
+	begin(r, ask->envelope);
+	r->deferred = r->ended;
+	return r;
+}
