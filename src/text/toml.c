@@ -3,7 +3,7 @@
 #include "base/utf8.h"
 #include "text/toml_parser.h"
 
-enum { VISIBLE_MAX = 200, ESCAPED_MAX = 8 * VISIBLE_MAX };
+enum { SHOWN_MAX = 200 }; /* bytes of a key in a message */
 
 enum toml_type toml_type(const struct toml_value *value)
 {
@@ -117,22 +117,6 @@ bool toml_iter_next(struct toml_iter *it)
 	return true;
 }
 
-/* At most so much of the text, with "..." for the rest. */
-static void add_cut(struct buf *out, struct str text, void (*escape)(struct buf *buf, struct str text))
-{
-	struct str shown = utf8_cut(text, VISIBLE_MAX);
-	escape(out, shown);
-	if (shown.n < text.n)
-		buf_add_z(out, "...");
-}
-
-struct str toml_visible(struct arena *arena, struct str text)
-{
-	AUTO_BUF out = BUF_INIT(ESCAPED_MAX);
-	add_cut(&out, text, escape_visible);
-	return arena_str(arena, buf_str(&out));
-}
-
 static bool is_bare_key(struct str key)
 {
 	for (size_t i = 0; i < key.n; i++) {
@@ -144,11 +128,12 @@ static bool is_bare_key(struct str key)
 
 struct str toml_key_text(struct arena *arena, struct str key)
 {
-	if (is_bare_key(key))
-		return toml_visible(arena, key);
-	AUTO_BUF out = BUF_INIT(ESCAPED_MAX);
-	buf_add_char(&out, '"');
-	add_cut(&out, key, escape_quoted);
-	buf_add_char(&out, '"');
+	const char *quote = is_bare_key(key) ? "" : "\"";
+	struct str shown = utf8_cut(key, SHOWN_MAX);
+	AUTO_BUF out = BUF_INIT(8 * SHOWN_MAX);
+	buf_add_z(&out, quote);
+	escape_quoted(&out, shown);
+	buf_add_z(&out, shown.n < key.n ? "..." : "");
+	buf_add_z(&out, quote);
 	return arena_str(arena, buf_str(&out));
 }

@@ -70,8 +70,7 @@ void toml_iter_init(struct toml_iter *it, const struct toml_value *value); /* ne
 bool toml_iter_next(struct toml_iter *it);
 
 /*
- * Text of a document made fit for a message: hidden characters as escape_visible() writes them, cut with "..." after
- * 200 bytes. toml_key_text() also puts a key that is not bare in double quotes, as it would be written.
+ * A key as a message names it: as it would be written, in double quotes when it is not bare, with hidden characters as
+ * escape_quoted() writes them and cut with "..." after 200 bytes.
  */
-struct str toml_visible(struct arena *arena, struct str text);
 struct str toml_key_text(struct arena *arena, struct str key);
