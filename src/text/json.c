@@ -7,15 +7,19 @@
 
 /*
  * What jansson would let through, or cannot read, is settled by one walk over the text before it sees it: NUL bytes,
- * the depth (its own limit is four times ours), and integers that do not fit in int64 or are -0, which are given a
- * fraction so that it reads them as doubles.
+ * the depth (its own limit is four times ours), the memory that the tree will take, and integers that do not fit in
+ * int64 or are -0, which are given a fraction so that it reads them as doubles.
  */
 struct scan {
 	struct str text;
 	size_t i;
 	unsigned depth;
+	size_t memory;
 	const char *complaint; /* about the byte before i */
 };
+
+/* Bytes that jansson 2.14 takes for what begins here, with malloc's own, rounded up; a string's text comes on top. */
+enum { COST_OBJECT = 240, COST_ARRAY = 144, COST_STRING = 104, COST_NUMBER = 40, COST_COMMA = 16 };
 
 #define FRACTION ".0"
 
@@ -27,6 +31,7 @@ static bool is_digit(char c)
 /* Steps over the string that begins at i. One without end is left to jansson to refuse. */
 static void skip_string(struct scan *s)
 {
+	size_t start = s->i;
 	for (s->i++; s->i < s->text.n; s->i++) {
 		char c = s->text.p[s->i];
 		if (c == '\\')
@@ -35,6 +40,26 @@ static void skip_string(struct scan *s)
 			break;
 	}
 	s->i = MIN(s->i + 1, s->text.n);
+	s->memory += COST_STRING + (s->i - start);
+}
+
+static bool skip_punctuation(struct scan *s)
+{
+	char c = s->text.p[s->i++];
+	if (c == '[' || c == '{') {
+		s->memory += c == '[' ? COST_ARRAY : COST_OBJECT;
+		if (++s->depth > JSON_DEPTH_MAX)
+			s->complaint = "it is nested too deeply";
+	} else if ((c == ']' || c == '}') && s->depth > 0) {
+		s->depth--;
+	} else if (c == ',') {
+		s->memory += COST_COMMA;
+	} else if (c == '\0') {
+		s->complaint = "a NUL byte";
+	}
+	if (s->memory > JSON_MEMORY_MAX)
+		s->complaint = "it would take more than 512 MiB of memory";
+	return s->complaint == NULL;
 }
 
 /* Steps over the digits of the number that begins at i, and says whether it is an integer that int64 cannot hold. */
@@ -66,23 +91,14 @@ static bool next_wide_integer(struct scan *s)
 		if (c == '"') {
 			skip_string(s);
 		} else if (c == '-' || is_digit(c)) {
+			s->memory += COST_NUMBER;
 			if (skip_digits(s))
 				return true;
 			/* The digits of a fraction or an exponent are no number of their own. */
 			while (s->i < s->text.n && (is_digit(s->text.p[s->i]) || memchr(".eE+-", s->text.p[s->i], 5)))
 				s->i++;
-		} else {
-			s->i++;
-			if (c == '[' || c == '{') {
-				if (++s->depth > JSON_DEPTH_MAX)
-					s->complaint = "is nested too deeply";
-			} else if ((c == ']' || c == '}') && s->depth > 0) {
-				s->depth--;
-			} else if (c == '\0') {
-				s->complaint = "a NUL byte";
-			}
-			if (s->complaint != NULL)
-				return false;
+		} else if (!skip_punctuation(s)) {
+			return false;
 		}
 	}
 	return false;

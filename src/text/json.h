@@ -16,7 +16,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define JSON_DEPTH_MAX 512
+#define JSON_DEPTH_MAX  512
+#define JSON_MEMORY_MAX ((size_t)512 << 20)
 
 struct json; /* any value; json_parse() returns the root, which owns the rest */
 

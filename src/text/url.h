@@ -2,17 +2,16 @@
  * url: URLs, parsed once and in one way
  *
  * The gate judges, the dialler dials and the signer signs the same parsed value, so that no two parsers can disagree.
- * Reads RFC 3986 `scheme:[//host[:port]][/path][?query][#fragment]`. What decides where a request goes is read
- * strictly:
+ * Reads RFC 3986 `scheme:[//host[:port]][/path][?query][#fragment]`. What decides where a request goes is strict:
  *
  *   everywhere   no control characters (0x00-0x1f, 0x7f)
  *   scheme       a letter, then letters, digits, `+`, `-`, `.`; lower-cased; any scheme parses, the gate judges it
  *   authority    no user information; everything up to the first `/`, `?` or `#` is host and port, so a backslash, a
  *                space, a percent sign or a byte above ASCII in it is refused and never ends it
  *   host         labels of letters, digits, `-` and `_`, 1 to 63 bytes, no `-` at either end, at most 253 bytes with
- * the dots, no dot at the end; lower-cased. Numbers (`127.1`, `0x7f000001`) pass as text: what they mean as an address
- * is judged where addresses are. Or an IPv6 literal in brackets, without a zone port         decimal without leading
- * zeros, 1 to 65535; a colon without a port is refused
+ *                the dots, no dot at the end; lower-cased. Numbers (`127.1`, `0x7f000001`) pass as text: what they
+ *                mean as an address is judged where addresses are. Or an IPv6 literal in brackets, without a zone
+ *   port         decimal without leading zeros, 1 to 65535; a colon without a port is refused
  *
  * What only the server reads is kept: in path, query and fragment every byte that RFC 3986 does not allow there (space,
  * `"`, `<`, `>`, `[`, `\`, `]`, `^`, the backtick, `{`, `|`, `}`, bytes above ASCII) is percent-encoded, as clients do

@@ -240,6 +240,24 @@ static void depth_is_limited(void **state)
 	assert_null(json_parse(buf_str(&text), JSON_READ_STRICT, NULL));
 }
 
+static void the_memory_of_the_tree_is_limited(void **state)
+{
+	(void)state;
+	static const char *const units[] = {"{},", "[],", "\"\",", "0,"};
+	static const size_t costs[] = {256, 160, 120, 56};
+	AUTO_BUF text = BUF_INIT((size_t)64 << 20);
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		buf_clear(&text);
+		buf_add_char(&text, '[');
+		for (size_t n = 0; n < JSON_MEMORY_MAX / costs[i] + 1; n++)
+			buf_add_z(&text, units[i]);
+		buf_add_z(&text, "0]");
+		struct err err = {0};
+		assert_null(json_parse(buf_str(&text), JSON_READ_STRICT, &err));
+		assert_non_null(strstr(err.message, "memory"));
+	}
+}
+
 static void members_come_in_the_order_of_the_text(void **state)
 {
 	(void)state;
@@ -316,6 +334,7 @@ int main(void)
 		cmocka_unit_test(the_last_duplicate_wins_when_asked),
 		cmocka_unit_test(an_escaped_nul_is_read_when_asked),
 		cmocka_unit_test(depth_is_limited),
+		cmocka_unit_test(the_memory_of_the_tree_is_limited),
 		cmocka_unit_test(members_come_in_the_order_of_the_text),
 		cmocka_unit_test(a_value_of_another_kind_answers_false),
 		cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
