@@ -4,6 +4,7 @@
  *
  * bench_call BIN, where BIN holds the programs and ../examples the connectors.
  */
+#include "base/limits.h"
 #include "base/mem.h"
 #include "connector/runner.h"
 #include "measure.h"
@@ -15,8 +16,8 @@
 
 enum { CALL_BYTES = 100, ANSWER_BYTES = 150 };
 
-static const char input[] = "{\"args\":{\"name\":\"Ada\"},\"op\":\"greet\"}";
-static const char expected[] = "{\"output\":{\"greeting\":\"hello, Ada\"}}\n";
+#define INPUT    "{\"args\":{\"name\":\"Ada\"},\"op\":\"greet\"}"
+#define EXPECTED "{\"output\":{\"greeting\":\"hello, Ada\"}}\n"
 
 static void exactly(int fd, char *bytes, size_t n)
 {
@@ -68,7 +69,7 @@ struct caller {
 static void on_done(void *owner, const struct runner_done *done)
 {
 	struct caller *caller = owner;
-	if (done->end != RUNNER_END_EXIT || !str_eq(done->output, S(expected))) {
+	if (done->end != RUNNER_END_EXIT || !str_eq(done->output, S(EXPECTED))) {
 		fprintf(stderr, "bench: the connector answered '%.*s'\n", STR_FMT(done->output));
 		exit(1);
 	}
@@ -115,7 +116,7 @@ static void call_once(struct runner *runner, struct caller *caller)
 		.log_lines_max = LIMIT_LOG_LINES,
 		.log_line_max = LIMIT_LOG_LINE,
 		.envelope_max = LIMIT_ENVELOPE,
-		.input = S(input),
+		.input = S(INPUT),
 	};
 	if (runner_call(runner, &call, &sink, caller, &err) == 0)
 		give_up(&err);

@@ -16,14 +16,19 @@
 
 static char *const *environment;
 
-static pid_t spawn(char *const *argv, int out)
+static pid_t spawn(const char *const *argv, int out)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	/* POSIX promises not to change the strings and cannot say so in the type. */
+	union {
+		const char *const *in;
+		char *const *out;
+	} arguments = {.in = argv};
 	pid_t pid;
-	if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environment) != 0) {
+	if (posix_spawn(&pid, argv[0], &actions, NULL, arguments.out, environment) != 0) {
 		fprintf(stderr, "bench: cannot start '%s'\n", argv[0]);
 		exit(1);
 	}
@@ -31,7 +36,7 @@ static pid_t spawn(char *const *argv, int out)
 	return pid;
 }
 
-static double median_ms(char *const *argv, int runs)
+static double median_ms(const char *const *argv, int runs)
 {
 	struct samples samples = {0};
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -52,16 +57,16 @@ static double median_ms(char *const *argv, int runs)
 	return p50;
 }
 
-static char args[] = "{\"name\":\"Ada\"}";
+static const char args[] = "{\"name\":\"Ada\"}";
 
 static double harness_ms(const char *bin, const char *name)
 {
 	AUTO_FREE char *program = xasprintf("%s/aileron-connector-dev-run", bin);
 	AUTO_FREE char *wasm = xasprintf("%s/../examples/%s/connector.wasm", bin, name);
 	AUTO_FREE char *toml = xasprintf("examples/connectors/%s/manifest.toml", name);
-	char *optimized[] = {program, "--wasm", wasm, "--manifest", toml, "--op",
+	const char *optimized[] = {program, "--wasm", wasm, "--manifest", toml, "--op",
 			     "greet", "--args", args, "--optimize", NULL};
-	char *plain[] = {program, "--wasm", wasm, "--manifest", toml, "--op", "greet", "--args", args, NULL};
+	const char *plain[] = {program, "--wasm", wasm, "--manifest", toml, "--op", "greet", "--args", args, NULL};
 	median_ms(optimized, 1);
 	return median_ms(plain, 30);
 }
@@ -71,7 +76,7 @@ static double wazero_ms(const char *bin, const char *name, const char *cache, in
 	AUTO_FREE char *program = xasprintf("%s/wazero-peer", bin);
 	AUTO_FREE char *wasm = xasprintf("%s/../examples/%s/connector.wasm", bin, name);
 	AUTO_FREE char *folder = xstrdup(cache);
-	char *argv[] = {program, "once", folder, wasm, "greet", args, NULL};
+	const char *argv[] = {program, "once", folder, wasm, "greet", args, NULL};
 	return median_ms(argv, runs);
 }
 
@@ -128,7 +133,7 @@ static void memory(const char *bin)
 {
 	AUTO_FREE char *program = xasprintf("%s/aileron-connector-dev-run", bin);
 	AUTO_FREE char *wasm = xasprintf("%s/../examples/fixture/connector.wasm", bin);
-	char *argv[] = {program,
+	const char *argv[] = {program,
 			"--wasm",
 			wasm,
 			"--manifest",
@@ -139,7 +144,7 @@ static void memory(const char *bin)
 			"{\"milliseconds\":3000}",
 			"--optimize",
 			NULL};
-	median_ms((char *[]){program, "--wasm", wasm, "--manifest", "examples/connectors/fixture/manifest.toml", "--op",
+	median_ms((const char *[]){program, "--wasm", wasm, "--manifest", "examples/connectors/fixture/manifest.toml", "--op",
 			     "echo", "--optimize", NULL},
 		  1);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -16,6 +16,5 @@ else()
     INTERFACE_COMPILE_DEFINITIONS AILERON_WASMTIME_EXTRAS=0)
 endif()
 set_target_properties(Wasmtime::Wasmtime PROPERTIES
-  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${wasmtime_dir}/include
+  INTERFACE_INCLUDE_DIRECTORIES ${wasmtime_dir}/include
   INTERFACE_LINK_LIBRARIES "Threads::Threads;m;dl")
-get_filename_component(wasmtime_key ${wasmtime_dir} NAME)
