@@ -68,17 +68,18 @@ struct confine_rlimit {
 	uint64_t value;
 };
 
-/* One allowed system call; a test of one argument narrows it. Several rows of one call allow what any of them allows. */
+/* (argument & mask) == value; a mask of 0 is no test. */
+struct confine_test {
+	unsigned argument; /* from 0 */
+	uint64_t mask, value;
+};
+#define CONFINE_OWN_PID UINT64_MAX /* as a value: the pid of the process, as it sees it */
+#define CONFINE_TESTS   3
+
+/* One allowed system call, when all tests hold. Several rows of one call allow what any of them allows. */
 struct confine_syscall {
-	int number;   /* SCMP_SYS(…) */
-	int argument; /* -1 = any arguments, else the index of the narrowed one */
-	enum confine_test {
-		ARG_EQ,       /* arg == value */
-		ARG_HAS_ALL,  /* (arg & value) == value */
-		ARG_HAS_NONE, /* (arg & value) == 0 */
-		ARG_IS_SELF,  /* arg == the pid of the process, as it sees it */
-	} test;
-	uint64_t value;
+	int number; /* SCMP_SYS(…) of libseccomp */
+	struct confine_test tests[CONFINE_TESTS];
 };
 
 struct confine_policy {

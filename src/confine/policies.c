@@ -5,16 +5,27 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* The rest of a row: any arguments; and a whole last row. */
-#define ALWAYS -1, ARG_EQ, 0
-#define END    -1, -1, ARG_EQ, 0
+/* What stands behind a call: the tests of its arguments. */
+#define TEST(argument, mask, value)                                                                                    \
+	{                                                                                                              \
+		(argument), (uint64_t)(mask), (uint64_t)(value)                                                        \
+	}
+#define EQ(argument, value)      TEST(argument, UINT32_MAX, value) /* of an int: the kernel looks no higher */
+#define IS_NULL(argument)        TEST(argument, UINT64_MAX, 0)
+#define HAS_ALL(argument, bits)  TEST(argument, bits, bits)
+#define HAS_NONE(argument, bits) TEST(argument, bits, 0)
+#define ALWAYS                                                                                                         \
+	{                                                                                                              \
+		TEST(0, 0, 0)                                                                                          \
+	}
+#define END -1, ALWAYS
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -38,12 +49,12 @@ static const struct confine_syscall life[] = {
 	{SCMP_SYS(ppoll), ALWAYS},
 	{SCMP_SYS(eventfd2), ALWAYS},
 	{SCMP_SYS(fstat), ALWAYS},
-	{SCMP_SYS(newfstatat), 3, ARG_EQ, AT_EMPTY_PATH},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_GETFD},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_SETFD},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_GETFL},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_SETFL},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_DUPFD_CLOEXEC},
+	{SCMP_SYS(newfstatat), {EQ(3, AT_EMPTY_PATH)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_GETFD)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_SETFD)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_GETFL)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_SETFL)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_DUPFD_CLOEXEC)}},
 	{SCMP_SYS(brk), ALWAYS},
 	{SCMP_SYS(munmap), ALWAYS},
 	{SCMP_SYS(mremap), ALWAYS},
@@ -63,17 +74,17 @@ static const struct confine_syscall life[] = {
 	{SCMP_SYS(exit_group), ALWAYS},
 	{SCMP_SYS(restart_syscall), ALWAYS},
 	/* A thread, never a process. */
-	{SCMP_SYS(clone), 0, ARG_HAS_ALL, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD},
-	{SCMP_SYS(prctl), 0, ARG_EQ, PR_SET_NAME},
-	{SCMP_SYS(prctl), 0, ARG_EQ, PR_SET_VMA},
+	{SCMP_SYS(clone), {HAS_ALL(0, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)}},
+	{SCMP_SYS(prctl), {EQ(0, PR_SET_NAME)}},
+	{SCMP_SYS(prctl), {EQ(0, PR_SET_VMA)}},
 	/* Look at limits, not set them. */
-	{SCMP_SYS(prlimit64), 2, ARG_EQ, 0},
+	{SCMP_SYS(prlimit64), {IS_NULL(2)}},
 	{SCMP_SYS(rt_sigaction), ALWAYS},
 	{SCMP_SYS(rt_sigprocmask), ALWAYS},
 	{SCMP_SYS(rt_sigreturn), ALWAYS},
 	{SCMP_SYS(sigaltstack), ALWAYS},
 	/* abort() */
-	{SCMP_SYS(tgkill), 0, ARG_IS_SELF, 0},
+	{SCMP_SYS(tgkill), {EQ(0, CONFINE_OWN_PID)}},
 	{SCMP_SYS(clock_gettime), ALWAYS},
 	{SCMP_SYS(clock_getres), ALWAYS},
 	{SCMP_SYS(clock_nanosleep), ALWAYS},
@@ -85,8 +96,8 @@ static const struct confine_syscall life[] = {
 
 /* Memory that stays data. */
 static const struct confine_syscall data_only[] = {
-	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_EXEC},
-	{SCMP_SYS(mprotect), 2, ARG_HAS_NONE, PROT_EXEC},
+	{SCMP_SYS(mmap), {HAS_NONE(2, PROT_EXEC)}},
+	{SCMP_SYS(mprotect), {HAS_NONE(2, PROT_EXEC)}},
 	{END},
 };
 
@@ -118,19 +129,28 @@ static const struct confine_syscall loading[] = {
 	{SCMP_SYS(memfd_create), ALWAYS},
 	{SCMP_SYS(ftruncate), ALWAYS},
 	{SCMP_SYS(pwrite64), ALWAYS},
-	{SCMP_SYS(fcntl), 1, ARG_EQ, F_ADD_SEALS},
-	{SCMP_SYS(seccomp), 0, ARG_EQ, SECCOMP_SET_MODE_FILTER},
-	{SCMP_SYS(seccomp), 0, ARG_EQ, SECCOMP_GET_ACTION_AVAIL},
+	{SCMP_SYS(fcntl), {EQ(1, F_ADD_SEALS)}},
+	{SCMP_SYS(seccomp), {EQ(0, SECCOMP_SET_MODE_FILTER)}},
+	{SCMP_SYS(seccomp), {EQ(0, SECCOMP_GET_ACTION_AVAIL)}},
 	{END},
 };
 
 /* Reading alone; O_PATH, which Landlock does not see, is no reading. */
 #define NOT_READING (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY) | O_PATH)
 
+/* The low bits of a socket's type; above them are flags such as SOCK_CLOEXEC. */
+#define SOCKET_KIND(kind) TEST(1, 0xf, kind)
+
 static const struct confine_syscall network[] = {
-	/* Out, over IP: no other family, no bind, no listen. */
-	{SCMP_SYS(socket), 0, ARG_EQ, AF_INET},
-	{SCMP_SYS(socket), 0, ARG_EQ, AF_INET6},
+	/* Out, over TCP and UDP: no other family or protocol, no bind, no listen. */
+	{SCMP_SYS(socket), {EQ(0, AF_INET), SOCKET_KIND(SOCK_STREAM), EQ(2, 0)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET), SOCKET_KIND(SOCK_STREAM), EQ(2, IPPROTO_TCP)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET), SOCKET_KIND(SOCK_DGRAM), EQ(2, 0)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET), SOCKET_KIND(SOCK_DGRAM), EQ(2, IPPROTO_UDP)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET6), SOCKET_KIND(SOCK_STREAM), EQ(2, 0)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET6), SOCKET_KIND(SOCK_STREAM), EQ(2, IPPROTO_TCP)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET6), SOCKET_KIND(SOCK_DGRAM), EQ(2, 0)}},
+	{SCMP_SYS(socket), {EQ(0, AF_INET6), SOCKET_KIND(SOCK_DGRAM), EQ(2, IPPROTO_UDP)}},
 	{SCMP_SYS(connect), ALWAYS},
 	{SCMP_SYS(getsockname), ALWAYS},
 	{SCMP_SYS(getpeername), ALWAYS},
@@ -139,8 +159,8 @@ static const struct confine_syscall network[] = {
 	{SCMP_SYS(sendmmsg), ALWAYS},
 	{SCMP_SYS(recvmmsg), ALWAYS},
 	/* The resolver asks how long an answer is. */
-	{SCMP_SYS(ioctl), 1, ARG_EQ, FIONREAD},
-	{SCMP_SYS(ioctl), 1, ARG_EQ, FIONBIO},
+	{SCMP_SYS(ioctl), {EQ(1, FIONREAD)}},
+	{SCMP_SYS(ioctl), {EQ(1, FIONBIO)}},
 	{END},
 };
 
@@ -150,14 +170,15 @@ static const struct confine_syscall event_loop[] = {
 	{SCMP_SYS(epoll_wait), ALWAYS},
 	{SCMP_SYS(epoll_pwait), ALWAYS},
 	{SCMP_SYS(pipe2), ALWAYS},
-	{SCMP_SYS(socketpair), 0, ARG_EQ, AF_UNIX},
+	/* A pair of streams leads nowhere else; datagram sockets could be connected to any other of the machine. */
+	{SCMP_SYS(socketpair), {EQ(0, AF_UNIX), SOCKET_KIND(SOCK_STREAM)}},
 	{END},
 };
 
 static const struct confine_syscall reading[] = {
 	/* Which files is for Landlock to say. */
-	{SCMP_SYS(openat), 2, ARG_HAS_NONE, NOT_READING},
-	{SCMP_SYS(open), 1, ARG_HAS_NONE, NOT_READING},
+	{SCMP_SYS(openat), {HAS_NONE(2, NOT_READING)}},
+	{SCMP_SYS(open), {HAS_NONE(1, NOT_READING)}},
 	{SCMP_SYS(newfstatat), ALWAYS},
 	{SCMP_SYS(stat), ALWAYS},
 	{SCMP_SYS(uname), ALWAYS},
@@ -167,9 +188,9 @@ static const struct confine_syscall reading[] = {
 	{SCMP_SYS(getgid), ALWAYS},
 	{SCMP_SYS(getegid), ALWAYS},
 	/* Modules of the resolver are mapped to run, from files; nothing that was written is ever made executable. */
-	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_EXEC},
-	{SCMP_SYS(mmap), 2, ARG_HAS_NONE, PROT_WRITE},
-	{SCMP_SYS(mprotect), 2, ARG_HAS_NONE, PROT_EXEC},
+	{SCMP_SYS(mmap), {HAS_NONE(2, PROT_EXEC)}},
+	{SCMP_SYS(mmap), {HAS_NONE(2, PROT_WRITE)}},
+	{SCMP_SYS(mprotect), {HAS_NONE(2, PROT_EXEC)}},
 	{END},
 };
 

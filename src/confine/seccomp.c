@@ -10,22 +10,6 @@ static void free_filter(scmp_filter_ctx *filter)
 }
 #define AUTO_FILTER __attribute__((cleanup(free_filter))) scmp_filter_ctx
 
-static struct scmp_arg_cmp narrowed(const struct confine_syscall *row)
-{
-	unsigned argument = (unsigned)row->argument;
-	switch (row->test) {
-	case ARG_EQ:
-		return SCMP_CMP64(argument, SCMP_CMP_EQ, row->value, 0);
-	case ARG_HAS_ALL:
-		return SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, row->value, row->value);
-	case ARG_HAS_NONE:
-		return SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, row->value, 0);
-	case ARG_IS_SELF:
-		return SCMP_CMP64(argument, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
-	}
-	BUG("test %d of system call %d", (int)row->test, row->number);
-}
-
 /* All of these return a negative errno, as libseccomp does. */
 static int set_up(scmp_filter_ctx filter, bool all_threads)
 {
@@ -46,17 +30,23 @@ static int set_up(scmp_filter_ctx filter, bool all_threads)
 	return 0;
 }
 
+static int add_row(scmp_filter_ctx filter, const struct confine_syscall *row)
+{
+	struct scmp_arg_cmp tests[CONFINE_TESTS];
+	unsigned n = 0;
+	for (; n < CONFINE_TESTS && row->tests[n].mask != 0; n++) {
+		const struct confine_test *test = &row->tests[n];
+		scmp_datum_t value = test->value == CONFINE_OWN_PID ? (scmp_datum_t)getpid() : test->value;
+		tests[n] = SCMP_CMP64(test->argument, SCMP_CMP_MASKED_EQ, test->mask, value);
+	}
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->number, n, tests);
+}
+
 static int add_group(scmp_filter_ctx filter, const struct confine_syscall *rows)
 {
 	int result = 0;
-	for (const struct confine_syscall *row = rows; result == 0 && row->number != -1; row++) {
-		if (row->argument < 0) {
-			result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->number, 0, NULL);
-		} else {
-			struct scmp_arg_cmp test = narrowed(row);
-			result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->number, 1, &test);
-		}
-	}
+	for (const struct confine_syscall *row = rows; result == 0 && row->number != -1; row++)
+		result = add_row(filter, row);
 	return result;
 }
 
