@@ -29,17 +29,42 @@ bool escape_hides(uint32_t code)
 	return false;
 }
 
-/* Length of the run from the start that is printable ASCII and neither quote nor backslash: safe in every form. */
+/* Whether the character stands for itself in every form. */
+static bool is_plain(struct utf8_char c)
+{
+	return c.code != UTF8_INVALID && c.code != '"' && c.code != '\\' && !escape_hides(c.code);
+}
+
+/* Length of the run from the start that can be taken over as it is. */
 static size_t plain_run(struct str text)
 {
 	size_t n = 0;
 	while (n < text.n) {
+		/* Most text is ASCII; that much is told without decoding. */
 		unsigned char byte = (unsigned char)text.p[n];
-		if (byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\')
+		struct utf8_char c = byte < 0x80 ? (struct utf8_char){byte, 1} : utf8_next(str_slice(text, n, text.n));
+		if (!is_plain(c))
 			break;
-		n++;
+		n += c.n;
 	}
 	return n;
+}
+
+/* A backslash, the letter, and at least `width` hexadecimal digits. */
+static void add_digits(struct buf *buf, char letter, uint32_t code, unsigned width)
+{
+	char text[10] = {'\\', letter};
+	while (width < 8 && code >> 4 * width != 0)
+		width++;
+	for (unsigned i = 0; i < width; i++)
+		text[2 + i] = "0123456789abcdef"[code >> 4 * (width - 1 - i) & 15];
+	buf_add(buf, text, 2 + width);
+}
+
+static void add_letter(struct buf *buf, char letter)
+{
+	char text[2] = {'\\', letter};
+	buf_add(buf, text, sizeof text);
 }
 
 /* The letter that follows the backslash, of those that both JSON and people know; 0 = none. */
@@ -50,33 +75,35 @@ static char short_escape(uint32_t code)
 
 static void add_json_char(struct buf *buf, struct utf8_char c, struct str bytes)
 {
-	if (c.code == UTF8_INVALID)
+	if (c.code == UTF8_INVALID) {
 		buf_add_z(buf, "\xef\xbf\xbd");
-	else if (c.code == '"' || c.code == '\\')
-		buf_addf(buf, "\\%c", (char)c.code);
-	else if (short_escape(c.code) != 0)
-		buf_addf(buf, "\\%c", short_escape(c.code));
-	else if (!escape_hides(c.code))
+	} else if (c.code == '"' || c.code == '\\') {
+		add_letter(buf, (char)c.code);
+	} else if (short_escape(c.code) != 0) {
+		add_letter(buf, short_escape(c.code));
+	} else if (!escape_hides(c.code)) {
 		buf_add_str(buf, bytes);
-	else if (c.code < 0x10000)
-		buf_addf(buf, "\\u%04x", c.code);
-	else /* a pair of surrogates */
-		buf_addf(buf, "\\u%04x\\u%04x", 0xd7c0 + (c.code >> 10), 0xdc00 + (c.code & 0x3ff));
+	} else if (c.code < 0x10000) {
+		add_digits(buf, 'u', c.code, 4);
+	} else { /* a pair of surrogates */
+		add_digits(buf, 'u', 0xd7c0 + (c.code >> 10), 4);
+		add_digits(buf, 'u', 0xdc00 + (c.code & 0x3ff), 4);
+	}
 }
 
 static void add_visible_char(struct buf *buf, struct utf8_char c, struct str bytes)
 {
 	if (c.code == UTF8_INVALID) {
 		for (size_t i = 0; i < bytes.n; i++)
-			buf_addf(buf, "\\x%02x", (unsigned)(unsigned char)bytes.p[i]);
+			add_digits(buf, 'x', (unsigned char)bytes.p[i], 2);
 	} else if (short_escape(c.code) != 0) {
-		buf_addf(buf, "\\%c", short_escape(c.code));
+		add_letter(buf, short_escape(c.code));
 	} else if (!escape_hides(c.code)) {
 		buf_add_str(buf, bytes);
 	} else if (c.code < 0x80) {
-		buf_addf(buf, "\\x%02x", c.code);
+		add_digits(buf, 'x', c.code, 2);
 	} else if (c.code < 0x10000) {
-		buf_addf(buf, "\\u%04x", c.code);
+		add_digits(buf, 'u', c.code, 4);
 	} else {
 		buf_addf(buf, "\\u{%x}", c.code);
 	}
@@ -85,7 +112,7 @@ static void add_visible_char(struct buf *buf, struct utf8_char c, struct str byt
 static void add_quoted_char(struct buf *buf, struct utf8_char c, struct str bytes)
 {
 	if (c.code == '"' || c.code == '\\')
-		buf_addf(buf, "\\%c", (char)c.code);
+		add_letter(buf, (char)c.code);
 	else
 		add_visible_char(buf, c, bytes);
 }

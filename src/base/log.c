@@ -53,28 +53,32 @@ struct line {
 	bool json;
 	unsigned left_out;
 };
-enum { ENDING = sizeof ",\"left_out\":4294967295}\n", VALUE_MIN = 16 };
+enum { ENDING = sizeof ",\"left_out\":4294967295}\n", VALUE_MIN = DURATION_TEXT_SIZE };
 
 static size_t room(const struct line *line)
 {
 	return LOG_LINE_MAX - ENDING - line->text.n;
 }
 
-/* As much of the value as fits in `most` bytes once it is escaped; ends in "..." when that is not all. */
+/*
+ * As much of the value as fits in `most` bytes once it is escaped; ends in "..." when that is not all. One character at
+ * a time: LOG_LINE_MAX leaves more room behind `most` than a single one can take.
+ */
 static void add_escaped(struct line *line, struct str value, size_t most)
 {
-	AUTO_BUF escaped = BUF_INIT(most);
-	struct str part = utf8_cut(value, most);
-	for (;;) {
-		(line->json ? escape_json : escape_quoted)(&escaped, part);
-		if (part.n < value.n)
-			buf_add_z(&escaped, "...");
-		if (buf_ok(&escaped))
-			break;
-		buf_clear(&escaped);
-		part = utf8_cut(value, part.n - part.n / 8 - 1);
+	size_t end = line->text.n + most, fits_with_dots = line->text.n;
+	while (value.n > 0) {
+		unsigned n = utf8_next(value).n;
+		(line->json ? escape_json : escape_quoted)(&line->text, str_slice(value, 0, n));
+		value = str_slice(value, n, value.n);
+		if (line->text.n > end) {
+			buf_truncate(&line->text, fits_with_dots);
+			buf_add_z(&line->text, "...");
+			return;
+		}
+		if (line->text.n + 3 <= end)
+			fits_with_dots = line->text.n;
 	}
-	buf_add_str(&line->text, buf_str(&escaped));
 }
 
 /* Whether a value reads as one word of the text form. */
@@ -110,7 +114,7 @@ static void add_text_field(struct line *line, const char *key, struct str value)
 		buf_add_char(&line->text, '"');
 }
 
-/* A value that needs no escaping and is shorter than VALUE_MIN + 4. */
+/* A value that needs no escaping and is no longer than VALUE_MIN. */
 static void add_plain_field(struct line *line, const char *key, const char *suffix, const char *value)
 {
 	if (begin_field(line, key, suffix))

@@ -85,14 +85,14 @@ static void behaves_like_a_table_of_keys(void **state)
 {
 	(void)state;
 	struct generator g = {2};
-	for (int round = 0; round < 60; round++) {
+	for (int round = 0; round < 40; round++) {
 		size_t cap = round % 3 == 0 ? KEYS : generate_below(&g, KEYS);
 		AUTO(map)
 		*map = map_new(cap);
 		struct model model = {0};
 		for (int now = 0; now < 1500; now++) {
 			step(&g, map, &model, now);
-			if (now % 50 == 0)
+			if (now % 300 == 0)
 				agrees(map, &model);
 		}
 		agrees(map, &model);
