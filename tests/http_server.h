@@ -29,7 +29,7 @@
  *     /once                200 "once", then closes the connection without saying so before
  *     /dropsecond          200 for the first request of a connection; the second is read and the connection closed
  *
- * One certificate authority a process, made at the first use; leaves are for localhost, *.test and 127.0.0.1 (and a
+ * One certificate authority a process, made at the first use; leaves are for localhost, api.test, other.test and 127.0.0.1 (and a
  * second leaf, for SERVER_WRONG_NAME, for other.invalid).
  */
 #pragma once
@@ -147,7 +147,7 @@ static inline int server_ca_fd(void)
 }
 
 static inline int server_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
-                              unsigned in_n, void *arg)
+			      unsigned in_n, void *arg)
 {
 	(void)ssl, (void)arg;
 	static const unsigned char ours[] = "\x08http/1.1";
@@ -156,8 +156,8 @@ static inline int server_alpn(SSL *ssl, const unsigned char **out, unsigned char
 		unsigned char **plain;
 	} u = {.out = out};
 	return SSL_select_next_proto(u.plain, out_n, ours, sizeof ours - 1, in, in_n) == OPENSSL_NPN_NEGOTIATED
-	               ? SSL_TLSEXT_ERR_OK
-	               : SSL_TLSEXT_ERR_NOACK;
+		       ? SSL_TLSEXT_ERR_OK
+		       : SSL_TLSEXT_ERR_NOACK;
 }
 
 static inline SSL_CTX *server_tls(enum server_kind kind)
@@ -165,8 +165,9 @@ static inline SSL_CTX *server_tls(enum server_kind kind)
 	server_make_ca();
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *leaf = kind == SERVER_WRONG_NAME
-	                     ? server_certificate(key, "other.invalid", "DNS:other.invalid")
-	                     : server_certificate(key, "localhost", "DNS:localhost,DNS:*.test,IP:127.0.0.1");
+			     ? server_certificate(key, "other.invalid", "DNS:other.invalid")
+			     : server_certificate(key, "localhost",
+						  "DNS:localhost,DNS:api.test,DNS:other.test,IP:127.0.0.1");
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 	SSL_CTX_use_certificate(tls, leaf);
 	SSL_CTX_use_PrivateKey(tls, key);
@@ -223,11 +224,16 @@ static inline bool served_read(struct served *s)
 		s->in_room = 2 * s->in_room + 65536;
 		s->in = realloc(s->in, s->in_room + 1);
 	}
-	ssize_t got = s->ssl != NULL ? SSL_read(s->ssl, s->in + s->in_n, 65536) : recv(s->fd, s->in + s->in_n, 65536, 0);
+	ssize_t got =
+		s->ssl != NULL ? SSL_read(s->ssl, s->in + s->in_n, 65536) : recv(s->fd, s->in + s->in_n, 65536, 0);
 	if (got <= 0)
 		return false;
 	s->in_n += (size_t)got;
 	s->in[s->in_n] = '\0';
+	if (s->in[0] == 0x16) { /* TLS where none is spoken: what servers say then */
+		served_say(s, "HTTP/1.1 400 Bad Request\r\n\r\n");
+		return false;
+	}
 	return true;
 }
 
@@ -286,9 +292,9 @@ static inline bool served_request(struct served *s)
 
 /* ---- the answers ---- */
 
-static const unsigned char gzip_hello[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3,             /* header */
-                                           1,    5,    0, 0xfa, 0xff, 'h', 'e', 'l', 'l', 'o', /* a stored block */
-                                           0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0};               /* CRC-32, length */
+static const unsigned char gzip_hello[] = {0x1f, 0x8b, 8,    0,    0,    0,   0,   0,   0,   3,   /* header */
+					   1,    5,    0,    0xfa, 0xff, 'h', 'e', 'l', 'l', 'o', /* a stored block */
+					   0x86, 0xa6, 0x10, 0x36, 5,    0,   0,   0};            /* CRC-32, length */
 
 /*
  * Deflate with the fixed code: one literal zero, then for ever "258 bytes from 1 back", which is 8 bits of length and 5
@@ -303,8 +309,8 @@ static inline void serve_bomb(struct served *s)
 	for (int i_ = (bits)-1; i_ >= 0; i_--, bit++)                                                                  \
 	stream[bit / 8] = (unsigned char)(stream[bit / 8] | ((((value) >> i_) & 1) << (bit % 8)))
 	memset(stream, 0, sizeof stream);
-	PUT(0x2, 3);    /* not the last block (0), fixed code (01, low bit first: 1 then 0) */
-	PUT(0x30, 8);   /* literal 0 */
+	PUT(0x2, 3);  /* not the last block (0), fixed code (01, low bit first: 1 then 0) */
+	PUT(0x30, 8); /* literal 0 */
 	while (bit + 13 <= 8 * sizeof stream)
 		PUT(0xc5 << 5, 13);
 #undef PUT
@@ -372,7 +378,7 @@ static inline void serve_normal(struct served *s)
 		served_answer(s, (int)served_number(s->path + 8), body, (size_t)n);
 	} else if (strncmp(s->path, "/redirect/", 10) == 0)
 		served_sayf(s, "HTTP/1.1 %zu Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
-		            served_number(s->path + 10), s->path + 14);
+			    served_number(s->path + 10), s->path + 14);
 	else if (strncmp(s->path, "/big/", 5) == 0)
 		serve_big(s, served_number(s->path + 5));
 	else if (strcmp(s->method, "HEAD") == 0)
@@ -417,7 +423,8 @@ static inline void serve_one(struct served *s)
 		return;
 	s->close = true;
 	if (served_is(s, "/gzip")) {
-		served_sayf(s, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n", sizeof gzip_hello);
+		served_sayf(s, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+			    sizeof gzip_hello);
 		served_send(s, gzip_hello, sizeof gzip_hello);
 	} else if (served_is(s, "/bomb")) {
 		serve_bomb(s);
@@ -553,9 +560,8 @@ static inline char *server_last_head(struct server *server)
 static inline struct sockaddr_storage server_address(const struct server *server)
 {
 	struct sockaddr_storage storage = {0};
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	                        .sin_port = htons(server->port)};
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(server->port)};
 	memcpy(&storage, &a, sizeof a);
 	return storage;
 }

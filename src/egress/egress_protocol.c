@@ -154,7 +154,7 @@ static void get_binding(struct wire_reader *r, struct arena *arena, struct egres
 }
 
 static int read_grant(struct arena *arena, struct str body, struct egress_grant *ret, struct secret **ret_secret,
-                      struct err *err)
+		      struct err *err)
 {
 	struct wire_reader r = wire_reader(body);
 	struct egress_grant g = {.connector = get_str(&r, arena)};
@@ -186,7 +186,7 @@ static int read_grant(struct arena *arena, struct str body, struct egress_grant 
 }
 
 int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_grant *ret, struct secret **ret_secret,
-                     struct err *err)
+		     struct err *err)
 {
 	int rc = read_grant(arena, str_of(body, n), ret, ret_secret, err);
 	mem_wipe(body, n); /* whatever happened: nobody but the secret keeps these bytes */
@@ -221,11 +221,7 @@ int egress_result_get(struct str body, struct egress_result *ret, struct err *er
 	if (rc > 0 || rc < -2 || has_err != (rc != 0) || (has_err && carried.class == ERR_NONE))
 		return fail(err, ERR_PROTOCOL, "RESULT with return code %d does not agree with its error", (int)rc);
 
-	*ret = (struct egress_result){.rc = rc,
-	                              .status = status,
-	                              .err = carried,
-	                              .note = note,
-	                              .nanoseconds = nanoseconds,
-	                              .body = answer};
+	*ret = (struct egress_result){
+		.rc = rc, .status = status, .err = carried, .note = note, .nanoseconds = nanoseconds, .body = answer};
 	return 0;
 }

@@ -15,10 +15,10 @@
 #include "os/loop.h"
 #include <stdlib.h>
 
-#define METHOD_MAX      64
-#define CONNECT_MS      30000 /* all addresses of a hop together, TLS included */
-#define CONNECT_LEAST_MS 2000 /* what the last of many addresses gets at least */
-#define NOTE_MAX        4096
+#define METHOD_MAX       64
+#define CONNECT_MS       30000 /* all addresses of a hop together, TLS included */
+#define CONNECT_LEAST_MS 2000  /* what the last of many addresses gets at least */
+#define NOTE_MAX         4096
 
 /*
  * One hop after the other:
@@ -38,8 +38,8 @@ struct egress_request {
 	void (*done)(void *context, struct egress_result *result);
 	void *context;
 	bool trace;
-	bool deferred; /* inside a public function: `done` waits for the timer */
-	bool ended;    /* the result is complete */
+	bool deferred;             /* inside a public function: `done` waits for the timer */
+	bool ended;                /* the result is complete */
 	struct loop_source *timer; /* the deadline; at once when `ended` */
 	uint64_t started_ns;
 
@@ -116,7 +116,7 @@ static void write_note(struct egress_request *r, struct buf *note)
 		buf_addf(note, "%sdropped %s", note->n > 0 ? ", " : "", r->dropped.p);
 	if (r->struck > 0)
 		buf_addf(note, "%sstruck out the secret %zu time%s", note->n > 0 ? ", " : "", r->struck,
-		         r->struck > 1 ? "s" : "");
+			 r->struck > 1 ? "s" : "");
 }
 
 /* Nothing leaves without having been searched for the secret. */
@@ -239,10 +239,10 @@ static int watch_injected(struct egress_request *r, struct err *err)
 static int inject(struct egress_request *r, struct err *err)
 {
 	struct message message = {.method = r->method,
-	                          .url = &r->url,
-	                          .headers = r->headers.items,
-	                          .n_headers = r->headers.n,
-	                          .body = r->body};
+				  .url = &r->url,
+				  .headers = r->headers.items,
+				  .n_headers = r->headers.n,
+				  .body = r->body};
 	struct inject_options options = {.now = clock_wall_ns(r->net.clock)};
 	if (inject_apply(r->arena, r->grant, &message, &options, &r->injection, err) != 0)
 		return -1;
@@ -254,7 +254,7 @@ static void note_dial(struct egress_request *r, const struct sockaddr_storage *a
 	char text[ADDRESS_TEXT_MAX];
 	bool v6 = address->ss_family == AF_INET6;
 	buf_addf(&r->dialled, "%sdialled %s%s%s:%u", r->dialled.n > 0 ? ", " : "", v6 ? "[" : "",
-	         address_text(address, text), v6 ? "]" : "", r->url.port);
+		 address_text(address, text), v6 ? "]" : "", r->url.port);
 }
 
 /* The addresses are judged. */
@@ -369,8 +369,8 @@ static void note_answer(struct egress_request *r, const struct http_answer *answ
 {
 	if (answer->http_version != 0)
 		buf_addf(&r->dialled, " HTTP/%d%s%s", answer->http_version / 10,
-		         answer->http_version == 11 ? ".1" : (answer->http_version == 10 ? ".0" : ""),
-		         answer->reused ? " on a kept connection" : "");
+			 answer->http_version == 11 ? ".1" : (answer->http_version == 10 ? ".0" : ""),
+			 answer->reused ? " on a kept connection" : "");
 }
 
 static void on_answer(void *context, struct http_answer *answer)
@@ -466,7 +466,7 @@ static int check_method(struct str method, struct err *err)
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: build: invalid method '%s'", shown.p);
 	if (str_eq_fold(method, S("CONNECT")))
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR,
-		            "http_request: build: method 'CONNECT' asks for a tunnel, which connectors do not get");
+			    "http_request: build: method 'CONNECT' asks for a tunnel, which connectors do not get");
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct http_pool {
 
 struct http_client {
 	struct http_client_options options;
+	int ca_fd; /* -1 = the system's bundle */
 	struct http_pool *pools;
 	size_t n_pools;
 	struct http_transfer *oldest, *newest;
@@ -221,9 +222,10 @@ bool client_must_pause(const struct http_transfer *t)
 	return client->buffered + client->outside >= max && t != client->oldest;
 }
 
-void client_received(struct http_client *client, size_t bytes)
+void client_received(struct http_transfer *t, size_t bytes)
 {
-	client->buffered += bytes;
+	t->received += bytes;
+	t->client->buffered += bytes;
 }
 
 /*
@@ -248,16 +250,16 @@ static void detach(struct http_transfer *t)
 	curl_multi_remove_handle(pool->multi, t->easy);
 	pool->driven--;
 	client_handshake_ended(t);
-	t->client->buffered -= t->body.n;
+	t->client->buffered -= t->received;
 	unlink_transfer(t);
 }
 
 static void finish(struct http_transfer *t, CURLcode code)
 {
 	struct http_client *client = t->client;
-	detach(t);
 	struct http_answer answer;
 	transfer_answer(t, code, &answer);
+	detach(t);
 	t->done(t->context, &answer);
 	buf_release(&answer.body);
 	transfer_free(t);
@@ -279,14 +281,13 @@ static void on_handshake_late(void *user, int what)
 {
 	(void)what;
 	struct http_transfer *t = user;
-	t->handshake_late = true;
 	finish(t, CURLE_OPERATION_TIMEDOUT);
 }
 
 void client_handshake_begins(struct http_transfer *t)
 {
 	t->handshake = loop_timer(t->client->options.loop, on_handshake_late, t);
-	loop_timer_start(t->handshake, HTTP_TLS_HANDSHAKE_MS, 0);
+	loop_timer_start(t->handshake, t->client->options.handshake_ms, 0);
 }
 
 void client_handshake_ended(struct http_transfer *t)
@@ -299,11 +300,16 @@ struct x509_store_st *client_trust(struct http_client *client)
 	return trust_store(client->trust);
 }
 
+void http_client_set_ca(struct http_client *client, int fd)
+{
+	client->ca_fd = fd;
+}
+
 static int load_trust(struct http_client *client, struct err *err)
 {
 	if (client->trust != NULL)
 		return 0;
-	int fd = client->options.ca_fd;
+	int fd = client->ca_fd;
 	client->trust = fd >= 0 ? trust_new_fd(fd, "the file of trusted certificates", err) : trust_new_system(err);
 	return client->trust != NULL ? 0 : -1;
 }
@@ -355,14 +361,14 @@ static int init_libraries(struct err *err)
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return fail(err, ERR_INTERNAL, "cannot initialise OpenSSL");
 	CURLcode rc = curl_global_init_mem(CURL_GLOBAL_SSL, wiping_malloc, wiping_free, wiping_realloc, wiping_strdup,
-	                                   wiping_calloc);
+					   wiping_calloc);
 	if (rc != CURLE_OK)
 		return fail(err, ERR_INTERNAL, "cannot initialise libcurl: %s", curl_easy_strerror(rc));
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 	if ((info->features & CURL_VERSION_SSL) == 0 || info->ssl_version == NULL ||
 	    str_find(str_from(info->ssl_version), S("OpenSSL/")) == STR_NPOS)
 		return fail(err, ERR_INTERNAL, "libcurl was built with '%s' and OpenSSL is needed",
-		            info->ssl_version != NULL ? info->ssl_version : "no TLS");
+			    info->ssl_version != NULL ? info->ssl_version : "no TLS");
 	done = true;
 	return 0;
 }
@@ -373,6 +379,9 @@ struct http_client *http_client_new(const struct http_client_options *options, s
 		return NULL;
 	struct http_client *client = NEW(struct http_client);
 	client->options = *options;
+	client->ca_fd = -1;
+	if (client->options.handshake_ms == 0)
+		client->options.handshake_ms = HTTP_TLS_HANDSHAKE_MS;
 	return client;
 }
 

@@ -30,14 +30,14 @@ struct loop;
 struct http_client;
 struct http_transfer;
 
-#define HTTP_POOLS_MAX       32 /* with kept connections; the least recently used idle one is closed above that */
+#define HTTP_POOLS_MAX        32 /* with kept connections; the least recently used idle one is closed above that */
 #define HTTP_POOL_CONNECTIONS 16 /* kept in one pool */
 #define HTTP_TLS_HANDSHAKE_MS 10000
 
 struct http_client_options {
 	struct loop *loop;
-	int ca_fd;           /* PEM certificates to trust instead of the system's, read at the first https request; -1 */
 	size_t buffered_max;
+	uint64_t handshake_ms; /* 0 = HTTP_TLS_HANDSHAKE_MS */
 };
 
 /* INTERNAL when libcurl cannot be initialised or lacks TLS. */
@@ -46,6 +46,9 @@ struct http_client *http_client_new(const struct http_client_options *options, s
 /* Ends what is under way without callbacks and closes every connection. NULL is fine. */
 void http_client_free(struct http_client *client);
 DEFINE_AUTO(http_client, http_client_free)
+
+/* PEM certificates to trust instead of the system's; the descriptor is read at the first https request. Before that. */
+void http_client_set_ca(struct http_client *client, int fd);
 
 enum http_end {
 	HTTP_ANSWERED,       /* status, headers and the whole body are there */
@@ -59,10 +62,11 @@ struct http_answer {
 	enum http_end end;
 	int status;      /* 100 to 999; 0 when no answer began */
 	struct buf body; /* the callback's to steal (buf_steal()); else released after it */
-	struct str headers; /* lines of the final answer without trailers, each ended by CR LF; see http_answer_header() */
-	int http_version;   /* 10, 11, 20; 0 when no answer began */
-	bool reused;        /* the connection was a kept one */
-	struct err err;     /* NETWORK_ERROR unless ANSWERED or BODY_TOO_LARGE; text of the peer in it is made visible */
+	struct str
+		headers; /* lines of the final answer without trailers, each ended by CR LF; see http_answer_header() */
+	int http_version; /* 10, 11, 20; 0 when no answer began */
+	bool reused;      /* the connection was a kept one */
+	struct err err;   /* NETWORK_ERROR unless ANSWERED or BODY_TOO_LARGE; text of the peer in it is made visible */
 };
 
 /* The first value of a header, without blanks around it; false when there is none. */
@@ -70,19 +74,19 @@ bool http_answer_header(const struct http_answer *answer, struct str name, struc
 
 struct http_call {
 	struct str pool;
-	struct str method;                    /* a token, sent as it is; not CONNECT */
-	struct str url;                       /* http or https, as url_text() writes it */
-	struct str peer;                      /* "host:port" for error messages */
+	struct str method;                      /* a token, sent as it is; not CONNECT */
+	struct str url;                         /* http or https, as url_text() writes it */
+	struct str peer;                        /* "host:port" for error messages */
 	const struct sockaddr_storage *address; /* with its port: what is dialled */
 	const char *const *headers; /* NUL-terminated "Name: value" lines without CR LF; borrowed until the end */
 	size_t n_headers;
-	struct str body;      /* borrowed until the end; not sent with HEAD */
-	bool decode_gzip;     /* ask for gzip and decompress; else the body is passed on as it comes */
-	bool sensitive;       /* the answer may hold a secret: its buffer is wiped */
-	size_t headers_max;   /* bytes of all header lines of the answer, interim ones and trailers included */
+	struct str body;    /* borrowed until the end; not sent with HEAD */
+	bool decode_gzip;   /* ask for gzip and decompress; else the body is passed on as it comes */
+	bool sensitive;     /* the answer may hold a secret: its buffer is wiped */
+	size_t headers_max; /* bytes of all header lines of the answer, interim ones and trailers included */
 	size_t body_max;
-	uint64_t connect_ms;  /* TCP and TLS; TLS alone has at most HTTP_TLS_HANDSHAKE_MS */
-	uint64_t total_ms;    /* everything; 0 = no limit */
+	uint64_t connect_ms;                                     /* TCP and TLS; TLS alone has at most handshake_ms */
+	uint64_t total_ms;                                       /* everything; 0 = no limit */
 	void (*done)(void *context, struct http_answer *answer); /* once, unless cancelled */
 	void *context;
 };

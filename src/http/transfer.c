@@ -133,7 +133,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *context)
 		t->body_too_large = true;
 		return 0;
 	}
-	client_received(t->client, bytes);
+	client_received(t, bytes);
 	return bytes;
 }
 
@@ -348,7 +348,8 @@ static const struct failure failures[] = {
 	{CURLE_SSL_CONNECT_ERROR, "the TLS handshake with", " failed", true},
 	{CURLE_SEND_ERROR, "the connection to", " broke while sending", true},
 	{CURLE_RECV_ERROR, "the connection to", " broke while reading", true},
-	{CURLE_SEND_FAIL_REWIND, "the connection to", " broke after the request was sent, and it is not sent twice", false},
+	{CURLE_SEND_FAIL_REWIND, "the connection to", " broke after the request was sent, and it is not sent twice",
+	 false},
 	{CURLE_GOT_NOTHING, "no answer from", ", which closed the connection", false},
 	{CURLE_PARTIAL_FILE, "the answer of", " ended early", true},
 	{CURLE_BAD_CONTENT_ENCODING, "the answer of", " cannot be decompressed", true},
@@ -381,16 +382,6 @@ static void describe(const struct http_transfer *t, CURLcode code, struct err *e
 	fail(err, ERR_NETWORK_ERROR, "%s '%s'%s%s", row->before, t->peer, row->after, detail.p);
 }
 
-static void describe_own(const struct http_transfer *t, struct err *err)
-{
-	if (t->handshake_late)
-		fail(err, ERR_NETWORK_ERROR, "the TLS handshake with '%s' took longer than %d s", t->peer,
-		     HTTP_TLS_HANDSHAKE_MS / 1000);
-	else
-		fail(err, ERR_NETWORK_ERROR, "the headers from '%s' are larger than %zu bytes", t->peer,
-		     t->headers_max);
-}
-
 static int version_of(CURL *easy)
 {
 	long version = CURL_HTTP_VERSION_NONE;
@@ -412,9 +403,9 @@ void transfer_answer(struct http_transfer *t, CURLcode code, struct http_answer 
 	long connects = 0;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
 	*ret = (struct http_answer){.status = t->head_done ? t->line_status : 0,
-	                            .headers = buf_str(&t->headers),
-	                            .http_version = version_of(t->easy),
-	                            .reused = t->connected && connects == 0};
+				    .headers = buf_str(&t->headers),
+				    .http_version = version_of(t->easy),
+				    .reused = t->connected && connects == 0};
 	if (code == CURLE_OK && t->head_done) {
 		ret->end = HTTP_ANSWERED;
 		ret->body = t->body;
@@ -427,8 +418,11 @@ void transfer_answer(struct http_transfer *t, CURLcode code, struct http_answer 
 	}
 	bool unreachable = !t->connected && (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT);
 	ret->end = unreachable ? HTTP_UNREACHABLE : HTTP_FAILED;
-	if (t->handshake_late || t->headers_too_large)
-		describe_own(t, &ret->err);
+	if (t->headers_too_large)
+		fail(&ret->err, ERR_NETWORK_ERROR, "the headers from '%s' are larger than %zu bytes", t->peer,
+		     t->headers_max);
+	else if (code == CURLE_OPERATION_TIMEDOUT && t->handshake != NULL)
+		fail(&ret->err, ERR_NETWORK_ERROR, "the TLS handshake with '%s' took too long", t->peer);
 	else
 		describe(t, code == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : code, &ret->err);
 }

@@ -21,10 +21,10 @@ struct http_transfer {
 	void *context;
 
 	struct sockaddr_storage address;
-	char *peer;               /* for messages */
-	struct curl_slist *lines; /* one array; data is the caller's, or one of `spare` */
-	char **spare;             /* lines of our own, NULL-terminated */
-	struct curl_slist *dial;  /* CURLOPT_CONNECT_TO */
+	char *peer;                    /* for messages */
+	struct curl_slist *lines;      /* one array; data is the caller's, or one of `spare` */
+	char **spare;                  /* lines of our own, NULL-terminated */
+	struct curl_slist *dial;       /* CURLOPT_CONNECT_TO */
 	struct loop_source *handshake; /* limits the TLS handshake; NULL before */
 	struct str request_body;
 	size_t request_sent;
@@ -32,12 +32,13 @@ struct http_transfer {
 
 	size_t headers_max, headers_seen;
 	struct buf headers, body;
-	bool mid_head;    /* a status line came and its blank line did not yet */
-	bool head_done;   /* what follows are trailers */
-	bool connected;   /* TCP stands */
+	size_t received; /* bytes of body that the client counts */
+	bool mid_head;   /* a status line came and its blank line did not yet */
+	bool head_done;  /* what follows are trailers */
+	bool connected;  /* TCP stands */
 	bool paused;
-	bool headers_too_large, body_too_large, handshake_late;
-	int line_status;  /* of the status line being read */
+	bool headers_too_large, body_too_large;
+	int line_status; /* of the status line being read */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -49,7 +50,7 @@ void transfer_answer(struct http_transfer *transfer, CURLcode code, struct http_
 
 /* What the callbacks ask of the client. */
 bool client_must_pause(const struct http_transfer *transfer);
-void client_received(struct http_client *client, size_t bytes);
+void client_received(struct http_transfer *transfer, size_t bytes);
 struct x509_store_st *client_trust(struct http_client *client);
 void client_handshake_begins(struct http_transfer *transfer);
 void client_handshake_ended(struct http_transfer *transfer);

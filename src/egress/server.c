@@ -1,0 +1,256 @@
+#include "egress/server.h"
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "egress/egress_protocol.h"
+#include "egress/request.h"
+#include "http/client.h"
+#include "os/loop.h"
+#include "text/wire.h"
+#include <stdlib.h>
+
+/* Calls that may have a grant at once; a parent counts its calls too, by a number of the same size. */
+#define GRANTS_MAX 4096
+
+/* A call's grant, between GRANT and END. */
+struct held {
+	struct egress_server *server;
+	uint32_t id;
+	struct arena *arena;
+	struct egress_grant grant;
+	struct secret *secret;
+	struct egress_request *request; /* NULL while none is under way */
+};
+
+struct egress_server {
+	struct egress_net net;
+	struct rpc_channel *channel;
+	struct loop_source *socket;
+	struct loop_source *again; /* frames were left unread at the limit, and now there is room */
+	struct map *grants;        /* id -> struct held */
+	size_t open;
+	bool parent_left;
+	bool failed;
+	struct err err;
+};
+
+static struct str key_of(const uint32_t *id)
+{
+	return str_of(id, sizeof *id);
+}
+
+static void held_free(void *value)
+{
+	struct held *held = value;
+	egress_request_free(held->request);
+	secret_free(held->secret);
+	arena_free(held->arena);
+	free(held);
+}
+
+static void stop(struct egress_server *server, bool failed)
+{
+	server->failed = server->failed || failed;
+	loop_stop(server->net.loop);
+}
+
+/* Asks the loop for what can be done now, and tells the transfers how much waits for the parent. */
+static void balance(struct egress_server *server)
+{
+	int events = 0;
+	if (server->open < LIMIT_REQUESTS_OPEN)
+		events |= LOOP_READ;
+	if (rpc_queued(server->channel) > 0)
+		events |= LOOP_WRITE;
+	loop_watch_set(server->socket, events);
+	http_client_outside(server->net.http, rpc_queued(server->channel));
+}
+
+/* ---- results ---- */
+
+static int send_result(struct egress_server *server, uint32_t id, const struct egress_result *result, struct err *err)
+{
+	AUTO_BUF head = BUF_INIT(64 * KIB);
+	egress_result_put_head(&head, result);
+	wire_put_u32(&head, (uint32_t)result->body.n);
+	if (buf_check(&head, "the head of a RESULT", err) != 0)
+		return -1;
+	struct str parts[] = {buf_str(&head), result->body};
+	return rpc_queue(server->channel, EGRESS_RESULT, id, parts, ARRAY_LEN(parts), err);
+}
+
+static void on_done(void *context, struct egress_result *result)
+{
+	struct held *held = context;
+	struct egress_server *server = held->server;
+	held->request = NULL;
+	if (server->open-- == LIMIT_REQUESTS_OPEN)
+		loop_timer_start(server->again, 0, 0);
+	if (send_result(server, held->id, result, &server->err) != 0)
+		stop(server, true);
+	balance(server);
+}
+
+/* ---- frames ---- */
+
+static int on_grant(struct egress_server *server, struct rpc_frame *frame, struct err *err)
+{
+	if (frame->id == 0 || map_has(server->grants, key_of(&frame->id)))
+		return fail(err, ERR_PROTOCOL, "GRANT for a call that has one, or for none");
+	if (map_count(server->grants) == GRANTS_MAX)
+		return fail(err, ERR_PROTOCOL, "more than %d calls have a grant", GRANTS_MAX);
+	size_t n = frame->body.n;
+	AUTO_FREE char *body = rpc_take_body(server->channel, frame);
+	struct held *held = NEW(struct held);
+	held->server = server;
+	held->id = frame->id;
+	held->arena = arena_new();
+	if (egress_grant_get(held->arena, body, n, &held->grant, &held->secret, err) != 0 ||
+	    !map_add(server->grants, key_of(&held->id), held)) {
+		held_free(held);
+		return -1;
+	}
+	return 0;
+}
+
+static int on_request(struct held *held, struct str body, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	struct egress_ask ask = {.net = &held->server->net,
+				 .grant = &held->grant,
+				 .time_left_ns = wire_u64(&r),
+				 .done = on_done,
+				 .context = held};
+	ask.trace = wire_bool(&r);
+	ask.envelope = wire_str(&r);
+	if (wire_done(&r, "REQUEST", err) != 0)
+		return -1;
+	if (held->request != NULL)
+		return fail(err, ERR_PROTOCOL, "REQUEST while another one of the same call is under way");
+	held->server->open++;
+	held->request = egress_request_start(&ask);
+	return 0;
+}
+
+static void on_end(struct held *held)
+{
+	struct egress_server *server = held->server;
+	if (held->request != NULL)
+		server->open--;
+	map_remove(server->grants, key_of(&held->id));
+	held_free(held);
+}
+
+static int on_frame(struct egress_server *server, struct rpc_frame *frame, struct err *err)
+{
+	if (frame->type == EGRESS_GRANT)
+		return on_grant(server, frame, err);
+	struct held *held = map_get(server->grants, key_of(&frame->id));
+	if (held == NULL)
+		return fail(err, ERR_PROTOCOL, "frame of type %u for a call without a grant", frame->type);
+	switch (frame->type) {
+	case EGRESS_REQUEST:
+		return on_request(held, frame->body, err);
+	case EGRESS_CANCEL:
+		if (held->request != NULL)
+			egress_request_cancel(held->request);
+		return 0;
+	case EGRESS_END:
+		on_end(held);
+		return 0;
+	default:
+		return fail(err, ERR_PROTOCOL, "frame of type %u", frame->type);
+	}
+}
+
+static void read_frames(struct egress_server *server)
+{
+	while (server->open < LIMIT_REQUESTS_OPEN) {
+		struct rpc_frame frame;
+		int got = rpc_pump(server->channel, &frame, &server->err);
+		if (got == 2)
+			break;
+		if (got == 0)
+			server->parent_left = true;
+		if (got != 1 || on_frame(server, &frame, &server->err) != 0) {
+			stop(server, got != 0);
+			return;
+		}
+	}
+	balance(server);
+}
+
+static void on_socket(void *user, int what)
+{
+	struct egress_server *server = user;
+	if ((what & LOOP_WRITE) != 0 && rpc_flush(server->channel, &server->err) != 0) {
+		stop(server, true);
+		return;
+	}
+	if ((what & (LOOP_READ | LOOP_GONE)) != 0)
+		read_frames(server);
+	else
+		balance(server);
+}
+
+static void on_again(void *user, int what)
+{
+	(void)what;
+	read_frames(user);
+}
+
+/* ---- life ---- */
+
+static int make_net(struct egress_server *server, const struct egress_server_options *options, struct err *err)
+{
+	struct egress_net *net = &server->net;
+	net->loop = loop_new(err);
+	if (net->loop == NULL)
+		return -1;
+	struct http_client_options http = {.loop = net->loop, .buffered_max = LIMIT_EGRESS_BUFFERED};
+	net->http = http_client_new(&http, err);
+	struct resolver_options resolver = {
+		.loop = net->loop, .lookup = options->lookup, .lookup_context = options->lookup_context};
+	net->resolver = resolver_new(&resolver, err);
+	return net->http != NULL && net->resolver != NULL ? 0 : -1;
+}
+
+struct egress_server *egress_server_new(const struct egress_server_options *options, struct err *err)
+{
+	AUTO(egress_server) *server = NEW(struct egress_server);
+	server->channel = options->channel;
+	server->grants = map_new(GRANTS_MAX);
+	if (make_net(server, options, err) != 0)
+		return NULL;
+	server->again = loop_timer(server->net.loop, on_again, server);
+	server->socket = loop_watch(server->net.loop, rpc_fd(options->channel), LOOP_READ, on_socket, server, err);
+	if (server->socket == NULL)
+		return NULL;
+	return TAKE(server);
+}
+
+int egress_server_run(struct egress_server *server, int ca_fd, struct err *err)
+{
+	http_client_set_ca(server->net.http, ca_fd);
+	loop_timer_start(server->again, 0, 0); /* frames may have come together with START */
+	while (!server->parent_left && !server->failed)
+		loop_run(server->net.loop);
+	if (!server->failed)
+		return 0;
+	if (err != NULL)
+		*err = server->err;
+	return -1;
+}
+
+void egress_server_free(struct egress_server *server)
+{
+	if (server == NULL)
+		return;
+	map_free_with(server->grants, held_free);
+	http_client_free(server->net.http);
+	resolver_free(server->net.resolver);
+	loop_source_free(server->again);
+	loop_source_free(server->socket);
+	loop_free(server->net.loop);
+	free(server);
+}
