@@ -1,37 +1,30 @@
 #include "crypto/hmac.h"
-#include "base/err.h"
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <pthread.h>
+#include "base/mem.h"
 
-/* Knows the algorithm and no key; every use starts from a copy. */
-static EVP_MAC_CTX *model;
+/*
+ * H(key ^ opad, H(key ^ ipad, message)), written out over our digest: OpenSSL's own takes two and a half times as long
+ * for a short message, and AWS's signature needs five in a row.
+ */
+enum { BLOCK = 64, INNER = 0x36, OUTER = 0x5c };
 
-static void prepare(void)
+static void mask(unsigned char block[BLOCK], unsigned char with)
 {
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	model = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
-	char name[] = "SHA256";
-	const OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	if (model == NULL || EVP_MAC_CTX_set_params(model, params) != 1)
-		BUG("this OpenSSL has no HMAC-SHA256");
-	EVP_MAC_free(mac); /* the model keeps its own reference */
+	for (size_t i = 0; i < BLOCK; i++)
+		block[i] ^= with;
 }
 
 void hmac_sha256(struct str key, struct str message, unsigned char ret[SHA256_SIZE])
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, prepare);
-	/* NULL would mean "the key that is set already"; an empty key is one as well. */
-	const char *key_bytes = key.n > 0 ? key.p : "";
-	EVP_MAC_CTX *context = EVP_MAC_CTX_dup(model);
-	size_t n = 0;
-	if (context == NULL || EVP_MAC_init(context, (const unsigned char *)key_bytes, key.n, NULL) != 1 ||
-	    EVP_MAC_update(context, (const unsigned char *)message.p, message.n) != 1 ||
-	    EVP_MAC_final(context, ret, &n, SHA256_SIZE) != 1 || n != SHA256_SIZE)
-		BUG("a message cannot be authenticated");
-	EVP_MAC_CTX_free(context);
+	unsigned char block[BLOCK] = {0}, inner[SHA256_SIZE];
+	if (key.n > BLOCK)
+		sha256(key, block);
+	else if (key.n > 0)
+		memcpy(block, key.p, key.n);
+
+	mask(block, INNER);
+	sha256_parts((const struct str[]){str_of(block, BLOCK), message}, 2, inner);
+	mask(block, INNER ^ OUTER);
+	sha256_parts((const struct str[]){str_of(block, BLOCK), str_of(inner, sizeof inner)}, 2, ret);
+	mem_wipe(block, sizeof block);
+	mem_wipe(inner, sizeof inner);
 }
