@@ -209,6 +209,8 @@ static void refuses(void **state)
 		{{"http://[fe80::1%25eth0]/", 24}, "not an IPv6 address"},
 		{{"http://[fe80::1%eth0]/", 22}, "not an IPv6 address"},
 		{{"http://[v1.x]/", 14}, "not an IPv6 address"},
+		{{"http://[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2550]/", 56}, "not an IPv6 address"},
+		{{"http://[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.25500]/", 57}, "not an IPv6 address"},
 		{{"http://[:::1]/", 14}, "not an IPv6 address"},
 		{{"http://[1:2:3:4:5:6:7:8:9]/", 27}, "not an IPv6 address"},
 		{{"http://[::1]]/", 14}, "port"},
@@ -367,6 +369,7 @@ static void resolves_what_servers_send(void **state)
 		{"https://a/x", "\\\\evil.example/", "https://a/%5C%5Cevil.example/"},
 		{"https://a/x", "/.//evil.example/", "https://a//evil.example/"},
 		{"mailto:a@b", "c", "mailto:c"},
+		{"https://a/x", "x:a/../b", "x:///b"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct url base = read_url(*state, rows[i].base);

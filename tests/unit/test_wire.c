@@ -93,6 +93,9 @@ static void a_count_is_believed_only_when_so_many_can_follow(void **state)
 	r = wire_reader((struct str){"\xff\xff\xff\xff", 4});
 	assert_int_equal(wire_count(&r, SIZE_MAX), 0);
 	assert_true(r.bad);
+	r = wire_reader((struct str){"\2\0\0\0", 4});
+	assert_int_equal(wire_count(&r, SIZE_MAX / 2 + 1), 0); /* the product of the two is 0 in 64 bits */
+	assert_true(r.bad);
 	r = wire_reader((struct str){"\0\0\0\0", 4});
 	assert_int_equal(wire_count(&r, SIZE_MAX), 0);
 	assert_false(r.bad);
