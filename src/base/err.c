@@ -195,7 +195,7 @@ static void put_string(struct details_writer *w, struct str s)
 		unsigned char c = (unsigned char)s.p[i];
 		size_t n = utf8_length((const unsigned char *)s.p + i, s.n - i);
 		char escape[8];
-		if (n == 0) {
+		if (n == 0 || c == 0) { /* our own strict reader takes no U+0000 either */
 			put(w, "\xef\xbf\xbd", 3);
 			n = 1;
 		} else if (c < 0x20 || c == 0x7f) {

@@ -87,7 +87,7 @@ int err_set_boundary(struct err *err, enum err_boundary boundary);
 
 /*
  * Adds a member to details. Keys are plain ASCII identifiers. A member that does not fit is left out and
- * "details_truncated":true is added in its place. Strings are JSON-escaped; invalid UTF-8 becomes U+FFFD.
+ * "details_truncated":true is added in its place. Strings are JSON-escaped; U+0000 and bytes that are not UTF-8 become U+FFFD.
  */
 void err_detail(struct err *err, const char *key, struct str value);
 void err_detail_int(struct err *err, const char *key, int64_t value);
