@@ -65,7 +65,7 @@ static double harness_ms(const char *bin, const char *name)
 	AUTO_FREE char *wasm = xasprintf("%s/../examples/%s/connector.wasm", bin, name);
 	AUTO_FREE char *toml = xasprintf("examples/connectors/%s/manifest.toml", name);
 	const char *optimized[] = {program, "--wasm", wasm, "--manifest", toml, "--op",
-			     "greet", "--args", args, "--optimize", NULL};
+				   "greet", "--args", args, "--optimize", NULL};
 	const char *plain[] = {program, "--wasm", wasm, "--manifest", toml, "--op", "greet", "--args", args, NULL};
 	median_ms(optimized, 1);
 	return median_ms(plain, 30);
@@ -134,18 +134,18 @@ static void memory(const char *bin)
 	AUTO_FREE char *program = xasprintf("%s/aileron-connector-dev-run", bin);
 	AUTO_FREE char *wasm = xasprintf("%s/../examples/fixture/connector.wasm", bin);
 	const char *argv[] = {program,
-			"--wasm",
-			wasm,
-			"--manifest",
-			"examples/connectors/fixture/manifest.toml",
-			"--op",
-			"slow",
-			"--args",
-			"{\"milliseconds\":3000}",
-			"--optimize",
-			NULL};
-	median_ms((const char *[]){program, "--wasm", wasm, "--manifest", "examples/connectors/fixture/manifest.toml", "--op",
-			     "echo", "--optimize", NULL},
+			      "--wasm",
+			      wasm,
+			      "--manifest",
+			      "examples/connectors/fixture/manifest.toml",
+			      "--op",
+			      "slow",
+			      "--args",
+			      "{\"milliseconds\":3000}",
+			      "--optimize",
+			      NULL};
+	median_ms((const char *[]){program, "--wasm", wasm, "--manifest", "examples/connectors/fixture/manifest.toml",
+				   "--op", "echo", "--optimize", NULL},
 		  1);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	pid_t harness = spawn(argv, null);

@@ -97,7 +97,8 @@ int compile_module(const char *path, enum runner_strategy strategy)
 	*engine = engine_new(&(struct engine_options){.strategy = strategy});
 	int fd = memfd_create("bench-code", MFD_CLOEXEC);
 	uint64_t n;
-	unsigned char hash[32] = {0}, fingerprint[32] = {0};
+	uint8_t hash[CODE_FILE_HASH] = {0}, fingerprint[CODE_FILE_HASH];
+	connector_code_fingerprint(strategy, fingerprint);
 	if (fd < 0 || engine_compile(engine, slurp(path), fd, &n, &err) < 0 ||
 	    code_file_seal(fd, hash, fingerprint, &err) < 0)
 		give_up(&err);
