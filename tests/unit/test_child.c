@@ -365,7 +365,7 @@ static int start_where_namespaces_are_refused(void)
 static int start_where_maps_are_refused(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(write), 1, SCMP_A2(SCMP_CMP_EQ, 4)) != 0 ||
+	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(write), 1, SCMP_A2(SCMP_CMP_EQ, 4, 0)) != 0 ||
 	    seccomp_load(filter) != 0)
 		return 1;
 	seccomp_release(filter);

@@ -554,7 +554,7 @@ static const struct {
 static const struct confine_policy *const policies[COLUMNS] = {&confine_runner_compile, &confine_runner_serve,
 							       &confine_runner_serving, &confine_egress};
 
-static void say(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
 	char line[256];
 	va_list ap;

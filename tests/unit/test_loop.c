@@ -131,6 +131,7 @@ static void a_signal_is_told(void **state)
 	AUTO(loop) *loop = loop_new(NULL);
 	struct seen seen = {.loop = loop, .stop_after = 1};
 	AUTO(loop_source) *source = loop_signal(loop, SIGUSR1, note, &seen, NULL);
+	assert_non_null(source);
 	raise(SIGUSR1);
 	loop_run(loop);
 	assert_int_equal(seen.what, SIGUSR1);
@@ -161,6 +162,7 @@ static void a_child_that_ends_is_told_once(void **state)
 	assert_int_equal(child_start(&child, NULL), 0);
 	struct seen seen = {.loop = loop};
 	AUTO(loop_source) *source = loop_child(loop, &child, note, &seen, NULL);
+	assert_non_null(source);
 	loop_run(loop);
 	assert_int_equal(seen.calls, 1);
 	assert_int_equal(child_wait(&child, 0, NULL), 1);

@@ -436,6 +436,7 @@ static void what_was_secret_is_wiped(void **state)
 	const char *second = frame.body.p;
 	AUTO_FREE char *copy = rpc_take_body(near, &frame);
 	assert_memory_equal(second, "\0\0\0\0\0\0\0\0", 8);
+	assert_ptr_equal(frame.body.p, copy);
 	assert_frame(&frame, TEXT, 2, "b secret");
 }
 
