@@ -68,9 +68,20 @@ struct secret *secret_from(struct str bytes, struct err *err)
 	return secret;
 }
 
+/* Every value of that name where it stands; unsetenv() only takes the pointers away. */
+static void wipe_variable(const char *name)
+{
+	size_t n = strlen(name);
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+		if (strncmp(*entry, name, n) == 0 && (*entry)[n] == '=')
+			mem_wipe(*entry + n + 1, strlen(*entry + n + 1));
+	}
+	unsetenv(name);
+}
+
 struct secret *secret_from_env(const char *name, struct err *err)
 {
-	char *value = getenv(name);
+	const char *value = getenv(name);
 	if (value == NULL)
 		return NULL;
 	struct secret *secret = secret_from(str_from(value), err);
@@ -78,11 +89,7 @@ struct secret *secret_from_env(const char *name, struct err *err)
 		wrap(err, "reading the variable '%s'", name);
 		return NULL;
 	}
-	/* unsetenv() only takes the pointer away. A variable may stand there more than once. */
-	for (; value != NULL; value = getenv(name)) {
-		mem_wipe(value, strlen(value));
-		unsetenv(name);
-	}
+	wipe_variable(name);
 	return secret;
 }
 

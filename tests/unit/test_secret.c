@@ -227,8 +227,9 @@ static void moves_a_variable_out_of_the_environment(void **state)
 {
 	(void)state;
 	extern char **environ;
-	char entry[] = "TEST_SECRET=password", again[] = "TEST_SECRET=second", other[] = "OTHER=kept";
-	char *entries[] = {other, entry, again, NULL};
+	char entry[] = "TEST_SECRET=password", again[] = "TEST_SECRET=second", other[] = "OTHER=kept",
+	     longer[] = "TEST_SECRET_2=kept";
+	char *entries[] = {other, entry, longer, again, NULL};
 	char **kept = environ;
 	environ = entries;
 	struct err err = {0};
@@ -244,6 +245,8 @@ static void moves_a_variable_out_of_the_environment(void **state)
 	static const char zeros[8];
 	assert_memory_equal(entry, "TEST_SECRET=", 12);
 	assert_memory_equal(entry + 12, zeros, 8); /* where it stood, too */
+	assert_memory_equal(again + 12, zeros, 6);
+	assert_string_equal(longer, "TEST_SECRET_2=kept");
 	assert_null(unset);
 	assert_int_equal(err.class, ERR_NONE);
 }
