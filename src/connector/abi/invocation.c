@@ -264,21 +264,10 @@ static void fill_end(const struct invocation *call, struct runner_done *done)
 	}
 }
 
-uint64_t invocation_run(struct invocation *call, struct program *program)
+/* The engine's last word on this run; the instance still stands. */
+static void send_done(void *host)
 {
-	call->run = (struct program_run){.host = call,
-					 .memory_bytes = call->ask.memory_bytes,
-					 .should_stop = should_stop,
-					 .observe = call->ask.trace ? observe : NULL,
-					 .text = &call->text};
-	atomic_store(&call->deadline, clock_monotonic_ns(NULL) + call->ask.wall_time_ns);
-	program_run(program, &call->run);
-	atomic_store(&call->deadline, 0);
-	return call->run.instantiate_ns + call->run.run_ns;
-}
-
-static int send_done(struct invocation *call, struct err *err)
-{
+	struct invocation *call = host;
 	const struct program_run *run = &call->run;
 	struct runner_done done = {.memory_refused = run->memory_refused,
 				   .message = buf_str(&call->text),
@@ -297,17 +286,26 @@ static int send_done(struct invocation *call, struct err *err)
 	}
 	runner_done_put_head(&call->frame, &done);
 	struct str parts[2] = {buf_str(&call->frame), done.output};
-	return rpc_send(call->link->channel, RUNNER_DONE, call->id, parts, 2, err);
+	call->link->before_done(call->link->context);
+	(void)!rpc_send(call->link->channel, RUNNER_DONE, call->id, parts, 2, NULL);
 }
 
-int invocation_finish(struct invocation *call, struct err *err)
+uint64_t invocation_run(struct invocation *call, struct program *program)
 {
-	int result = send_done(call, err);
+	call->run = (struct program_run){.host = call,
+					 .memory_bytes = call->ask.memory_bytes,
+					 .should_stop = should_stop,
+					 .observe = call->ask.trace ? observe : NULL,
+					 .ended = send_done,
+					 .text = &call->text};
+	atomic_store(&call->deadline, clock_monotonic_ns(NULL) + call->ask.wall_time_ns);
+	program_run(program, &call->run);
+	atomic_store(&call->deadline, 0);
 	drop_response(call);
 	drop_answer(&call->answer);
 	renew(&call->output);
 	renew(&call->tail);
 	renew(&call->text);
 	renew(&call->frame);
-	return result;
+	return call->run.instantiate_ns + call->run.run_ns;
 }

@@ -15,11 +15,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What a call needs of the server that it runs in. */
+/* What a call needs of the server that it runs in. Both functions are called on the owner thread. */
 struct invocation_link {
 	struct rpc_channel *channel;
-	void (*before_wait)(
-		void *context); /* on the owner thread, before it blocks: somebody else must read the socket */
+	void (*before_wait)(void *context); /* it will block: somebody else must read the socket */
+	void (*before_done)(void *context); /* DONE will be sent: from then on the parent may use the id again */
 	void *context;
 };
 
@@ -37,7 +37,7 @@ struct invocation_answer {
 struct invocation {
 	const struct invocation_link *link;
 	uint32_t id;
-	struct runner_call ask; /* ask.input is borrowed until invocation_finish() returns */
+	struct runner_call ask; /* ask.input is borrowed until invocation_run() returns */
 	struct program_run run;
 	enum invocation_stop stop;
 	uint32_t exit_code;
@@ -70,12 +70,11 @@ void invocation_init(struct invocation *call, const struct invocation_link *link
 void invocation_release(struct invocation *call);
 
 /*
- * In this order, on the owner thread: takes up a call, from which on it may be cancelled; instantiates and runs, giving
- * the time that it took; sends DONE (-1 when the channel is broken) and drops what the guest left.
+ * In this order, on the owner thread: takes up a call, which may be cancelled from then on; instantiates, runs, sends
+ * DONE, cleans up, and returns how long the guest ran. When DONE cannot be sent the reader of the channel finds out too.
  */
 void invocation_begin(struct invocation *call, uint32_t id, const struct runner_call *ask);
 uint64_t invocation_run(struct invocation *call, struct program *program);
-int invocation_finish(struct invocation *call, struct err *err) __attribute__((warn_unused_result));
 
 /* Any thread. */
 void invocation_cancel(struct invocation *call); /* the guest also needs engine_interrupt() when it is not waiting */

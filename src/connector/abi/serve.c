@@ -88,6 +88,14 @@ static void before_wait(void *context)
 	pthread_mutex_unlock(&server->lock);
 }
 
+static void before_done(void *context)
+{
+	struct worker *worker = context;
+	pthread_mutex_lock(&worker->server->lock);
+	worker->id = 0;
+	pthread_mutex_unlock(&worker->server->lock);
+}
+
 /* ---- running ---- */
 
 /* With the lock held, which is let go while the guest runs. `body` is consumed. */
@@ -105,17 +113,11 @@ static void run_call(struct worker *worker, uint32_t id, const struct runner_cal
 	pthread_mutex_unlock(&server->lock);
 
 	uint64_t ns = invocation_run(&worker->call, server->program);
+	free(body);
 
 	pthread_mutex_lock(&server->lock);
-	worker->id = 0;
 	server->active--;
 	server->typical_ns = (server->typical_ns * 7 + ns) / 8;
-	pthread_mutex_unlock(&server->lock);
-
-	/* The parent may use the id again as soon as it reads this. When it is gone, the reader finds out. */
-	(void)!invocation_finish(&worker->call, NULL);
-	free(body);
-	pthread_mutex_lock(&server->lock);
 }
 
 /* ---- waiting calls ---- */
@@ -391,7 +393,7 @@ struct server *server_new(struct rpc_channel *channel, const struct runner_start
 	for (uint32_t i = 0; i < server->n_workers; i++) {
 		struct worker *worker = &server->workers[i];
 		worker->server = server;
-		worker->link = (struct invocation_link){channel, before_wait, worker};
+		worker->link = (struct invocation_link){channel, before_wait, before_done, worker};
 		invocation_init(&worker->call, &worker->link);
 	}
 	server->load_ns = clock_monotonic_ns(NULL) - begin;

@@ -14,10 +14,10 @@
 #define TABLES_PER_MODULE 100
 
 /*
- * How much of a linear memory the pool cleans by hand after a call instead of giving the pages back to the kernel.
- * Small guests live within it and never fault again; for large ones it is nothing.
+ * How much of a linear memory the pool cleans by hand after a call instead of giving the pages back to the kernel. Two
+ * Wasm pages are what a C program has: it lives within them and never faults again. For large guests it is nothing.
  */
-#define KEEP_RESIDENT (64 * KIB)
+#define KEEP_RESIDENT (128 * KIB)
 
 /* Metadata of one instance: its globals and one small record a function that may be called indirectly. */
 #define INSTANCE_SIZE_MAX (16 * MIB)

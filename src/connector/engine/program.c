@@ -460,6 +460,7 @@ void program_run(struct program *program, struct program_run *run)
 	if (program->memory_at_start > run->memory_bytes) {
 		run->end = PROGRAM_NO_MEMORY;
 		run->memory_refused = true;
+		run->ended(run->host);
 		return;
 	}
 
@@ -471,5 +472,6 @@ void program_run(struct program *program, struct program_run *run)
 	wasmtime_context_set_epoch_deadline(guest.context, 1);
 	run_in_store(program, &guest);
 	note_memory(&guest);
+	run->ended(run->host);
 	wasmtime_store_delete(store);
 }

@@ -67,6 +67,8 @@ struct program_run {
 	/* Called after each host function when not NULL. `result` is not meaningful for one that returns nothing. */
 	void (*observe)(void *host, const struct host_function *function, const uint64_t *args, uint32_t result,
 			uint64_t nanoseconds);
+	/* Called when all that follows is known and before the instance is destroyed, which takes as long as making it. */
+	void (*ended)(void *host);
 	struct buf *text; /* gets the text of a trap or failure */
 
 	/* out */
