@@ -65,7 +65,7 @@ struct resolver {
 /* ---- the threads' side ---- */
 
 static int ask_system(void *context, const char *host, struct sockaddr_storage ret[RESOLVE_ADDRESSES_MAX],
-                      size_t *ret_n)
+		      size_t *ret_n)
 {
 	(void)context;
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list;
@@ -214,8 +214,8 @@ static void describe(const struct job *job, struct err *err)
 	AUTO_BUF host = BUF_INIT(2048);
 	escape_quoted(&host, str_slice(str_from(job->host), 0, 255));
 	char text[128];
-	const char *reason = job->code == EAI_SYSTEM ? strerror_r(job->os_errno, text, sizeof text)
-	                                             : gai_strerror(job->code);
+	const char *reason =
+		job->code == EAI_SYSTEM ? strerror_r(job->os_errno, text, sizeof text) : gai_strerror(job->code);
 	fail(err, ERR_NETWORK_ERROR, "cannot resolve '%s': %s", host.p, reason);
 }
 
@@ -254,7 +254,7 @@ static void on_wake(void *user, int what)
 }
 
 bool resolver_known(struct resolver *resolver, struct str host, struct sockaddr_storage ret[RESOLVE_ADDRESSES_MAX],
-                    size_t *ret_n)
+		    size_t *ret_n)
 {
 	const struct known *known = map_get(resolver->known, host);
 	if (known == NULL)
@@ -269,7 +269,7 @@ bool resolver_known(struct resolver *resolver, struct str host, struct sockaddr_
 }
 
 struct resolve_query *resolver_ask(struct resolver *resolver, struct str host,
-                                   void (*done)(void *context, const struct resolve_answer *answer), void *context)
+				   void (*done)(void *context, const struct resolve_answer *answer), void *context)
 {
 	struct flight *flight = map_get(resolver->flights, host);
 	if (flight == NULL) {

@@ -55,5 +55,5 @@ struct resolve_answer {
 /* Asks; `done` comes once unless the query is cancelled. */
 struct resolve_query *resolver_ask(struct resolver *resolver, struct str host,
 				   void (*done)(void *context, const struct resolve_answer *answer), void *context)
-	__attribute__((warn_unused_result, returns_nonnull));
+	__attribute__((returns_nonnull));
 void resolve_cancel(struct resolve_query *query); /* no callback; NULL is fine */
