@@ -112,7 +112,7 @@ static void a_response_is_read_from_its_start_each_time(void **state)
 	CALL(&g, READ, RESULTS + 64, 3);
 	CALL(&g, READ, RESULTS + 68, 100);
 	CALL(&g, READ, END_OF_MEMORY, 0);
-	CALL(&g, READ, END_OF_MEMORY - 4, 100);     /* five bytes do not fit */
+	CALL(&g, READ, END_OF_MEMORY - 4, 100);        /* five bytes do not fit */
 	CALL(&g, READ, END_OF_MEMORY - 5, 0xffffffff); /* five do, whatever the length says */
 	CALL(&g, READ, 0xffffffff, 1);
 	g.results = 20; /* so that what was read is written out too */
@@ -288,7 +288,8 @@ static void a_trace_names_calls_and_shows_no_bytes(void **state)
 	struct lab_http http = {.rc = -1};
 	AUTO_DONE done;
 	run(&g, &ask, &http, &done);
-	assert_str(buf_str(&done.traces), S("log(4096, 4, 4100, 6)\nhttp_request(4096, 10) = -1\nfd_write(1, 0, 1, 8) = 0\n"));
+	assert_str(buf_str(&done.traces),
+		   S("log(4096, 4, 4100, 6)\nhttp_request(4096, 10) = -1\nfd_write(1, 0, 1, 8) = 0\n"));
 	release(&g);
 }
 

@@ -102,8 +102,9 @@ static void standard_error_keeps_its_tail(void **state)
 		uint32_t n, times, max, wanted;
 		bool cut;
 	} cases[] = {
-		{10, 3, 100, 30, false}, {10, 10, 100, 100, false}, {10, 11, 100, 100, true}, {7, 1000, 100, 100, true},
-		{500, 1, 100, 100, true}, {500, 3, 100, 100, true},  {10, 3, 0, 0, true},	{60000, 50, 65536, 65536, true},
+		{10, 3, 100, 30, false},   {10, 10, 100, 100, false},       {10, 11, 100, 100, true},
+		{7, 1000, 100, 100, true}, {500, 1, 100, 100, true},        {500, 3, 100, 100, true},
+		{10, 3, 0, 0, true},       {60000, 50, 65536, 65536, true},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		AUTO_WASM m;
@@ -361,8 +362,12 @@ static void a_broken_protocol_ends_the_server(void **state)
 		const char *body;
 		size_t n;
 	} bad[] = {
-		{RUNNER_START, 0, "", 0},       {RUNNER_CALL, 1, "", 0},      {RUNNER_HTTP_RESULT, 1, "\0", 1},
-		{RUNNER_CANCEL, 1, "more", 4},  {RUNNER_DONE, 1, "", 0},      {999, 0, "", 0},
+		{RUNNER_START, 0, "", 0},
+		{RUNNER_CALL, 1, "", 0},
+		{RUNNER_HTTP_RESULT, 1, "\0", 1},
+		{RUNNER_CANCEL, 1, "more", 4},
+		{RUNNER_DONE, 1, "", 0},
+		{999, 0, "", 0},
 		{RUNNER_SPAWN_RESULT, 1, "12345", 5},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
