@@ -205,7 +205,7 @@ enum { WRITERS = 4, LINES = 500 };
 
 static void *write_lines(void *context)
 {
-	static char text[3000];
+	char text[3000];
 	memset(text, 'x', sizeof text);
 	for (size_t i = 0; i < LINES; i++)
 		log_info("line", log_u64("writer", (uintptr_t)context), log_str("text", str_of(text, i * 5)));
