@@ -31,7 +31,7 @@ struct peer_spec {
 };
 
 struct peer {
-	const char *title;
+	const char *name, *title;
 	struct child child;
 	struct rpc_channel *channel; /* NULL when it does not run */
 	int stderr_fd;

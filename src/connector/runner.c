@@ -236,20 +236,24 @@ static int check_imports(struct runner *runner, const struct runner_ready *ready
 	const struct connector_manifest *manifest = runner->manifest;
 	if (manifest == NULL || !manifest->has_imports)
 		return 0;
+	struct str refused[ARRAY_LEN(ready->imports)];
+	size_t n = 0;
+	AUTO_BUF names = BUF_INIT(1 * KIB);
 	for (uint32_t i = 0; i < ready->n_imports; i++) {
-		struct str import = ready->imports[i];
-		if (is_granted(manifest, import))
+		if (is_granted(manifest, ready->imports[i]))
 			continue;
-		struct err *err = &runner->error;
-		fail(err, ERR_CAPABILITY_DENIED,
-		     "the module imports the host function '%.*s', which [capabilities.runtime].imports does not list",
-		     STR_FMT(import));
-		err_detail(err, "requested", import);
-		err_detail_list(err, "granted", manifest->imports.items, manifest->imports.n);
-		err_detail(err, "boundary_detail", S("connector_manifest"));
-		return -1;
+		buf_addf(&names, "%s'%.*s'", n > 0 ? ", " : "", STR_FMT(ready->imports[i]));
+		refused[n++] = ready->imports[i];
 	}
-	return 0;
+	if (n == 0)
+		return 0;
+	struct err *err = &runner->error;
+	fail(err, ERR_CAPABILITY_DENIED,
+	     "the module imports host functions that [capabilities.runtime].imports does not list: %s", names.p);
+	err_detail_list(err, "requested", refused, n);
+	err_detail_list(err, "granted", manifest->imports.items, manifest->imports.n);
+	err_detail(err, "boundary_detail", S("connector_manifest"));
+	return -1;
 }
 
 static int on_ready(struct runner *runner, const struct rpc_frame *frame)
