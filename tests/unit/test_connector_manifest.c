@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/limits.h"
+#include "os/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -723,6 +724,38 @@ static void refuses_files_that_it_cannot_use(void **state)
 	unlink(unparsed);
 }
 
+/* ---- what we show ---- */
+
+static void accepts_the_example_of_its_documentation(void **state)
+{
+	(void)state;
+	AUTO_BUF page = BUF_INIT(1 << 20);
+	err_clear(&err);
+	assert_int_equal(file_read(SOURCE_DIR "/docs/formats/manifest.md", &page, &err), 0);
+	struct str begin = S("```toml\n"), end = S("```");
+	size_t at = str_find(buf_str(&page), begin);
+	assert_true(at != STR_NPOS);
+	struct str rest = str_slice(buf_str(&page), at + begin.n, page.n);
+	size_t n = str_find(rest, end);
+	assert_true(n != STR_NPOS);
+	buf_truncate(&page, at + begin.n + n);
+	AUTO(connector_manifest) *manifest = accept(page.p + at + begin.n);
+	is(manifest->name, "github://acme/weather");
+}
+
+static void accepts_the_manifests_of_the_examples(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"fixture", "notes-c", "notes-go"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = xasprintf(SOURCE_DIR "/examples/connectors/%s/manifest.toml", names[i]);
+		err_clear(&err);
+		AUTO(connector_manifest) *manifest = connector_manifest_load(path, NULL, &err);
+		if (manifest == NULL)
+			fail_msg("%s:%u: %s", path, err.line, err.message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +782,8 @@ int main(void)
 		cmocka_unit_test(validates_a_manifest_that_no_text_made),
 		cmocka_unit_test(loads_a_file_and_its_bytes),
 		cmocka_unit_test(refuses_files_that_it_cannot_use),
+		cmocka_unit_test(accepts_the_example_of_its_documentation),
+		cmocka_unit_test(accepts_the_manifests_of_the_examples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

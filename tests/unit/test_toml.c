@@ -377,6 +377,7 @@ static void refuses_to_define_anything_twice(void **state)
 		{"[a]\n[b]\n[a]", 3, 2, "'a' is already defined as a table in line 1"},
 		{"[a]\nb.c = 1\n[a.b]", 3, 4, "'b' is already defined as a table in line 2"},
 		{"[a.b]\n[a]\nb.c = 1", 3, 1, "'b' is already defined as a table in line 1"},
+		{"[a.b.c]\n[a]\nb.d = 1\n[a.b]", 4, 4, "'b' is already defined as a table in line 1"},
 		{"a = {}\n[a.b]", 2, 2, "'a' is already defined as a table in line 1"},
 		{"a = {}\na.b = 1", 2, 1, "'a' is already defined as a table in line 1"},
 		{"a = {b = {}, b.c = 1}", 1, 14, "'b' is already defined as a table"},
