@@ -361,8 +361,10 @@ static void sleep_is_real(void **state)
 static uint64_t read_u64(const char *name, uint64_t first_arg)
 {
 	struct probe probe = {name, GIVES(first_arg, 0, OUT), 0, .n = 8};
-	if (strcmp(name, "random_get") == 0)
-		probe.args[0] = OUT, probe.args[1] = 8;
+	if (strcmp(name, "random_get") == 0) {
+		probe.args[0] = OUT;
+		probe.args[1] = 8;
+	}
 	AUTO_WASM m;
 	AUTO_DONE done;
 	struct runner_call ask = lab_ask(S("{}"));
@@ -376,7 +378,9 @@ static void clocks_are_real(void **state)
 	(void)state;
 	uint64_t before = clock_wall_ns(NULL), now = read_u64("clock_time_get", 0), after = clock_wall_ns(NULL);
 	assert_in_range(now, before, after);
-	before = clock_monotonic_ns(NULL), now = read_u64("clock_time_get", 1), after = clock_monotonic_ns(NULL);
+	before = clock_monotonic_ns(NULL);
+	now = read_u64("clock_time_get", 1);
+	after = clock_monotonic_ns(NULL);
 	assert_in_range(now, before, after);
 }
 

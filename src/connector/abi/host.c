@@ -111,6 +111,7 @@ static uint32_t ask_spawn(struct guest *guest, uint8_t kind)
 	struct str part = str_of(&kind, 1);
 	if (!invocation_ask(invocation_of(guest), guest, RUNNER_SPAWN, &part, 1, RUNNER_SPAWN_RESULT, &answer))
 		return 0;
+	free(answer.memory);
 	return (uint32_t)answer.rc;
 }
 
