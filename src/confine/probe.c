@@ -18,16 +18,17 @@
 struct probe {
 	int parent_pid;
 	bool parent_unseen; /* we are the first of a pid namespace: the parent has no number in it */
+	int fork_error;     /* found by act_exec() for act_fork(), which comes later */
 };
 
-static int act_open_file(const struct probe *probe)
+static int act_open_file(struct probe *probe)
 {
 	(void)probe;
 	AUTO_FD fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? 0 : errno;
 }
 
-static int act_write_file(const struct probe *probe)
+static int act_write_file(struct probe *probe)
 {
 	(void)probe;
 	struct timespec now;
@@ -51,7 +52,7 @@ static struct sockaddr_in loopback(uint16_t port)
 }
 
 /* Port 1 has had no service for decades. A refusal by its absence means that the attempt went through. */
-static int act_connect(const struct probe *probe)
+static int act_connect(struct probe *probe)
 {
 	(void)probe;
 	AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -64,7 +65,7 @@ static int act_connect(const struct probe *probe)
 	return through ? 0 : errno;
 }
 
-static int act_listen(const struct probe *probe)
+static int act_listen(struct probe *probe)
 {
 	(void)probe;
 	AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,14 +81,13 @@ static int act_listen(const struct probe *probe)
 static const char *const exec_words[] = {EXEC_PATH, NULL};
 
 /* As in os/child.c: a copy of this process may call nothing but the kernel, and no sanitizer's wrapper. */
-__attribute__((no_sanitize("address", "thread", "undefined"))) static long fork_copy(bool exec)
+__attribute__((no_sanitize("address", "thread", "undefined"))) static long execute_in_copy(void)
 {
 	long pid = syscall(SYS_clone, (unsigned long)(CLONE_VFORK | SIGCHLD), NULL, NULL, NULL, NULL);
 	if (pid == 0) {
-		if (exec)
-			syscall(SYS_execve, EXEC_PATH, exec_words, exec_words + 1);
+		syscall(SYS_execve, EXEC_PATH, exec_words, exec_words + 1);
 		for (;;)
-			syscall(SYS_exit_group, exec ? errno : 0);
+			syscall(SYS_exit_group, errno);
 	}
 	return pid;
 }
@@ -101,28 +101,28 @@ static int reap(long pid)
 }
 
 /*
- * Where a process can be made, that one tries, and its exit status is the errno. Where none can be made, this process
- * tries itself: were that let through, it would be no more, its parent would see the socket close before any report,
- * and refuse it.
+ * Two acts in one, since making a process is the dearest part of the probe. Where one can be made, that one tries to
+ * execute, and its exit status is the errno. Where none can be made, this process tries itself: were that let through, it
+ * would be no more, its parent would see the socket close before any report, and refuse it.
  */
-static int act_exec(const struct probe *probe)
+static int act_exec(struct probe *probe)
 {
-	(void)probe;
-	long pid = fork_copy(true);
+	long pid = execute_in_copy();
+	probe->fork_error = pid > 0 ? 0 : errno;
 	if (pid > 0)
 		return reap(pid);
 	syscall(SYS_execve, EXEC_PATH, exec_words, exec_words + 1);
 	return errno;
 }
 
-static int act_signal(const struct probe *probe)
+static int act_signal(struct probe *probe)
 {
 	if (probe->parent_unseen)
 		return ESRCH;
 	return kill(probe->parent_pid, 0) == 0 ? 0 : errno;
 }
 
-static int act_ptrace(const struct probe *probe)
+static int act_ptrace(struct probe *probe)
 {
 	if (probe->parent_unseen)
 		return ESRCH;
@@ -135,20 +135,15 @@ static int act_ptrace(const struct probe *probe)
 	return 0;
 }
 
-static int act_fork(const struct probe *probe)
+static int act_fork(struct probe *probe)
 {
-	(void)probe;
-	long pid = fork_copy(false);
-	if (pid < 0)
-		return errno;
-	reap(pid);
-	return 0;
+	return probe->fork_error;
 }
 
 void probe_acts(const struct confine_policy *policy, const struct confine_options *options, uint64_t namespaces,
 		struct confine_attempt ret[CONFINE_ACT__MAX])
 {
-	static int (*const acts[CONFINE_ACT__MAX])(const struct probe *) = {
+	static int (*const acts[CONFINE_ACT__MAX])(struct probe *) = {
 		[CONFINE_OPEN_FILE] = act_open_file, [CONFINE_WRITE_FILE] = act_write_file,
 		[CONFINE_CONNECT] = act_connect,     [CONFINE_LISTEN] = act_listen,
 		[CONFINE_EXEC] = act_exec,           [CONFINE_SIGNAL] = act_signal,
