@@ -1,4 +1,5 @@
 /* The textual half of base/time.h. */
+#include "base/escape.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include <stdio.h>
@@ -124,13 +125,14 @@ int duration_parse(struct str text, uint64_t max, uint64_t *ret_ns, struct err *
 	enum taken taken = text.n > 0 ? TAKEN : NOT_A_DURATION;
 	while (taken == TAKEN && rest.n > 0)
 		taken = take_component(&rest, &below, &sum);
+	char shown[ESCAPE_SHOWN_SIZE];
 	if (taken == NOT_A_DURATION)
-		return fail(err, ERR_VALIDATION_ERROR, "'%.*s' is not a duration: write it like 30s, 500ms or 1m30s",
-			    STR_FMT(text));
+		return fail(err, ERR_VALIDATION_ERROR, "'%s' is not a duration: write it like 30s, 500ms or 1m30s",
+			    escape_shown(text, shown));
 	if (taken == TOO_LONG || sum > max) {
 		char most[DURATION_TEXT_SIZE];
-		return fail(err, ERR_VALIDATION_ERROR, "'%.*s' is too long: at most %s is accepted", STR_FMT(text),
-			    duration_format(max, most));
+		return fail(err, ERR_VALIDATION_ERROR, "'%s' is too long: at most %s is accepted",
+			    escape_shown(text, shown), duration_format(max, most));
 	}
 	*ret_ns = sum;
 	return 0;

@@ -1,6 +1,7 @@
 #include "base/escape.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include <string.h>
 
 /* Inclusive ranges of hidden characters above ASCII, ascending. */
 static const struct {
@@ -117,8 +118,8 @@ static void add_quoted_char(struct buf *buf, struct utf8_char c, struct str byte
 		add_visible_char(buf, c, bytes);
 }
 
-static void escape(struct buf *buf, struct str text,
-		   void (*add_char)(struct buf *buf, struct utf8_char c, struct str bytes))
+static void escape_with(struct buf *buf, struct str text,
+			void (*add_char)(struct buf *buf, struct utf8_char c, struct str bytes))
 {
 	while (text.n > 0 && buf_ok(buf)) {
 		size_t run = plain_run(text);
@@ -134,15 +135,40 @@ static void escape(struct buf *buf, struct str text,
 
 void escape_json(struct buf *buf, struct str text)
 {
-	escape(buf, text, add_json_char);
+	escape_with(buf, text, add_json_char);
 }
 
 void escape_visible(struct buf *buf, struct str text)
 {
-	escape(buf, text, add_visible_char);
+	escape_with(buf, text, add_visible_char);
 }
 
 void escape_quoted(struct buf *buf, struct str text)
 {
-	escape(buf, text, add_quoted_char);
+	escape_with(buf, text, add_quoted_char);
+}
+
+void escape_cut(struct buf *buf, struct str text, size_t most, void (*escape)(struct buf *buf, struct str text))
+{
+	size_t end = buf->n + most, fits_with_dots = buf->n;
+	while (text.n > 0 && buf_ok(buf)) {
+		unsigned n = utf8_next(text).n;
+		escape(buf, str_slice(text, 0, n));
+		text = str_slice(text, n, text.n);
+		if (buf->n > end) {
+			buf_truncate(buf, fits_with_dots);
+			buf_add_z(buf, "...");
+			return;
+		}
+		if (buf->n + 3 <= end)
+			fits_with_dots = buf->n;
+	}
+}
+
+const char *escape_shown(struct str text, char ret[ESCAPE_SHOWN_SIZE])
+{
+	AUTO_BUF shown = BUF_INIT(ESCAPE_SHOWN_SIZE + ESCAPE_CHAR_MAX);
+	escape_cut(&shown, text, ESCAPE_SHOWN_SIZE - 1, escape_visible);
+	memcpy(ret, shown.p, shown.n + 1);
+	return ret;
 }

@@ -24,4 +24,15 @@ void escape_visible(struct buf *buf, struct str text);
 /* The same with \" and \\ for quotes and backslashes: the inside of a quoted value, which can be undone. */
 void escape_quoted(struct buf *buf, struct str text);
 
+/*
+ * As much of the text, by one of the functions above, as fits in `most` bytes (3 at least); ends in "..." when that is
+ * not all, and never inside an escape. The buffer must have room for `most` and one character, ESCAPE_CHAR_MAX, more.
+ */
+#define ESCAPE_CHAR_MAX 12
+void escape_cut(struct buf *buf, struct str text, size_t most, void (*escape)(struct buf *buf, struct str text));
+
+/* Text to be quoted in a message: made visible, cut to fit and then ending in "...". Returns ret. */
+#define ESCAPE_SHOWN_SIZE 256
+const char *escape_shown(struct str text, char ret[ESCAPE_SHOWN_SIZE]);
+
 bool escape_hides(uint32_t code); /* whether a character is hidden as above */

@@ -1,7 +1,6 @@
 #include "base/log.h"
 #include "base/escape.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -53,32 +52,11 @@ struct line {
 	bool json;
 	unsigned left_out;
 };
-enum { ENDING = sizeof ",\"left_out\":4294967295}\n", VALUE_MIN = DURATION_TEXT_SIZE };
+enum { ENDING = sizeof ",\"left_out\":4294967295}\n" + ESCAPE_CHAR_MAX, VALUE_MIN = DURATION_TEXT_SIZE };
 
 static size_t room(const struct line *line)
 {
 	return LOG_LINE_MAX - ENDING - line->text.n;
-}
-
-/*
- * As much of the value as fits in `most` bytes once it is escaped; ends in "..." when that is not all. One character at
- * a time: LOG_LINE_MAX leaves more room behind `most` than a single one can take.
- */
-static void add_escaped(struct line *line, struct str value, size_t most)
-{
-	size_t end = line->text.n + most, fits_with_dots = line->text.n;
-	while (value.n > 0) {
-		unsigned n = utf8_next(value).n;
-		(line->json ? escape_json : escape_quoted)(&line->text, str_slice(value, 0, n));
-		value = str_slice(value, n, value.n);
-		if (line->text.n > end) {
-			buf_truncate(&line->text, fits_with_dots);
-			buf_add_z(&line->text, "...");
-			return;
-		}
-		if (line->text.n + 3 <= end)
-			fits_with_dots = line->text.n;
-	}
 }
 
 /* Whether a value reads as one word of the text form. */
@@ -109,7 +87,7 @@ static void add_text_field(struct line *line, const char *key, struct str value)
 	bool quoted = line->json || !is_word(value);
 	if (quoted)
 		buf_add_char(&line->text, '"');
-	add_escaped(line, value, room(line) - 1);
+	escape_cut(&line->text, value, room(line) - 1, line->json ? escape_json : escape_quoted);
 	if (quoted)
 		buf_add_char(&line->text, '"');
 }

@@ -1,4 +1,5 @@
 #include "base/size.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include <stdio.h>
 
@@ -13,24 +14,30 @@ static const struct unit {
 	{{"", 0}, 0},
 };
 
+static bool is_plain_number(struct str digits)
+{
+	for (size_t i = 0; i < digits.n; i++) {
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return false;
+	}
+	return digits.n == 1 || (digits.n > 1 && digits.p[0] != '0');
+}
+
 int size_parse(struct str text, uint64_t max, uint64_t *ret, struct err *err)
 {
 	const struct unit *unit = units;
 	while (!str_ends(text, unit->name))
 		unit++;
 	struct str digits = str_slice(text, 0, text.n - unit->name.n);
-	for (size_t i = 0; i < digits.n || i == 0; i++) {
-		if (digits.n == 0 || digits.p[i] < '0' || digits.p[i] > '9' || (digits.n > 1 && digits.p[0] == '0'))
-			return fail(err, ERR_VALIDATION_ERROR,
-				    "'%.*s' is not an amount of bytes: write it like 1048576, 64KiB, 32MiB or 1GiB",
-				    STR_FMT(text));
-	}
+	char shown[ESCAPE_SHOWN_SIZE], most[SIZE_TEXT_SIZE];
+	if (!is_plain_number(digits))
+		return fail(err, ERR_VALIDATION_ERROR,
+			    "'%s' is not an amount of bytes: write it like 1048576, 64KiB, 32MiB or 1GiB",
+			    escape_shown(text, shown));
 	uint64_t number;
-	if (!str_to_u64(digits, max >> unit->shift, &number)) {
-		char most[SIZE_TEXT_SIZE];
-		return fail(err, ERR_VALIDATION_ERROR, "'%.*s' is too large: at most %s is accepted", STR_FMT(text),
-			    size_format(max, most));
-	}
+	if (!str_to_u64(digits, max >> unit->shift, &number))
+		return fail(err, ERR_VALIDATION_ERROR, "'%s' is too large: at most %s is accepted",
+			    escape_shown(text, shown), size_format(max, most));
 	*ret = number << unit->shift;
 	return 0;
 }

@@ -1,4 +1,5 @@
 #include "text/fqn.h"
+#include "base/escape.h"
 
 #define LOCAL_NAME_MAX 63
 
@@ -27,7 +28,8 @@ static bool is_name_char(char c)
 
 static int refuse(struct str text, struct err *err, const char *why)
 {
-	return fail(err, ERR_VALIDATION_ERROR, "'%.*s' is not an FQN: %s", STR_FMT(text), why);
+	char shown[ESCAPE_SHOWN_SIZE];
+	return fail(err, ERR_VALIDATION_ERROR, "'%s' is not an FQN: %s", escape_shown(text, shown), why);
 }
 
 /* Why no other character than those of a name and '/' may stand behind the scheme. */
@@ -72,9 +74,10 @@ static int take_scheme(struct str text, struct fqn *fqn, struct str *ret_rest, s
 			return 0;
 		}
 	}
+	char shown[ESCAPE_SHOWN_SIZE], shown_name[ESCAPE_SHOWN_SIZE];
 	return fail(err, ERR_VALIDATION_ERROR,
-		    "'%.*s' is not an FQN: unknown scheme '%.*s' (known: github, gitlab, hub, local)", STR_FMT(text),
-		    STR_FMT(name));
+		    "'%s' is not an FQN: unknown scheme '%s' (known: github, gitlab, hub, local)",
+		    escape_shown(text, shown), escape_shown(name, shown_name));
 }
 
 static bool is_dots(struct str segment)
@@ -163,9 +166,11 @@ int fqn_ref_parse(struct str text, struct fqn_ref *ret, struct err *err)
 		return fail(err, ERR_VALIDATION_ERROR, "reference of %zu characters: at most %zu are accepted", text.n,
 			    FQN_MAX + 1 + SEMVER_MAX);
 	size_t at = str_find_last_char(text, '@');
-	if (at == STR_NPOS || at + 1 == text.n)
-		return fail(err, ERR_VALIDATION_ERROR, "'%.*s' has no version: write it like github://owner/repo@1.2.0",
-			    STR_FMT(text));
+	if (at == STR_NPOS || at + 1 == text.n) {
+		char shown[ESCAPE_SHOWN_SIZE];
+		return fail(err, ERR_VALIDATION_ERROR, "'%s' has no version: write it like github://owner/repo@1.2.0",
+			    escape_shown(text, shown));
+	}
 	if (semver_parse(str_slice(text, at + 1, text.n), &ref.version, err) < 0 ||
 	    fqn_parse(str_slice(text, 0, at), &ref.fqn, err) < 0)
 		return -1;

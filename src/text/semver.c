@@ -1,4 +1,5 @@
 #include "text/semver.h"
+#include "base/escape.h"
 
 static bool is_digit(char c)
 {
@@ -69,9 +70,12 @@ int semver_parse(struct str text, struct semver *ret, struct err *err)
 	if (text.n > SEMVER_MAX)
 		return fail(err, ERR_VALIDATION_ERROR, "version of %zu characters: at most %zu are accepted", text.n,
 			    SEMVER_MAX);
-	if (!parse(text, ret))
+	if (!parse(text, ret)) {
+		char shown[ESCAPE_SHOWN_SIZE];
 		return fail(err, ERR_VALIDATION_ERROR,
-			    "'%.*s' is not a SemVer version: write it like 1.2.0 or 2.0.0-rc.1", STR_FMT(text));
+			    "'%s' is not a SemVer version: write it like 1.2.0 or 2.0.0-rc.1",
+			    escape_shown(text, shown));
+	}
 	return 0;
 }
 

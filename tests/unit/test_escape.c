@@ -90,12 +90,62 @@ static void stops_at_the_cap_of_the_buffer(void **state)
 	assert_string_equal(buf.p, "abc");
 }
 
+static void cuts_between_escapes(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t most;
+		const char *shown;
+	} cuts[] = {{3, "..."},
+		    {4, "a..."},
+		    {5, "a..."},
+		    {6, "a..."},
+		    {7, "a..."},
+		    {8, "a\\x1b..."},
+		    {9, "a\\x1b..."},
+		    {10, "a\\x1b..."},
+		    {11, "a\\x1b\xe2\x82\xac"
+			 "bcd"},
+		    {12, "a\\x1b\xe2\x82\xac"
+			 "bcd"}};
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		AUTO_BUF buf = BUF_INIT(100);
+		buf_add_z(&buf, "> ");
+		escape_cut(&buf,
+			   S("a\x1b\xe2\x82\xac"
+			     "bcd"),
+			   cuts[i].most, escape_visible);
+		assert_string_equal(buf.p + 2, cuts[i].shown);
+		assert_true(buf.n - 2 <= cuts[i].most);
+	}
+}
+
+static void shows_any_text_in_its_room(void **state)
+{
+	(void)state;
+	static char text[2000];
+	char shown[ESCAPE_SHOWN_SIZE];
+	for (int fill = 0; fill < 256; fill += 5) {
+		memset(text, fill, sizeof text);
+		for (size_t n = 0; n < 300; n++) {
+			escape_shown(str_of(text, n), shown);
+			assert_true(strlen(shown) < sizeof shown && str_is_utf8(str_from(shown)));
+			assert_int_equal(n == 0, shown[0] == '\0');
+		}
+		escape_shown(str_of(text, sizeof text), shown);
+		assert_true(str_ends(str_from(shown), S("...")) && strlen(shown) > sizeof shown - 10);
+	}
+	assert_string_equal(escape_shown(S("a\nb"), shown), "a\\nb");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_each_form_as_documented),
 		cmocka_unit_test(hides_the_documented_characters_and_their_neighbours_not),
 		cmocka_unit_test(stops_at_the_cap_of_the_buffer),
+		cmocka_unit_test(cuts_between_escapes),
+		cmocka_unit_test(shows_any_text_in_its_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
