@@ -4,6 +4,11 @@
  * Fill the struct, start it, wait for it. The child gets exactly the descriptors named in `fds`, the arguments and the
  * environment given here and nothing else: every other descriptor is closed, signals are at their defaults and
  * unblocked, and it dies with its parent (PR_SET_PDEATHSIG). It is held by a pidfd, so a recycled pid is never hit.
+ *
+ * The kernel takes the *thread* that started it for its parent: start from one that lives as long as the child should.
+ * The first process of a pid namespace is spared every signal that it does not handle, but for SIGKILL, SIGSTOP and
+ * faults: end such a child with SIGKILL, and know its abort() by SIGSEGV. Any thread may start children; one object
+ * belongs to one thread at a time.
  */
 #pragma once
 #include "base/err.h"
@@ -42,8 +47,9 @@ struct child {
 #define CHILD_INIT ((struct child){.pidfd = -1})
 
 /*
- * Starts it. With `namespaces` a user namespace maps the caller's own user and group to themselves, and nothing else;
- * when the kernel refuses them, the child is started without and ret_namespaces is 0 (the caller decides).
+ * Starts it. With `namespaces` a user namespace (which comes with any other) maps the caller's own user and group to
+ * themselves, and nothing else; when the kernel refuses them, the child is started without and ret_namespaces is 0 (the
+ * caller decides). With CLONE_NEWNS the program has CAP_SYS_ADMIN in its namespaces, to be dropped by it.
  * SYSTEM when the program cannot be executed (told from the exec itself, with its errno).
  */
 int child_start(struct child *child, struct err *err) __attribute__((warn_unused_result));

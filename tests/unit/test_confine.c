@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <seccomp.h>
@@ -674,6 +675,28 @@ static void mode_x32_door(int column)
 }
 #endif
 
+/* What egress is for: a name, a file of certificates, a connection. The test sends the port to connect to. */
+static void mode_reach_out(int column)
+{
+	(void)column;
+	uint16_t port;
+	if (read(OUT, &port, sizeof port) != sizeof port)
+		return;
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+	struct addrinfo *found = NULL;
+	int resolved = getaddrinfo("localhost", NULL, &hints, &found);
+	if (resolved != 0)
+		return say("localhost is not known: %s\n", gai_strerror(resolved));
+	struct sockaddr_in address = {0};
+	memcpy(&address, found->ai_addr, MIN(sizeof address, found->ai_addrlen));
+	address.sin_port = port;
+	freeaddrinfo(found);
+	AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	int connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
+	int certificates = try_open("/etc/ssl/certs/ca-certificates.crt", O_RDONLY | O_CLOEXEC);
+	say("connected %d, certificates %d\n", connected, certificates == ENOENT ? 0 : certificates);
+}
+
 static void mode_wait(int column)
 {
 	(void)column;
@@ -694,6 +717,7 @@ static const struct {
 	{"old_door", mode_old_door},
 	{"x32_door", mode_x32_door},
 #endif
+	{"reach_out", mode_reach_out},
 	{"wait", mode_wait},
 };
 
@@ -749,6 +773,7 @@ struct run {
 	char text[16384];
 };
 
+static uint16_t told_port;    /* what run_inside() tells the child, in network order; 0 = nothing */
 static bool machine_confines; /* namespaces, Landlock with every right that a column of the tests relies on */
 
 static void read_all(int fd, char *text, size_t room)
@@ -777,6 +802,8 @@ static void run_inside(struct run *run, const char *mode, int column, uint64_t n
 	run->child.fds[run->child.n_fds++] = (struct child_fd){sockets[1], OUT + 1}; /* to be closed inside */
 	assert_int_equal(child_start(&run->child, NULL), 0);
 	close(sockets[1]);
+	if (told_port != 0)
+		assert_int_equal(write(sockets[0], &told_port, sizeof told_port), sizeof told_port);
 
 	uint32_t n = 0;
 	char frame[4096];
@@ -880,6 +907,22 @@ static void whatever_is_not_listed_is_refused(void **state)
 		run_inside(&run, "sweep", column, policies[column == SERVING ? SERVE : column]->namespaces);
 		assert_string_equal(run.text, "tried all, 0 let through\n");
 	}
+}
+
+static void egress_can_do_its_work(void **state)
+{
+	(void)state;
+	AUTO_FD listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof address;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
+	told_port = address.sin_port;
+	static struct run run;
+	run_inside(&run, "reach_out", EGRESS, confine_egress.namespaces);
+	told_port = 0;
+	assert_string_equal(run.text, "connected 0, certificates 0\n");
 }
 
 static void the_second_table_binds_all_threads(void **state)
@@ -1195,6 +1238,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_probe_fails_as_it_should),
 		cmocka_unit_test(nothing_escapes),
 		cmocka_unit_test(whatever_is_not_listed_is_refused),
+		cmocka_unit_test(egress_can_do_its_work),
 		cmocka_unit_test(the_second_table_binds_all_threads),
 		cmocka_unit_test(compiling_runs_out_of_memory_with_an_error),
 		cmocka_unit_test(the_doors_of_other_machine_words_end_the_process),
