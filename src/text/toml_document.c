@@ -12,19 +12,23 @@
  * [[it]] wants an array that came from [[it]]; a header goes on in the last table of such an array, a dotted key never.
  */
 
-static int new_value(struct toml_parser *parser, const struct toml_value *parent, struct toml_position position,
-		     struct toml_value **ret)
+/* The makers below return NULL when they fail. */
+static struct toml_value *new_value(struct toml_parser *parser, const struct toml_value *parent,
+				    struct toml_position position)
 {
 	uint32_t depth = parent == NULL ? 0 : parent->depth + 1;
-	if (depth > TOML_DEPTH_MAX)
-		return toml_fail_at(parser, position, "nested deeper than %d tables and arrays", TOML_DEPTH_MAX);
-	if (parser->values == TOML_VALUES_MAX)
-		return toml_fail_at(parser, position, "more than %d values", TOML_VALUES_MAX);
+	if (depth > TOML_DEPTH_MAX) {
+		toml_fail_at(parser, position, "nested deeper than %d tables and arrays", TOML_DEPTH_MAX);
+		return NULL;
+	}
+	if (parser->values == TOML_VALUES_MAX) {
+		toml_fail_at(parser, position, "more than %d values", TOML_VALUES_MAX);
+		return NULL;
+	}
 	parser->values++;
 	struct toml_value *value = ARENA_NEW(parser->arena, struct toml_value);
 	*value = (struct toml_value){.line = position.line, .column = position.column, .depth = depth};
-	*ret = value;
-	return 0;
+	return value;
 }
 
 static void append(struct toml_value *parent, struct toml_value *child)
@@ -47,32 +51,33 @@ static struct toml_value *find(const struct toml_value *table, struct str name)
 	return member;
 }
 
-/* A new table or array with that name. */
-static int add_member(struct toml_parser *parser, struct toml_value *table, struct str name,
-		      struct toml_position position, struct toml_value **ret)
+static struct toml_value *add_member(struct toml_parser *parser, struct toml_value *table, struct str name,
+				     struct toml_position position)
 {
-	if (new_value(parser, table, position, ret) < 0)
-		return -1;
-	(*ret)->name = name;
-	append(table, *ret);
-	return 0;
+	struct toml_value *member = new_value(parser, table, position);
+	if (member != NULL) {
+		member->name = name;
+		append(table, member);
+	}
+	return member;
 }
 
-static int add_table(struct toml_parser *parser, struct toml_value *table, struct str name, enum toml_origin origin,
-		     struct toml_position position, struct toml_value **ret)
+static struct toml_value *add_table(struct toml_parser *parser, struct toml_value *table, struct str name,
+				    enum toml_origin origin, struct toml_position position)
 {
-	if (add_member(parser, table, name, position, ret) < 0)
-		return -1;
-	(*ret)->type = TOML_TABLE;
-	(*ret)->origin = origin;
-	return 0;
+	struct toml_value *member = add_member(parser, table, name, position);
+	if (member != NULL) {
+		member->type = TOML_TABLE;
+		member->origin = origin;
+	}
+	return member;
 }
 
-static int fail_defined(struct toml_parser *parser, struct toml_position position, const struct toml_value *first)
+static void fail_defined(struct toml_parser *parser, struct toml_position position, const struct toml_value *first)
 {
 	struct str key = toml_key_text(parser->arena, first->name);
-	return toml_fail_at(parser, position, "'%.*s' is already defined as %s in line %u", STR_FMT(key),
-			    toml_type_name(first->type), first->line);
+	toml_fail_at(parser, position, "'%.*s' is already defined as %s in line %u", STR_FMT(key),
+		     toml_type_name(first->type), first->line);
 }
 
 /* ---- values ---- */
@@ -90,9 +95,8 @@ static int read_array(struct toml_parser *parser, struct toml_value *array)
 			return -1;
 		if (toml_accept(parser, S("]")))
 			return 0;
-		struct toml_value *element;
-		if (new_value(parser, array, parser->position, &element) < 0 || read_value(parser, element) < 0 ||
-		    toml_skip_lines(parser) < 0)
+		struct toml_value *element = new_value(parser, array, parser->position);
+		if (element == NULL || read_value(parser, element) < 0 || toml_skip_lines(parser) < 0)
 			return -1;
 		append(array, element);
 		if (toml_accept(parser, S("]")))
@@ -141,19 +145,20 @@ static int read_value(struct toml_parser *parser, struct toml_value *value)
 /* ---- key = value ---- */
 
 /* One part of a key that another part follows, `name` being already read: the table to go on in. */
-static int step_into(struct toml_parser *parser, struct toml_value *table, struct str name,
-		     struct toml_position position, struct toml_value **ret)
+static struct toml_value *step_into(struct toml_parser *parser, struct toml_value *table, struct str name,
+				    struct toml_position position)
 {
 	struct toml_value *member = find(table, name);
 	if (member == NULL)
-		return add_table(parser, table, name, TOML_FROM_DOTTED_KEY, position, ret);
+		return add_table(parser, table, name, TOML_FROM_DOTTED_KEY, position);
 	bool open = member->type == TOML_TABLE &&
 		    (member->origin == TOML_FROM_DOTTED_KEY || member->origin == TOML_FROM_DEEPER);
-	if (!open)
-		return fail_defined(parser, position, member);
+	if (!open) {
+		fail_defined(parser, position, member);
+		return NULL;
+	}
 	member->origin = TOML_FROM_DOTTED_KEY;
-	*ret = member;
-	return 0;
+	return member;
 }
 
 /* Blanks around the point belong to it. */
@@ -173,7 +178,8 @@ static int read_pair(struct toml_parser *parser, struct toml_value *table)
 	if (toml_read_key(parser, &name) < 0)
 		return -1;
 	while (accept_point(parser)) {
-		if (step_into(parser, table, name, position, &table) < 0)
+		table = step_into(parser, table, name, position);
+		if (table == NULL)
 			return -1;
 		position = parser->position;
 		if (toml_read_key(parser, &name) < 0)
@@ -184,67 +190,71 @@ static int read_pair(struct toml_parser *parser, struct toml_value *table)
 	toml_skip_blanks(parser);
 
 	const struct toml_value *first = find(table, name);
-	if (first != NULL)
-		return fail_defined(parser, position, first);
-	struct toml_value *value;
-	if (add_member(parser, table, name, position, &value) < 0)
+	if (first != NULL) {
+		fail_defined(parser, position, first);
 		return -1;
-	return read_value(parser, value);
+	}
+	struct toml_value *value = add_member(parser, table, name, position);
+	return value == NULL ? -1 : read_value(parser, value);
 }
 
 /* ---- [table] and [[array of tables]] ---- */
 
 /* As step_into(), for headers. */
-static int descend(struct toml_parser *parser, struct toml_value *table, struct str name, struct toml_position position,
-		   struct toml_value **ret)
+static struct toml_value *descend(struct toml_parser *parser, struct toml_value *table, struct str name,
+				  struct toml_position position)
 {
 	struct toml_value *member = find(table, name);
 	if (member == NULL)
-		return add_table(parser, table, name, TOML_FROM_DEEPER, position, ret);
+		return add_table(parser, table, name, TOML_FROM_DEEPER, position);
 	if (member->type == TOML_ARRAY && member->origin == TOML_FROM_HEADERS)
-		member = member->as.children.last;
-	if (member->type != TOML_TABLE || member->origin == TOML_FROM_VALUE)
-		return fail_defined(parser, position, member);
-	*ret = member;
-	return 0;
+		return member->as.children.last;
+	if (member->type != TOML_TABLE || member->origin == TOML_FROM_VALUE) {
+		fail_defined(parser, position, member);
+		return NULL;
+	}
+	return member;
 }
 
-static int open_table(struct toml_parser *parser, struct toml_value *table, struct str name,
-		      struct toml_position position, struct toml_value **ret)
+static struct toml_value *open_table(struct toml_parser *parser, struct toml_value *table, struct str name,
+				     struct toml_position position)
 {
 	struct toml_value *member = find(table, name);
 	if (member == NULL)
-		return add_table(parser, table, name, TOML_FROM_HEADER, position, ret);
-	if (member->type != TOML_TABLE || member->origin != TOML_FROM_DEEPER)
-		return fail_defined(parser, position, member);
+		return add_table(parser, table, name, TOML_FROM_HEADER, position);
+	if (member->type != TOML_TABLE || member->origin != TOML_FROM_DEEPER) {
+		fail_defined(parser, position, member);
+		return NULL;
+	}
 	member->origin = TOML_FROM_HEADER;
-	*ret = member;
-	return 0;
+	return member;
 }
 
-static int open_element(struct toml_parser *parser, struct toml_value *table, struct str name,
-			struct toml_position position, struct toml_value **ret)
+static struct toml_value *open_element(struct toml_parser *parser, struct toml_value *table, struct str name,
+				       struct toml_position position)
 {
 	struct toml_value *array = find(table, name);
 	if (array == NULL) {
-		if (add_member(parser, table, name, position, &array) < 0)
-			return -1;
+		array = add_member(parser, table, name, position);
+		if (array == NULL)
+			return NULL;
 		array->type = TOML_ARRAY;
 		array->origin = TOML_FROM_HEADERS;
 	} else if (array->type != TOML_ARRAY || array->origin != TOML_FROM_HEADERS) {
-		return fail_defined(parser, position, array);
+		fail_defined(parser, position, array);
+		return NULL;
 	}
-	struct toml_value *element;
-	if (new_value(parser, array, position, &element) < 0)
-		return -1;
+	struct toml_value *element = new_value(parser, array, position);
+	if (element == NULL)
+		return NULL;
 	element->type = TOML_TABLE;
 	element->origin = TOML_FROM_HEADER;
 	append(array, element);
-	*ret = element;
-	return 0;
+	return element;
 }
 
-static int read_header(struct toml_parser *parser, struct toml_value *root, struct toml_value **ret_table)
+/* The table that the lines behind the header fill. */
+static struct toml_value *read_header(struct toml_parser *parser, struct toml_value *root)
 {
 	bool is_element = toml_accept(parser, S("[["));
 	if (!is_element)
@@ -255,30 +265,47 @@ static int read_header(struct toml_parser *parser, struct toml_value *root, stru
 	struct toml_position position = parser->position;
 	struct str name;
 	if (toml_read_key(parser, &name) < 0)
-		return -1;
+		return NULL;
 	while (accept_point(parser)) {
-		if (descend(parser, table, name, position, &table) < 0)
-			return -1;
+		table = descend(parser, table, name, position);
+		if (table == NULL)
+			return NULL;
 		position = parser->position;
 		if (toml_read_key(parser, &name) < 0)
-			return -1;
+			return NULL;
 	}
-	if (!toml_accept(parser, is_element ? S("]]") : S("]")))
-		return toml_fail_expected(parser, is_element ? "']]' behind the name" : "']' behind the name");
-	return (is_element ? open_element : open_table)(parser, table, name, position, ret_table);
+	if (!toml_accept(parser, is_element ? S("]]") : S("]"))) {
+		toml_fail_expected(parser, is_element ? "']]' behind the name" : "']' behind the name");
+		return NULL;
+	}
+	return (is_element ? open_element : open_table)(parser, table, name, position);
 }
 
 /* ---- the document ---- */
 
-static int read_document(struct toml_parser *parser, struct toml_value **ret_root)
+/* A header, or a pair of the table that the last header opened; then the end of the line. */
+static int read_statement(struct toml_parser *parser, struct toml_value *root, struct toml_value **table)
+{
+	if (toml_peek(parser) == '[') {
+		struct toml_value *opened = read_header(parser, root);
+		if (opened == NULL)
+			return -1;
+		*table = opened;
+	} else if (read_pair(parser, *table) < 0) {
+		return -1;
+	}
+	return toml_end_line(parser);
+}
+
+static struct toml_value *read_document(struct toml_parser *parser)
 {
 	if (toml_check_utf8(parser) < 0)
-		return -1;
+		return NULL;
 	parser->at = 0;
 	parser->position = (struct toml_position){1, 1};
-	struct toml_value *root;
-	if (new_value(parser, NULL, parser->position, &root) < 0)
-		return -1;
+	struct toml_value *root = new_value(parser, NULL, parser->position);
+	if (root == NULL)
+		return NULL;
 	root->type = TOML_TABLE;
 	root->origin = TOML_FROM_HEADER;
 	if (toml_accept(parser, S("\xef\xbb\xbf")))
@@ -287,16 +314,12 @@ static int read_document(struct toml_parser *parser, struct toml_value **ret_roo
 	struct toml_value *table = root;
 	for (;;) {
 		if (toml_skip_lines(parser) < 0)
-			return -1;
-		int c = toml_peek(parser);
-		if (c == TOML_END)
-			break;
-		if ((c == '[' ? read_header(parser, root, &table) : read_pair(parser, table)) < 0 ||
-		    toml_end_line(parser) < 0)
-			return -1;
+			return NULL;
+		if (toml_peek(parser) == TOML_END)
+			return root;
+		if (read_statement(parser, root, &table) < 0)
+			return NULL;
 	}
-	*ret_root = root;
-	return 0;
 }
 
 int toml_parse(struct arena *arena, struct str text, const char *file, const struct toml_value **ret_root,
@@ -310,10 +333,10 @@ int toml_parse(struct arena *arena, struct str text, const char *file, const str
 		.position = {1, 1},
 		.scratch = BUF_INIT(text.n + 1),
 	};
-	struct toml_value *root;
-	int result = read_document(&parser, &root);
+	struct toml_value *root = read_document(&parser);
 	buf_release(&parser.scratch);
-	if (result == 0)
-		*ret_root = root;
-	return result;
+	if (root == NULL)
+		return -1;
+	*ret_root = root;
+	return 0;
 }

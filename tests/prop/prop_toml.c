@@ -180,7 +180,7 @@ static void put_key(struct writer *writer, struct str key)
 {
 	bool bare = key.n > 0;
 	for (size_t i = 0; i < key.n; i++)
-		bare = bare && memchr("aZ0_-", key.p[i], 5) != NULL;
+		bare = bare && str_find_char(S("aZ0_-"), key.p[i]) != STR_NPOS;
 	if (bare && pick(3) > 0)
 		buf_add_str(&writer->out, key);
 	else
