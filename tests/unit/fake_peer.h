@@ -202,6 +202,7 @@ static inline void fake_result(struct fake *fake, struct str args)
 	result.note = S("a note");
 	AUTO_BUF head = BUF_INIT(64 * KIB);
 	egress_result_put_head(&head, &result);
+	wire_put_u32(&head, (uint32_t)result.body.n);
 	fake_send(fake, EGRESS_RESULT, fake->id, &head, result.body);
 }
 

@@ -218,7 +218,7 @@ static void lies_end_the_runner(void **state)
 		const char *script, *message;
 
 	} lies[] = {
-		{"raw 9 1 5", "'done' arrived out of turn"},
+		{"raw 9 1 5\nhang", "'done' arrived out of turn"},
 		{"hello\nhello\nhang", "out of turn"},
 		{"hello\nstart\nraw 2 0 16\nhang", "sent a message that is not a server's"},
 		{"hello\nstart\nraw 4 0 3\nhang", "malformed 'ready'"},
