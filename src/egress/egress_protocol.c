@@ -10,17 +10,17 @@
 #define GRANT_LIST_MAX  4096
 
 const struct rpc_rule egress_parent_rules[] = {
-	{EGRESS_HELLO, EGRESS_STATE_NEW, 64 * KIB, "HELLO"},
-	{EGRESS_RESULT, EGRESS_STATE_SERVING, LIMIT_RESPONSE_BODY + RESULT_HEAD_MAX, "RESULT"},
+	{EGRESS_HELLO, EGRESS_STATE_NEW, 64 * KIB, "hello"},
+	{EGRESS_RESULT, EGRESS_STATE_SERVING, LIMIT_RESPONSE_BODY + RESULT_HEAD_MAX, "result"},
 	{0, 0, 0, NULL},
 };
 
 const struct rpc_rule egress_child_rules[] = {
-	{EGRESS_START, EGRESS_STATE_NEW, 16, "START"},
-	{EGRESS_GRANT, EGRESS_STATE_SERVING, GRANT_BODY_MAX + SECRET_MAX, "GRANT"},
-	{EGRESS_REQUEST, EGRESS_STATE_SERVING, LIMIT_ENVELOPE + 64, "REQUEST"},
-	{EGRESS_CANCEL, EGRESS_STATE_SERVING, 0, "CANCEL"},
-	{EGRESS_END, EGRESS_STATE_SERVING, 0, "END"},
+	{EGRESS_START, EGRESS_STATE_NEW, 16, "start"},
+	{EGRESS_GRANT, EGRESS_STATE_SERVING, GRANT_BODY_MAX + SECRET_MAX, "grant"},
+	{EGRESS_REQUEST, EGRESS_STATE_SERVING, LIMIT_ENVELOPE + 64, "request"},
+	{EGRESS_CANCEL, EGRESS_STATE_SERVING, 0, "cancel"},
+	{EGRESS_END, EGRESS_STATE_SERVING, 0, "end"},
 	{0, 0, 0, NULL},
 };
 
@@ -168,10 +168,10 @@ static int read_grant(struct arena *arena, struct str body, struct egress_grant 
 	get_binding(&r, arena, &g);
 
 	struct str bytes = wire_str(&r);
-	if (wire_done(&r, "GRANT", err) != 0)
+	if (wire_done(&r, "grant", err) != 0)
 		return -1;
 	if ((g.binding == BINDING_FOUND) != (bytes.n > 0))
-		return fail(err, ERR_PROTOCOL, "GRANT has a secret without a binding, or a binding without a secret");
+		return fail(err, ERR_PROTOCOL, "message 'grant' has a secret without a binding, or a binding without a secret");
 
 	AUTO(secret) *secret = NULL;
 	if (bytes.n > 0) {
@@ -216,10 +216,10 @@ int egress_result_get(struct str body, struct egress_result *ret, struct err *er
 	if (has_err)
 		wire_get_err(&r, &carried);
 	struct str answer = wire_str(&r);
-	if (wire_done(&r, "RESULT", err) != 0)
+	if (wire_done(&r, "result", err) != 0)
 		return -1;
 	if (rc > 0 || rc < -2 || has_err != (rc != 0) || (has_err && carried.class == ERR_NONE))
-		return fail(err, ERR_PROTOCOL, "RESULT with return code %d does not agree with its error", (int)rc);
+		return fail(err, ERR_PROTOCOL, "message 'result' with return code %d does not agree with its error", (int)rc);
 
 	*ret = (struct egress_result){
 		.rc = rc, .status = status, .err = carried, .note = note, .nanoseconds = nanoseconds, .body = answer};

@@ -73,7 +73,7 @@ static int send_result(struct egress_server *server, uint32_t id, const struct e
 	AUTO_BUF head = BUF_INIT(64 * KIB);
 	egress_result_put_head(&head, result);
 	wire_put_u32(&head, (uint32_t)result->body.n);
-	if (buf_check(&head, "the head of a RESULT", err) != 0)
+	if (buf_check(&head, "the head of a result", err) != 0)
 		return -1;
 	struct str parts[] = {buf_str(&head), result->body};
 	return rpc_queue(server->channel, EGRESS_RESULT, id, parts, ARRAY_LEN(parts), err);
@@ -96,7 +96,7 @@ static void on_done(void *context, struct egress_result *result)
 static int on_grant(struct egress_server *server, struct rpc_frame *frame, struct err *err)
 {
 	if (frame->id == 0 || map_has(server->grants, key_of(&frame->id)))
-		return fail(err, ERR_PROTOCOL, "GRANT for a call that has one, or for none");
+		return fail(err, ERR_PROTOCOL, "message 'grant' for a call that has one, or for none");
 	if (map_count(server->grants) == GRANTS_MAX)
 		return fail(err, ERR_PROTOCOL, "more than %d calls have a grant", GRANTS_MAX);
 	size_t n = frame->body.n;
@@ -123,10 +123,10 @@ static int on_request(struct held *held, struct str body, struct err *err)
 				 .context = held};
 	ask.trace = wire_bool(&r);
 	ask.envelope = wire_str(&r);
-	if (wire_done(&r, "REQUEST", err) != 0)
+	if (wire_done(&r, "request", err) != 0)
 		return -1;
 	if (held->request != NULL)
-		return fail(err, ERR_PROTOCOL, "REQUEST while another one of the same call is under way");
+		return fail(err, ERR_PROTOCOL, "message 'request' while another one of the same call is under way");
 	held->server->open++;
 	held->request = egress_request_start(&ask);
 	return 0;
@@ -147,7 +147,7 @@ static int on_frame(struct egress_server *server, struct rpc_frame *frame, struc
 		return on_grant(server, frame, err);
 	struct held *held = map_get(server->grants, key_of(&frame->id));
 	if (held == NULL)
-		return fail(err, ERR_PROTOCOL, "frame of type %u for a call without a grant", frame->type);
+		return fail(err, ERR_PROTOCOL, "message of type %u for a call without a grant", frame->type);
 	switch (frame->type) {
 	case EGRESS_REQUEST:
 		return on_request(held, frame->body, err);
@@ -159,7 +159,7 @@ static int on_frame(struct egress_server *server, struct rpc_frame *frame, struc
 		on_end(held);
 		return 0;
 	default:
-		return fail(err, ERR_PROTOCOL, "frame of type %u", frame->type);
+		return fail(err, ERR_PROTOCOL, "message of type %u", frame->type);
 	}
 }
 

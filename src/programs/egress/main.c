@@ -33,7 +33,7 @@ static int wait_for_start(struct rpc_channel *channel, bool *ret_ca_file, struct
 		return got;
 	struct wire_reader r = wire_reader(frame.body);
 	*ret_ca_file = wire_bool(&r);
-	if (wire_done(&r, "START", err) != 0)
+	if (wire_done(&r, "start", err) != 0)
 		return -1;
 	rpc_set_state(channel, EGRESS_STATE_SERVING);
 	return 1;
