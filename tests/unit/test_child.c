@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -402,6 +403,46 @@ static void release_ends_what_runs_and_leaks_nothing(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* Room for `room` more descriptors: whatever cannot be opened then, nothing stays behind. */
+static int start_with_little_room(int room)
+{
+	int before = count_descriptors();
+	struct rlimit limit = {.rlim_cur = (rlim_t)(before + room), .rlim_max = (rlim_t)(before + room)};
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1;
+	struct err err = {0};
+	struct child child = self("exit", "0");
+	int started = child_start(&child, &err);
+	if (started != 0 && (err.class != ERR_SYSTEM || child.pid != 0 || child.pidfd != -1))
+		return 2;
+	child_release(&child);
+	if (count_descriptors() != before || waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
+		return 3;
+	return started == 0 ? GOOD : 4;
+}
+
+static void a_start_that_fails_half_way_leaves_nothing(void **state)
+{
+	(void)state;
+	int failed = 0, result = 4;
+	for (int room = 0; result == 4 && room < 16; room++) {
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid == 0) {
+			for (int fd = 3; fd < 64; fd++) /* so that numbers and counts agree */
+				close(fd);
+			_exit(start_with_little_room(room));
+		}
+		int status = 0;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		result = WEXITSTATUS(status);
+		failed += result == 4;
+	}
+	assert_int_equal(result, GOOD);
+	assert_true(failed >= 4); /* the pidfd of the parent, the pipe, the pidfd of the child, what the child moves */
+}
+
 static void own_programs_lie_beside_or_in_libexec(void **state)
 {
 	(void)state;
@@ -435,6 +476,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_undumpable_ordinary_user_gets_namespaces_too),
 		cmocka_unit_test(without_namespaces_it_starts_all_the_same),
 		cmocka_unit_test(release_ends_what_runs_and_leaks_nothing),
+		cmocka_unit_test(a_start_that_fails_half_way_leaves_nothing),
 		cmocka_unit_test(own_programs_lie_beside_or_in_libexec),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
