@@ -37,7 +37,7 @@ static void grow(struct buf *buf, size_t need)
 	size_t room = buf->room > 0 ? buf->room : 64;
 	while (room < need)
 		room = room > SIZE_MAX / 2 ? need : room * 2;
-	if (room > buf->cap + 1)
+	if (room - 1 > buf->cap)
 		room = buf->cap + 1;
 	if (buf->secret || buf->room == 0) {
 		char *p = xmalloc(room);
@@ -66,7 +66,7 @@ char *buf_reserve(struct buf *buf, size_t n)
 
 void buf_commit(struct buf *buf, size_t n)
 {
-	if (n == 0)
+	if (n == 0 && buf->room == 0)
 		return;
 	if (buf->n + n >= buf->room)
 		BUG("%zu bytes committed to a buffer with less reserved", n);

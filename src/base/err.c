@@ -227,7 +227,7 @@ static void end_member(struct details_writer *w)
 	struct err *err = w->err;
 	if (!w->full) {
 		err->details_n = (uint32_t)w->n;
-	} else if (!str_ends(str_of(err->details, err->details_n), S(TRUNCATED_NOTE))) {
+	} else if (str_find(str_of(err->details, err->details_n), S(TRUNCATED_NOTE)) == STR_NPOS) {
 		err->details_n +=
 			(uint32_t)snprintf(err->details + err->details_n, sizeof err->details - err->details_n,
 					   "%s" TRUNCATED_NOTE, err->details_n > 0 ? "," : "");
