@@ -225,7 +225,6 @@ static inline void fake_die(int sig)
 static inline void fake_step(struct fake *fake, struct str step)
 {
 	struct str word, args = str_cut(step, ' ', &word);
-	AUTO_BUF none = BUF_INIT(1);
 	if (str_eq(word, S("hello")))
 		fake_hello(fake, false);
 	else if (str_eq(word, S("hello-open")))
