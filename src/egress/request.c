@@ -11,6 +11,7 @@
 #include "egress/lines.h"
 #include "egress/resolve.h"
 #include "egress/scrub.h"
+#include "egress/watchlist.h"
 #include "http/client.h"
 #include "os/loop.h"
 #include <stdlib.h>
@@ -34,6 +35,7 @@
 struct egress_request {
 	struct egress_net net;
 	const struct egress_grant *grant;
+	struct watchlist *watchlist;
 	struct arena *arena;
 	void (*done)(void *context, struct egress_result *result);
 	void *context;
@@ -58,10 +60,6 @@ struct egress_request {
 	uint64_t dial_until_ns;
 	struct resolve_query *query;
 	struct http_transfer *transfer;
-
-	struct scrubber *scrubber;              /* NULL when the grant has no secret */
-	struct secret *injected[SCRUB_SECRETS]; /* header values of this and earlier hops, which it looks for */
-	size_t n_injected;
 
 	struct buf dropped; /* names of fields that were left out */
 	struct buf dialled; /* the note, as far as it is known */
@@ -89,9 +87,6 @@ void egress_request_free(struct egress_request *r)
 	resolve_cancel(r->query);
 	http_cancel(r->transfer);
 	release_hop(r);
-	scrubber_free(r->scrubber);
-	while (r->n_injected > 0)
-		secret_free(r->injected[--r->n_injected]);
 	loop_source_free(r->timer);
 	buf_release(&r->dropped);
 	buf_release(&r->dialled);
@@ -120,23 +115,20 @@ static void write_note(struct egress_request *r, struct buf *note)
 }
 
 /* Nothing leaves without having been searched for the secret. */
-static void scrub_result(struct egress_request *r, struct buf *note)
+static void scrub_result(struct egress_request *r, const struct scrubber *scrubber, struct buf *note)
 {
-	if (r->scrubber == NULL)
-		return;
 	struct egress_result *result = &r->result;
 	size_t n = 0;
-	if (result->rc == 0 &&
-	    scrub_text(r->scrubber, r->response.p, r->response.n, &n, &r->struck, &result->err) != 0) {
+	if (result->rc == 0 && scrub_text(scrubber, r->response.p, r->response.n, &n, &r->struck, &result->err) != 0) {
 		result->rc = -1;
 		reclass(&result->err, ERR_RESOURCE_LIMIT_EXCEEDED);
 		n = 0;
 	}
 	buf_truncate(&r->response, n);
 	if (result->rc != 0)
-		scrub_err(r->scrubber, &result->err);
+		scrub_err(scrubber, &result->err);
 	write_note(r, note);
-	if (scrub_text(r->scrubber, note->p, note->n, &n, NULL, NULL) != 0)
+	if (scrub_text(scrubber, note->p, note->n, &n, NULL, NULL) != 0)
 		n = 0;
 	buf_truncate(note, n);
 }
@@ -144,8 +136,9 @@ static void scrub_result(struct egress_request *r, struct buf *note)
 static void deliver(struct egress_request *r)
 {
 	AUTO_BUF note = BUF_INIT(NOTE_MAX);
-	if (r->scrubber != NULL)
-		scrub_result(r, &note);
+	const struct scrubber *scrubber = watchlist_scrubber(r->watchlist);
+	if (scrubber != NULL)
+		scrub_result(r, scrubber, &note);
 	else
 		write_note(r, &note);
 	r->result.note = r->trace ? buf_str(&note) : STR_EMPTY;
@@ -208,34 +201,6 @@ void egress_request_cancel(struct egress_request *r)
 
 /* ---- a hop: credential, address, dialling ---- */
 
-static bool keeps(const struct egress_request *r, const struct secret *secret)
-{
-	for (size_t i = 0; i < r->n_injected; i++) {
-		if (secret_eq(r->injected[i], secret_borrow(secret)))
-			return true;
-	}
-	return false;
-}
-
-/* The scrubber looks for every header value that was sent with the secret in it, to the end of the request. */
-static int watch_injected(struct egress_request *r, struct err *err)
-{
-	for (size_t i = 0; i < r->injection.n; i++) {
-		struct secret *value = r->injection.headers[i].secret;
-		if (value == NULL || keeps(r, value))
-			continue;
-		if (r->n_injected == ARRAY_LEN(r->injected))
-			return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "http_request: too many secrets in one request");
-		struct secret *copy = secret_from(secret_borrow(value), err);
-		if (copy == NULL)
-			return -1;
-		r->injected[r->n_injected++] = copy;
-		if (scrub_add(r->scrubber, copy, err) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int inject(struct egress_request *r, struct err *err)
 {
 	struct message message = {.method = r->method,
@@ -246,7 +211,10 @@ static int inject(struct egress_request *r, struct err *err)
 	struct inject_options options = {.now = clock_wall_ns(r->net.clock)};
 	if (inject_apply(r->arena, r->grant, &message, &options, &r->injection, err) != 0)
 		return -1;
-	return watch_injected(r, err);
+	if (watchlist_add(r->watchlist, &r->injection, err) == 0)
+		return 0;
+	reclass(err, ERR_CONNECTOR_RUNTIME_ERROR);
+	return -1;
 }
 
 static void note_dial(struct egress_request *r, const struct sockaddr_storage *address)
@@ -430,7 +398,7 @@ static void dial(struct egress_request *r)
 		.n_headers = r->lines.n,
 		.body = r->body,
 		.decode_gzip = decodes(r),
-		.sensitive = r->scrubber != NULL,
+		.sensitive = watchlist_scrubber(r->watchlist) != NULL,
 		.headers_max = LIMIT_RESPONSE_HEADERS,
 		.body_max = r->grant->response_max,
 		.connect_ms = MAX(share_ms, (uint64_t)CONNECT_LEAST_MS),
@@ -483,23 +451,9 @@ static int check(struct egress_request *r, const struct envelope *e, struct err 
 	return r->with_credential ? inject_check(r->grant, e->credential, err) : 0;
 }
 
-/* Also for requests that do not ask for the credential: a service may hand out later what it was sent before. */
-static int make_scrubber(struct egress_request *r, struct err *err)
-{
-	if (r->grant->secret == NULL)
-		return 0;
-	r->scrubber = scrubber_new(err);
-	return r->scrubber != NULL ? scrub_add(r->scrubber, r->grant->secret, err) : -1;
-}
-
 static void begin(struct egress_request *r, struct str text)
 {
 	struct envelope envelope;
-	if (make_scrubber(r, &r->result.err) != 0) {
-		reclass(&r->result.err, ERR_CONNECTOR_RUNTIME_ERROR);
-		end_fail(r, -1);
-		return;
-	}
 	if (read_envelope(r, text, &envelope, &r->result.err) != 0) {
 		end_fail(r, -2);
 		return;
@@ -521,6 +475,7 @@ struct egress_request *egress_request_start(const struct egress_ask *ask)
 	struct egress_request *r = NEW(struct egress_request);
 	r->net = *ask->net;
 	r->grant = ask->grant;
+	r->watchlist = ask->watchlist;
 	r->arena = arena_new();
 	r->done = ask->done;
 	r->context = ask->context;

@@ -5,7 +5,7 @@
  * is dialled is what was judged: each hop of a redirect is parsed, gated, resolved, judged and given its credential
  * anew, and a hop to another origin goes on without the credential for good.
  *
- * A request is driven by its loop; the grant must outlive it. One loop's thread.
+ * A request is driven by its loop; grant and watchlist must outlive it. One loop's thread.
  */
 #pragma once
 #include "base/time.h"
@@ -14,6 +14,7 @@
 struct loop;
 struct http_client;
 struct resolver;
+struct watchlist;
 struct egress_request;
 
 /* What all requests of a process share. */
@@ -27,9 +28,10 @@ struct egress_net {
 struct egress_ask {
 	const struct egress_net *net;
 	const struct egress_grant *grant;
-	struct str envelope;   /* borrowed for the call alone */
-	uint64_t time_left_ns; /* then it fails with network_error */
-	bool trace;            /* fill result.note */
+	struct watchlist *watchlist; /* of the grant's secret; may grow */
+	struct str envelope;         /* borrowed for the call alone */
+	uint64_t time_left_ns;       /* then it fails with network_error */
+	bool trace;                  /* fill result.note */
 	/* Once, never from inside egress_request_start(); the request is gone afterwards. The result is borrowed. */
 	void (*done)(void *context, struct egress_result *result);
 	void *context;

@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "egress/egress_protocol.h"
 #include "egress/request.h"
+#include "egress/watchlist.h"
 #include "http/client.h"
 #include "os/loop.h"
 #include "text/wire.h"
@@ -19,6 +20,7 @@ struct held {
 	struct arena *arena;
 	struct egress_grant grant;
 	struct secret *secret;
+	struct watchlist *watchlist;
 	struct egress_request *request; /* NULL while none is under way */
 };
 
@@ -26,6 +28,7 @@ struct egress_server {
 	struct egress_net net;
 	struct rpc_channel *channel;
 	struct loop_source *socket;
+	int events;                /* that it waits for; asking for the same again is not free */
 	struct loop_source *again; /* frames were left unread at the limit, and now there is room */
 	struct map *grants;        /* id -> struct held */
 	size_t open;
@@ -43,6 +46,7 @@ static void held_free(void *value)
 {
 	struct held *held = value;
 	egress_request_free(held->request);
+	watchlist_free(held->watchlist);
 	secret_free(held->secret);
 	arena_free(held->arena);
 	free(held);
@@ -62,7 +66,9 @@ static void balance(struct egress_server *server)
 		events |= LOOP_READ;
 	if (rpc_queued(server->channel) > 0)
 		events |= LOOP_WRITE;
-	loop_watch_set(server->socket, events);
+	if (events != server->events)
+		loop_watch_set(server->socket, events);
+	server->events = events;
 	http_client_outside(server->net.http, rpc_queued(server->channel));
 }
 
@@ -105,12 +111,14 @@ static int on_grant(struct egress_server *server, struct rpc_frame *frame, struc
 	held->server = server;
 	held->id = frame->id;
 	held->arena = arena_new();
-	if (egress_grant_get(held->arena, body, n, &held->grant, &held->secret, err) != 0 ||
-	    !map_add(server->grants, key_of(&held->id), held)) {
-		held_free(held);
-		return -1;
+	int rc = egress_grant_get(held->arena, body, n, &held->grant, &held->secret, err);
+	if (rc == 0) {
+		held->watchlist = watchlist_new(held->secret, err);
+		rc = held->watchlist != NULL && map_add(server->grants, key_of(&held->id), held) ? 0 : -1;
 	}
-	return 0;
+	if (rc != 0)
+		held_free(held);
+	return rc;
 }
 
 static int on_request(struct held *held, struct str body, struct err *err)
@@ -118,6 +126,7 @@ static int on_request(struct held *held, struct str body, struct err *err)
 	struct wire_reader r = wire_reader(body);
 	struct egress_ask ask = {.net = &held->server->net,
 				 .grant = &held->grant,
+				 .watchlist = held->watchlist,
 				 .time_left_ns = wire_u64(&r),
 				 .done = on_done,
 				 .context = held};
@@ -223,7 +232,8 @@ struct egress_server *egress_server_new(const struct egress_server_options *opti
 	if (make_net(server, options, err) != 0)
 		return NULL;
 	server->again = loop_timer(server->net.loop, on_again, server);
-	server->socket = loop_watch(server->net.loop, rpc_fd(options->channel), LOOP_READ, on_socket, server, err);
+	server->events = LOOP_READ;
+	server->socket = loop_watch(server->net.loop, rpc_fd(options->channel), server->events, on_socket, server, err);
 	if (server->socket == NULL)
 		return NULL;
 	return TAKE(server);

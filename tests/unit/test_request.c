@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "egress/request.h"
 #include "egress/resolve.h"
+#include "egress/watchlist.h"
 #include "http/client.h"
 #include "http_server.h"
 #include "os/loop.h"
@@ -74,6 +75,7 @@ struct permit {
 	struct str hosts[16];
 	char texts[16][64];
 	struct secret *secret;
+	struct watchlist *watchlist; /* made by the first request */
 };
 
 static void allow(struct permit *p, const char *host, uint16_t port)
@@ -123,6 +125,7 @@ static void give_key(struct permit *p, enum credential_kind kind, const char *he
 
 static void permit_release(struct permit *p)
 {
+	watchlist_free(p->watchlist);
 	secret_free(p->secret);
 }
 #define AUTO_PERMIT __attribute__((cleanup(permit_release))) struct permit
@@ -150,8 +153,11 @@ static void outcome_release(struct outcome *o)
 
 static struct egress_request *start(struct permit *p, struct str envelope, uint64_t left, struct outcome *o)
 {
+	if (p->watchlist == NULL)
+		p->watchlist = watchlist_new(p->secret, NULL);
 	struct egress_ask ask = {.net = &b.net,
 				 .grant = &p->grant,
+				 .watchlist = p->watchlist,
 				 .envelope = envelope,
 				 .time_left_ns = left,
 				 .trace = true,

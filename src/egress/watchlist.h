@@ -1,0 +1,27 @@
+/*
+ * watchlist: the secret values of one call, and the scrubber that looks for them
+ *
+ * The call's credential from the beginning; each header value that was made of it from the first request that carried
+ * it. Made once a grant, so that a request does not pay for it, and kept to the grant's end: a service may hand out
+ * later what it was sent before. One loop's thread.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/mem.h"
+#include "crypto/secret.h"
+#include "egress/inject.h"
+#include "egress/scrub.h"
+
+struct watchlist;
+
+/* `secret` is the grant's and must outlive it; NULL = none, and there is nothing to look for until something is added. */
+struct watchlist *watchlist_new(const struct secret *secret, struct err *err) __attribute__((warn_unused_result));
+void watchlist_free(struct watchlist *list); /* NULL is fine */
+DEFINE_AUTO(watchlist, watchlist_free)
+
+/* Looks for the secret headers of an injection too, from now on; those that are known already cost nothing. */
+int watchlist_add(struct watchlist *list, const struct injection *injection, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* NULL when there is nothing to look for. */
+const struct scrubber *watchlist_scrubber(const struct watchlist *list);
