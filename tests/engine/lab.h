@@ -26,6 +26,17 @@
 #include <sys/mman.h>
 #include <cmocka.h>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+/* The engine's Rust code is not instrumented, so its own locks are not seen. Ours are. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:*::*\n";
+}
+#endif
+#endif
+
 /*
  * The engine sets its signal handlers once a process; cmocka puts its own in their place around every test. So they are
  * taken down before main() and put up again wherever a guest is to run.
