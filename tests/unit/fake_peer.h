@@ -14,7 +14,7 @@
  *     exit N / trap / limit NAME / cancelled / big-done
  *     cancel                    waits for CANCEL
  *     raw TYPE ID N             a frame of N zero bytes
- *     half                      the first half of a frame, and death
+ *     half TYPE                 the first half of a frame, and death
  *     grant, request, result RC STATUS BODY     egress
  *     say TEXT                  on standard error
  *     die N                     kills itself with signal N; quit N exits
@@ -206,9 +206,9 @@ static inline void fake_result(struct fake *fake, struct str args)
 	fake_send(fake, EGRESS_RESULT, fake->id, &head, result.body);
 }
 
-static inline void fake_half(struct fake *fake)
+static inline void fake_half(struct fake *fake, char type)
 {
-	static const char half[] = {100, 0, 0, 0, RUNNER_DONE, 0, 0, 0, 1, 0, 0, 0, 'x'};
+	const char half[] = {100, 0, 0, 0, type, 0, 0, 0, 1, 0, 0, 0, 'x'};
 	(void)!write(rpc_fd(fake->channel), half, sizeof half);
 	kill(getpid(), SIGKILL);
 	_exit(0);
@@ -272,7 +272,7 @@ static inline void fake_step(struct fake *fake, struct str step)
 	else if (str_eq(word, S("raw")))
 		fake_raw(fake, args);
 	else if (str_eq(word, S("half")))
-		fake_half(fake);
+		fake_half(fake, (char)fake_number(args));
 	else if (str_eq(word, S("grant")))
 		fake->id = fake_expect(fake, EGRESS_GRANT).id;
 	else if (str_eq(word, S("request")))

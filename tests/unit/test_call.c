@@ -181,7 +181,7 @@ static void a_crash_of_egress_is_a_network_error(void **state)
 	(void)state;
 	static const char *const scripts[] = {
 		"quit 3",        "hello\nquit 3", "hello\nstart\nquit 3", "hello\nstart\ngrant\nquit 3",
-		EGRESS "quit 3", EGRESS "half"};
+		EGRESS "quit 3", EGRESS "half 2"};
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
 		struct stage stage;
 		set_up(&stage, RUNNER "http {}\nanswer\nhttp {}\nanswer\ndone {\"output\":{\"a\":\"%\"}}\nhang",

@@ -174,7 +174,7 @@ static void a_crash_at_any_point_ends_the_call_clearly(void **state)
 	     "http(1,{}) lost(connector_runtime_error) ", &lost);
 	play("hello\nstart\nready\ncall\nhttp {no answer}\nquit 3", &plain_call,
 	     "http(1,{no answer}) lost(connector_runtime_error) ", &lost);
-	check_loss("hello\nstart\nready\ncall\nhalf", "the runner ended by ");
+	check_loss("hello\nstart\nready\ncall\nhalf 9", "the runner ended by ");
 }
 
 static void what_it_says_before_it_dies_is_shown(void **state)
