@@ -6,9 +6,8 @@
 #include "text/wire.h"
 #include <poll.h>
 
-#define NO_DEADLINE   UINT64_MAX
-#define FRAMES_A_TURN 64
-#define GRANT_MAX     (4 * MIB)
+#define NO_DEADLINE UINT64_MAX
+#define GRANT_MAX   (4 * MIB)
 
 /* A call's id is its place and the place's generation, so that a late result of an old call finds nobody. */
 #define PLACE_BITS 12
@@ -320,7 +319,9 @@ static int on_result(struct egress_link *link, const struct rpc_frame *frame)
 
 void egress_link_process(struct egress_link *link)
 {
-	for (int turn = 0; peer_runs(&link->peer) && (turn < FRAMES_A_TURN || peer_has_frame(&link->peer)); turn++) {
+	if (!peer_runs(&link->peer))
+		return;
+	do {
 		struct rpc_frame frame;
 		int got = peer_receive(&link->peer, &frame, &link->error);
 		if (got == 0)
@@ -331,7 +332,7 @@ void egress_link_process(struct egress_link *link)
 			lose(link);
 			return;
 		}
-	}
+	} while (peer_has_frame(&link->peer));
 	if (link->start_deadline != NO_DEADLINE && clock_monotonic_ns(NULL) >= link->start_deadline) {
 		fail(&link->error, ERR_SYSTEM, "egress was not ready in time and was killed");
 		lose(link);

@@ -6,8 +6,7 @@
 #include "text/wire.h"
 #include <poll.h>
 
-#define NO_DEADLINE   UINT64_MAX
-#define FRAMES_A_TURN 64
+#define NO_DEADLINE UINT64_MAX
 
 /* A call's id is its slot and the slot's generation, so that a late word about an old call finds nobody. */
 #define SLOT_BITS 10
@@ -485,15 +484,15 @@ int runner_process(struct runner *runner, struct err *err)
 			*err = runner->error;
 		return -1;
 	}
-	/* A runner that never stops talking does not keep the caller from its other work. */
-	for (int turn = 0; turn < FRAMES_A_TURN || peer_has_frame(&runner->peer); turn++) {
+	/* What one read brought, and no more: a runner that never stops talking does not keep the caller from other work. */
+	do {
 		struct rpc_frame frame;
 		int got = peer_receive(&runner->peer, &frame, &runner->error);
 		if (got == 0)
 			break;
 		if (got < 0 || dispatch(runner, &frame) < 0)
 			return lose(runner, err);
-	}
+	} while (peer_has_frame(&runner->peer));
 	return check_deadlines(runner) < 0 ? lose(runner, err) : 0;
 }
 
