@@ -141,7 +141,7 @@ static int begin_beside(struct file_draft *draft, const char *path, struct str b
 int file_replace(const char *path, struct str bytes, mode_t mode, struct err *err)
 {
 	AUTO_DRAFT draft = FILE_DRAFT_INIT;
-	const char *name;
+	const char *name = NULL;
 	if (begin_beside(&draft, path, bytes, mode, &name, err) != 0)
 		return -1;
 	return file_draft_commit(&draft, name, err);
@@ -151,7 +151,7 @@ int file_replace(const char *path, struct str bytes, mode_t mode, struct err *er
 int file_create(const char *path, struct str bytes, mode_t mode, struct err *err)
 {
 	AUTO_DRAFT draft = FILE_DRAFT_INIT;
-	const char *name;
+	const char *name = NULL;
 	if (begin_beside(&draft, path, bytes, mode, &name, err) != 0)
 		return -1;
 	if (fsync(draft.fd) != 0)

@@ -376,7 +376,7 @@ static int outgoing_init(struct outgoing *out, uint16_t type, uint32_t id, const
 	size_t body = 0;
 	out->iov[0] = (struct iovec){out->header, RPC_HEADER};
 	out->n_iov = 1;
-	out->next = 0;
+	out->next = out->left = 0;
 	for (size_t i = 0; i < n_parts; i++) {
 		if (parts[i].n > RPC_BODY_MAX - body)
 			return fail(err, ERR_LIMIT, "a message of type %u is larger than %zu bytes", (unsigned)type,
