@@ -32,7 +32,7 @@
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-	return "race:*::*\n";
+	return "race:*::*\nsignal:*::*\n";
 }
 #endif
 #endif

@@ -12,6 +12,7 @@
 
 #define PING_MODULE_SIZE 697
 
+/* clang-format off */
 static const char ping_module[PING_MODULE_SIZE + 1] =
 	/* header */
 	"\x00" "asm" "\x01\x00\x00\x00"
@@ -63,3 +64,4 @@ static const char ping_module[PING_MODULE_SIZE + 1] =
 	"\x00\x41\x80\x12\x0b\x77" PING_REQUEST
 	"\x00\x41\x80\xc0\x00\x0b\x13" "{\"output\":{\"reply\":"
 	"\x00\x41\xa0\xc0\x00\x0b\x03" "}}\n";
+/* clang-format on */

@@ -127,7 +127,7 @@ static void standard_error_keeps_its_tail(void **state)
 }
 
 /* Guests that never end by themselves, one a way of not ending. */
-enum endless { ENDLESS_LOOP, ENDLESS_HTTP, ENDLESS_SLEEP, ENDLESS_LOG, ENDLESS__MAX };
+enum endless { ENDLESS_LOOP, ENDLESS_HTTP, ENDLESS_SLEEP, ENDLESS_LOG, ENDLESS_WRITE, ENDLESS__MAX };
 
 static struct str endless(struct wasm *m, enum endless way)
 {
@@ -159,6 +159,21 @@ static struct str endless(struct wasm *m, enum endless way)
 			op_i32(&code, 16);
 		op_call(&code, LOG);
 		buf_add(&code, "\x0c\x00\x0b", 3);
+		break;
+	case ENDLESS_WRITE:
+		/* 64 MiB of ones are eight million overlapping iovecs of 16 MiB each */
+		op_grow(&code, 1022);
+		op_drop(&code);
+		op_i32(&code, 0);
+		op_i32(&code, 1);
+		op_i32(&code, 1024 * 65536);
+		buf_add(&code, "\xfc\x0b\x00", 3); /* memory.fill */
+		op_i32(&code, 2);
+		op_i32(&code, 0);
+		op_i32(&code, 1024 * 65536 / 8);
+		op_i32(&code, 0);
+		op_call(&code, WRITE);
+		op_drop(&code);
 		break;
 	case ENDLESS__MAX:
 		break;

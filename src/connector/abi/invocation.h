@@ -87,6 +87,11 @@ void invocation_deliver(struct invocation *call, struct invocation_answer *answe
 struct invocation *invocation_of(struct guest *guest);
 /* Whether the guest is to end now, by the clock or by the caller; then it is stopped. */
 bool invocation_must_stop(struct invocation *call, struct guest *guest);
+/* The same for loops whose length the guest chooses: looks at the clock every 256th time. */
+static inline bool invocation_must_stop_at(struct invocation *call, struct guest *guest, uint64_t i)
+{
+	return (i & 0xff) == 0xff && invocation_must_stop(call, guest);
+}
 /* Ends the guest with this exit code. */
 void invocation_exit(struct invocation *call, struct guest *guest, uint32_t code);
 /* Sleeps; false when it was cut short because the guest is to end. */

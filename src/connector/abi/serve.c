@@ -29,7 +29,8 @@ struct worker {
 	struct invocation call;
 
 	/* under the server's lock */
-	uint32_t id; /* of the call that it runs, 0 = none */
+	bool runs;   /* a call, from its frame until all of it is cleaned up */
+	uint32_t id; /* of the call, until DONE is sent; 0 = none */
 	bool leads;
 	uint64_t tick; /* when the call began */
 };
@@ -47,6 +48,7 @@ struct server {
 	struct engine *engine;
 	struct program *program;
 	uint64_t load_ns;
+	uint64_t memory_max;
 	uint32_t threads;
 
 	pthread_mutex_t lock; /* guards what follows; a call's own lock is taken inside it */
@@ -103,6 +105,7 @@ static void run_call(struct worker *worker, uint32_t id, const struct runner_cal
 {
 	struct server *server = worker->server;
 	server->active++;
+	worker->runs = true;
 	worker->id = id;
 	worker->tick = server->ticks;
 	invocation_begin(&worker->call, id, ask);
@@ -116,6 +119,7 @@ static void run_call(struct worker *worker, uint32_t id, const struct runner_cal
 	free(body);
 
 	pthread_mutex_lock(&server->lock);
+	worker->runs = false;
 	server->active--;
 	server->typical_ns = (server->typical_ns * 7 + ns) / 8;
 }
@@ -193,6 +197,7 @@ static int take_call(struct worker *worker, struct rpc_frame *frame, struct err 
 		free(body);
 		return -1;
 	}
+	ask.memory_bytes = MIN(ask.memory_bytes, server->memory_max);
 	if (server->active == server->threads)
 		return queue(server, frame->id, &ask, body, err);
 	run_call(worker, frame->id, &ask, body);
@@ -310,7 +315,10 @@ static void *work(void *context)
 
 /* ---- the ticker ---- */
 
-/* With the lock held. Interrupts guests whose time is over, and takes the lead from a thread that runs one for long. */
+/*
+ * With the lock held. Interrupts guests whose time is over, and takes the lead from a thread that has a call for long: it
+ * computes, or it cannot send because the parent waits for us to read.
+ */
 static void tick(struct server *server)
 {
 	uint64_t now = clock_monotonic_ns(NULL);
@@ -318,7 +326,7 @@ static void tick(struct server *server)
 	server->ticks++;
 	for (uint32_t i = 0; i < server->n_workers; i++) {
 		struct worker *worker = &server->workers[i];
-		if (worker->id == 0)
+		if (!worker->runs)
 			continue;
 		overdue |= invocation_overdue(&worker->call, now);
 		if (worker->leads && server->ticks - worker->tick > 1)
@@ -385,6 +393,7 @@ struct server *server_new(struct rpc_channel *channel, const struct runner_start
 	server->channel = channel;
 	server->engine = TAKE(engine);
 	server->program = program;
+	server->memory_max = start->memory_max;
 	server->threads = threads;
 	server->n_workers = threads + 1;
 	server->last = &server->first;

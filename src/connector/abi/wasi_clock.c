@@ -97,7 +97,7 @@ uint32_t wasi_poll_oneoff(struct guest *guest, const uint64_t *args)
 
 	struct poll poll = {.call = invocation_of(guest), .sleep = UINT64_MAX};
 	memset(out, 0, n * EVENT);
-	for (uint64_t i = 0; i < n; i++) {
+	for (uint64_t i = 0; i < n && !invocation_must_stop_at(invocation_of(guest), guest, i); i++) {
 		uint8_t subscription[SUBSCRIPTION]; /* a copy: the two areas may overlap */
 		memcpy(subscription, in + i * SUBSCRIPTION, sizeof subscription);
 		uint32_t event;

@@ -27,7 +27,7 @@ uint32_t wasi_fd_read(struct guest *guest, const uint64_t *args)
 		return WASI_EFAULT;
 
 	uint64_t total = 0;
-	for (uint64_t i = 0; i < args[2]; i++) {
+	for (uint64_t i = 0; i < args[2] && !invocation_must_stop_at(call, guest, i); i++) {
 		uint64_t n;
 		uint8_t *to = iovec_bytes(memory, iovecs + i * 8, &n);
 		if (n == 0)
@@ -83,7 +83,7 @@ uint32_t wasi_fd_write(struct guest *guest, const uint64_t *args)
 		return WASI_EFAULT;
 
 	uint64_t total = 0;
-	for (uint64_t i = 0; i < args[2]; i++) {
+	for (uint64_t i = 0; i < args[2] && !invocation_must_stop_at(call, guest, i); i++) {
 		uint64_t n;
 		const uint8_t *from = iovec_bytes(memory, iovecs + i * 8, &n);
 		if (n == 0)

@@ -20,6 +20,7 @@ struct life {
 	const char *name;
 	const struct confine_policy *policy;
 	int keep_fds;
+	/* 0 at an orderly end, 1 at a bad one of which the parent knows already, -1 with an error to tell it. */
 	int (*live)(struct rpc_channel *channel, const struct runner_start *start, struct err *err);
 };
 
@@ -63,7 +64,7 @@ static int live_serve(struct rpc_channel *channel, const struct runner_start *st
 	close(RUNNER_FD_INPUT);
 	if (confine_tighten(&confine_runner_serving, err) != 0)
 		return -1;
-	return server_run(server, err);
+	return server_run(server, err) == 0 ? 0 : 1; /* it is not listening any more, or broke the protocol itself */
 }
 
 static const struct life lives[] = {
@@ -125,9 +126,9 @@ int main(int argc, char **argv)
 	*channel = rpc_channel_new(RUNNER_FD_SOCKET, runner_child_rules);
 
 	static struct err err;
-	if (live(life, &options, channel, &err) == 0)
-		return 0;
-	/* Refused by the parent's table when it is serving already; it then ends the runner, which is what remains. */
+	int result = live(life, &options, channel, &err);
+	if (result >= 0)
+		return result;
 	AUTO_BUF body = BUF_INIT(64 * KIB);
 	wire_put_err(&body, &err);
 	(void)!send_body(channel, RUNNER_FAILED, &body, NULL);
