@@ -110,53 +110,47 @@ bool file_is_draft(const char *name)
 	return str_starts(str_from(name), S(DRAFT_PREFIX));
 }
 
-/* The folder of a path as a fresh string, and its last part within the path; NULL when it ends in '/' or is empty. */
-static const char *split_path(const char *path, char **ret_folder)
+static const char *last_part(const char *path)
 {
-	struct str whole = str_from(path);
-	size_t slash = str_find_last_char(whole, '/');
-	const char *name = slash == STR_NPOS ? path : path + slash + 1;
-	if (name[0] == '\0')
-		return NULL;
-	if (slash == STR_NPOS)
-		*ret_folder = xstrdup(".");
-	else
-		*ret_folder = str_dup(str_slice(whole, 0, slash == 0 ? 1 : slash));
-	return name;
+	size_t slash = str_find_last_char(str_from(path), '/');
+	return slash == STR_NPOS ? path : path + slash + 1;
 }
 
-static int begin_beside(struct file_draft *draft, const char *path, struct str bytes, mode_t mode,
-			const char **ret_name, struct err *err)
+static char *folder_of(const char *path)
 {
-	AUTO_FREE char *folder = NULL;
-	const char *name = split_path(path, &folder);
-	if (name == NULL)
+	size_t slash = str_find_last_char(str_from(path), '/');
+	if (slash == STR_NPOS)
+		return xstrdup(".");
+	return str_dup(str_slice(str_from(path), 0, MAX(slash, 1)));
+}
+
+static int begin_beside(struct file_draft *draft, const char *path, struct str bytes, mode_t mode, struct err *err)
+{
+	if (last_part(path)[0] == '\0')
 		return fail(err, ERR_SYSTEM, "'%s' is not the path of a file", path);
-	if (file_draft_begin(draft, folder, mode, err) != 0 || file_write_fd(draft->fd, path, bytes, err) != 0)
+	AUTO_FREE char *folder = folder_of(path);
+	if (file_draft_begin(draft, folder, mode, err) != 0)
 		return -1;
-	*ret_name = name;
-	return 0;
+	return file_write_fd(draft->fd, path, bytes, err);
 }
 
 int file_replace(const char *path, struct str bytes, mode_t mode, struct err *err)
 {
 	AUTO_DRAFT draft = FILE_DRAFT_INIT;
-	const char *name = NULL;
-	if (begin_beside(&draft, path, bytes, mode, &name, err) != 0)
+	if (begin_beside(&draft, path, bytes, mode, err) != 0)
 		return -1;
-	return file_draft_commit(&draft, name, err);
+	return file_draft_commit(&draft, last_part(path), err);
 }
 
 /* A link, unlike a rename, fails when the name is taken; so no half-written file ever has the name. */
 int file_create(const char *path, struct str bytes, mode_t mode, struct err *err)
 {
 	AUTO_DRAFT draft = FILE_DRAFT_INIT;
-	const char *name = NULL;
-	if (begin_beside(&draft, path, bytes, mode, &name, err) != 0)
+	if (begin_beside(&draft, path, bytes, mode, err) != 0)
 		return -1;
 	if (fsync(draft.fd) != 0)
 		return fail_errno(err, "cannot bring '%s' to the disk", path);
-	if (linkat(draft.folder, draft.name, draft.folder, name, 0) != 0)
+	if (linkat(draft.folder, draft.name, draft.folder, last_part(path), 0) != 0)
 		return errno == EEXIST ? 0 : fail_errno(err, "cannot create '%s'", path);
 	if (fsync(draft.folder) != 0)
 		return fail_errno(err, "cannot bring the folder of '%s' to the disk", path);
