@@ -30,7 +30,7 @@
  *     /dropsecond          200 for the first request of a connection; the second is read and the connection closed
  *
  * One certificate authority a process, made at the first use; leaves are for localhost, api.test, other.test and 127.0.0.1 (and a
- * second leaf, for SERVER_WRONG_NAME, for other.invalid).
+ * second leaf, for SERVER_WRONG_NAME, for other.invalid; the one of SERVER_ODD_ISSUER spells its issuer in capitals).
  */
 #pragma once
 #include <arpa/inet.h>
@@ -53,7 +53,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum server_kind { SERVER_PLAIN, SERVER_TLS, SERVER_WRONG_NAME };
+enum server_kind { SERVER_PLAIN, SERVER_TLS, SERVER_WRONG_NAME, SERVER_ODD_ISSUER };
 
 struct server {
 	enum server_kind kind;
@@ -101,7 +101,9 @@ static inline void server_extension(X509 *x, X509 *issuer, int nid, const char *
 	X509_EXTENSION_free(extension);
 }
 
-static inline X509 *server_certificate(EVP_PKEY *key, const char *common_name, const char *names)
+/* names NULL = the authority itself; issuer NULL = the authority's name as it spells it. */
+static inline X509 *server_certificate(EVP_PKEY *key, const char *common_name, const char *names,
+				       const char *issuer_name)
 {
 	static long serial = 1;
 	X509 *x = X509_new();
@@ -112,7 +114,10 @@ static inline X509 *server_certificate(EVP_PKEY *key, const char *common_name, c
 	X509_set_pubkey(x, key);
 	server_name_entry(X509_get_subject_name(x), common_name);
 	X509 *issuer = server_ca != NULL ? server_ca : x;
-	X509_set_issuer_name(x, X509_get_subject_name(issuer));
+	if (issuer_name == NULL)
+		X509_set_issuer_name(x, X509_get_subject_name(issuer));
+	else
+		server_name_entry(X509_get_issuer_name(x), issuer_name);
 	server_extension(x, issuer, NID_basic_constraints, names == NULL ? "critical,CA:TRUE" : "CA:FALSE");
 	server_extension(x, issuer, NID_subject_key_identifier, "hash");
 	if (names != NULL)
@@ -126,7 +131,7 @@ static inline void server_make_ca(void)
 	if (server_ca != NULL)
 		return;
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *ca = server_certificate(key, "aileron test authority", NULL);
+	X509 *ca = server_certificate(key, "aileron test authority", NULL, NULL);
 	server_ca_key = key;
 	server_ca = ca;
 }
@@ -164,10 +169,10 @@ static inline SSL_CTX *server_tls(enum server_kind kind)
 {
 	server_make_ca();
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *leaf = kind == SERVER_WRONG_NAME
-			     ? server_certificate(key, "other.invalid", "DNS:other.invalid")
-			     : server_certificate(key, "localhost",
-						  "DNS:localhost,DNS:api.test,DNS:other.test,IP:127.0.0.1");
+	bool wrong = kind == SERVER_WRONG_NAME;
+	const char *names = wrong ? "DNS:other.invalid" : "DNS:localhost,DNS:api.test,DNS:other.test,IP:127.0.0.1";
+	const char *issuer = kind == SERVER_ODD_ISSUER ? "AILERON  Test Authority" : NULL;
+	X509 *leaf = server_certificate(key, wrong ? "other.invalid" : "localhost", names, issuer);
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 	SSL_CTX_use_certificate(tls, leaf);
 	SSL_CTX_use_PrivateKey(tls, key);

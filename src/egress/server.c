@@ -242,6 +242,7 @@ struct egress_server *egress_server_new(const struct egress_server_options *opti
 int egress_server_run(struct egress_server *server, int ca_fd, struct err *err)
 {
 	http_client_set_ca(server->net.http, ca_fd);
+	http_client_warm_up(server->net.http); /* the runner is still starting, and no request can have come */
 	loop_timer_start(server->again, 0, 0); /* frames may have come together with START */
 	while (!server->parent_left && !server->failed)
 		loop_run(server->net.loop);

@@ -314,6 +314,13 @@ static int load_trust(struct http_client *client, struct err *err)
 	return client->trust != NULL ? 0 : -1;
 }
 
+void http_client_warm_up(struct http_client *client)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_client_method()); /* the first one fetches every algorithm */
+	SSL_CTX_free(tls);
+	(void)!load_trust(client, NULL);
+}
+
 struct http_transfer *http_start(struct http_client *client, const struct http_call *call, struct err *err)
 {
 	if (str_starts(call->url, S("https:")) && load_trust(client, err) != 0)

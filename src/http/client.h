@@ -50,6 +50,12 @@ DEFINE_AUTO(http_client, http_client_free)
 /* PEM certificates to trust instead of the system's; the descriptor is read at the first https request. Before that. */
 void http_client_set_ca(struct http_client *client, int fd);
 
+/*
+ * Does now what the first https request would wait for some 4 ms: reads the certificates, lets OpenSSL look up what TLS
+ * needs. For a moment when nobody waits; its failures are told by the first request.
+ */
+void http_client_warm_up(struct http_client *client);
+
 enum http_end {
 	HTTP_ANSWERED,       /* status, headers and the whole body are there */
 	HTTP_UNREACHABLE,    /* no connection to that address, and nothing was sent: another address may do */

@@ -2,21 +2,23 @@
 #include "base/buf.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/asn1.h>
+#include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
 
+/* A certificate of the bundle: where its DER lies, and its subject within that. */
 struct authority {
-	unsigned char *der; /* OpenSSL's memory */
-	long n;
-	X509_NAME *subject;
-	bool parsed; /* it lies in the store now, or cannot be parsed at all */
+	size_t at, n;
+	size_t subject_at, subject_n;
+	X509_NAME *subject; /* NULL until names had to be compared by meaning */
+	bool parsed;        /* it lies in the store now, or cannot be parsed at all */
 };
 
 struct trust {
 	X509_STORE *store;
+	struct buf der; /* of all of them */
 	struct authority *authorities;
 	size_t n, room;
 };
@@ -28,19 +30,56 @@ static const char *const system_bundles[] = {
 	"/etc/ssl/cert.pem",
 };
 
-/* Puts every certificate with that subject into the store. Several may bear it: renewed and cross-signed roots. */
+static struct str der_of(const struct trust *trust, size_t at, size_t n)
+{
+	return str_of(trust->der.p + at, n);
+}
+
+static void load(struct trust *trust, struct authority *a)
+{
+	if (a->parsed)
+		return;
+	a->parsed = true;
+	struct str der = der_of(trust, a->at, a->n);
+	const unsigned char *p = (const unsigned char *)der.p;
+	X509 *x = d2i_X509(NULL, &p, (long)der.n);
+	if (x != NULL)
+		X509_STORE_add_cert(trust->store, x);
+	X509_free(x);
+}
+
+/* The same name may be spelled in several ways (RFC 5280 7.1: case, blanks, kinds of strings); comparing needs parsing. */
+static bool means(const struct trust *trust, struct authority *a, const X509_NAME *name)
+{
+	if (a->subject == NULL) {
+		struct str der = der_of(trust, a->subject_at, a->subject_n);
+		const unsigned char *p = (const unsigned char *)der.p;
+		a->subject = d2i_X509_NAME(NULL, &p, (long)der.n);
+	}
+	return a->subject != NULL && X509_NAME_cmp(a->subject, name) == 0;
+}
+
+/*
+ * Puts every certificate with that subject into the store: several may bear it, renewed and cross-signed roots. Nearly
+ * always an issuer is spelled as its certificate spells itself, byte for byte; only otherwise names are parsed.
+ */
 static void load_subject(struct trust *trust, const X509_NAME *subject)
 {
+	const unsigned char *bytes;
+	size_t n;
+	bool found = false;
+	if (X509_NAME_get0_der(subject, &bytes, &n) != 1)
+		return;
 	for (size_t i = 0; i < trust->n; i++) {
 		struct authority *a = &trust->authorities[i];
-		if (a->parsed || X509_NAME_cmp(a->subject, subject) != 0)
-			continue;
-		a->parsed = true;
-		const unsigned char *p = a->der;
-		X509 *x = d2i_X509(NULL, &p, a->n);
-		if (x != NULL)
-			X509_STORE_add_cert(trust->store, x);
-		X509_free(x);
+		if (str_eq(der_of(trust, a->subject_at, a->subject_n), str_of(bytes, n))) {
+			load(trust, a);
+			found = true;
+		}
+	}
+	for (size_t i = 0; i < trust->n && !found; i++) {
+		if (means(trust, &trust->authorities[i], subject))
+			load(trust, &trust->authorities[i]);
 	}
 }
 
@@ -74,73 +113,91 @@ static int der_step(const unsigned char **p, const unsigned char *end, int tag, 
 	return 0;
 }
 
-/* The subject of a certificate without parsing the rest (RFC 5280 4.1), which costs a hundred times as much. */
-static X509_NAME *subject_of(const unsigned char *der, long n)
+/* Finds the subject of a certificate without parsing the rest (RFC 5280 4.1), which costs a hundred times as much. */
+static int find_subject(struct trust *trust, struct authority *a)
 {
-	const unsigned char *p = der, *end = der + n;
+	struct str der = der_of(trust, a->at, a->n);
+	const unsigned char *start = (const unsigned char *)der.p, *p = start, *end = start + der.n;
 	if (der_step(&p, end, V_ASN1_SEQUENCE, true) != 0 || der_step(&p, end, V_ASN1_SEQUENCE, true) != 0)
-		return NULL;
+		return -1;
 	if (p < end && *p == 0xa0 && der_step(&p, end, 0, false) != 0) /* [0] version, absent in version 1 */
-		return NULL;
+		return -1;
 	if (der_step(&p, end, V_ASN1_INTEGER, false) != 0 ||  /* serial */
 	    der_step(&p, end, V_ASN1_SEQUENCE, false) != 0 || /* signature algorithm */
 	    der_step(&p, end, V_ASN1_SEQUENCE, false) != 0 || /* issuer */
 	    der_step(&p, end, V_ASN1_SEQUENCE, false) != 0)   /* validity */
-		return NULL;
-	return p < end ? d2i_X509_NAME(NULL, &p, end - p) : NULL;
+		return -1;
+	const unsigned char *subject = p;
+	if (der_step(&p, end, V_ASN1_SEQUENCE, false) != 0)
+		return -1;
+	a->subject_at = a->at + (size_t)(subject - start);
+	a->subject_n = (size_t)(p - subject);
+	return 0;
 }
 
-/* Takes `der`. */
-static int add_authority(struct trust *trust, unsigned char *der, long n)
+static void add_authority(struct trust *trust, struct authority a)
 {
-	X509_NAME *subject = subject_of(der, n);
-	if (subject == NULL) {
-		OPENSSL_free(der);
-		return -1;
-	}
 	if (trust->n == trust->room) {
 		trust->room = trust->room == 0 ? 32 : 2 * trust->room;
 		trust->authorities = xrealloc(trust->authorities, trust->room * sizeof *trust->authorities);
 	}
-	trust->authorities[trust->n++] = (struct authority){.der = der, .n = n, .subject = subject};
+	trust->authorities[trust->n++] = a;
+}
+
+/* Appends what the base64 of one certificate says. OpenSSL's decoder: a bundle is 200 KB, and the first request waits. */
+static int decode(struct trust *trust, struct str lines)
+{
+	AUTO_BUF text = BUF_INIT(TRUST_BUNDLE_MAX);
+	while (lines.n > 0) {
+		struct str line;
+		lines = str_cut(lines, '\n', &line);
+		buf_add_str(&text, str_trim(line));
+	}
+	size_t padding = str_ends(buf_str(&text), S("==")) ? 2 : (str_ends(buf_str(&text), S("=")) ? 1 : 0);
+	char *room = buf_reserve(&trust->der, text.n / 4 * 3 + 3);
+	if (room == NULL || text.n % 4 != 0)
+		return -1;
+	int n = EVP_DecodeBlock((unsigned char *)room, (const unsigned char *)text.p, (int)text.n);
+	if (n < (int)padding)
+		return -1;
+	buf_commit(&trust->der, (size_t)n - padding);
 	return 0;
 }
 
-static bool is_certificate(const char *label)
+static int add_certificate(struct trust *trust, struct str lines, const char *name, struct err *err)
 {
-	return strcmp(label, PEM_STRING_X509) == 0 || strcmp(label, PEM_STRING_X509_OLD) == 0;
+	struct authority a = {.at = trust->der.n};
+	if (decode(trust, lines) != 0)
+		return fail(err, ERR_PARSE_ERROR, "'%s': certificate %zu is not valid base64", name, trust->n + 1);
+	a.n = trust->der.n - a.at;
+	if (find_subject(trust, &a) != 0)
+		return fail(err, ERR_PARSE_ERROR, "'%s': certificate %zu is not valid DER", name, trust->n + 1);
+	add_authority(trust, a);
+	return 0;
 }
 
+/* Blocks of RFC 7468; what stands between them, and blocks of other kinds, are comments to us. */
 static int index_bundle(struct trust *trust, struct str pem, const char *name, struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-	if (bio == NULL)
-		abort(); /* out of memory */
-	int rc = 0;
-	char *label = NULL, *header = NULL;
-	unsigned char *der = NULL;
-	long n = 0;
-	while (rc == 0 && PEM_read_bio(bio, &label, &header, &der, &n) == 1) {
-		if (!is_certificate(label))
-			OPENSSL_free(der);
-		else if (add_authority(trust, der, n) != 0)
-			rc = fail(err, ERR_PARSE_ERROR, "'%s': certificate %zu is not valid DER", name, trust->n + 1);
-		OPENSSL_free(label);
-		OPENSSL_free(header);
+	static const struct str begin = {"-----BEGIN CERTIFICATE-----", 27}, end = {"-----END CERTIFICATE-----", 25};
+	for (size_t at; (at = str_find(pem, begin)) != STR_NPOS;) {
+		pem = str_slice(pem, at + begin.n, pem.n);
+		size_t n = str_find(pem, end);
+		if (n == STR_NPOS)
+			return fail(err, ERR_PARSE_ERROR, "'%s': certificate %zu has no end", name, trust->n + 1);
+		if (add_certificate(trust, str_slice(pem, 0, n), name, err) != 0)
+			return -1;
+		pem = str_slice(pem, n + end.n, pem.n);
 	}
-	bool clean_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-	ERR_clear_error();
-	BIO_free(bio);
-	if (rc == 0 && !clean_end)
-		rc = fail(err, ERR_PARSE_ERROR, "'%s': PEM block %zu is damaged", name, trust->n + 1);
-	if (rc == 0 && trust->n == 0)
-		rc = fail(err, ERR_PARSE_ERROR, "'%s' holds no certificate in PEM form", name);
-	return rc;
+	if (trust->n == 0)
+		return fail(err, ERR_PARSE_ERROR, "'%s' holds no certificate in PEM form", name);
+	return 0;
 }
 
 struct trust *trust_new(struct str pem, const char *name, struct err *err)
 {
 	AUTO(trust) *trust = NEW(struct trust);
+	trust->der = BUF_INIT(TRUST_BUNDLE_MAX);
 	trust->store = X509_STORE_new();
 	if (trust->store == NULL)
 		abort(); /* out of memory */
@@ -193,10 +250,9 @@ void trust_free(struct trust *trust)
 {
 	if (trust == NULL)
 		return;
-	for (size_t i = 0; i < trust->n; i++) {
-		OPENSSL_free(trust->authorities[i].der);
+	for (size_t i = 0; i < trust->n; i++)
 		X509_NAME_free(trust->authorities[i].subject);
-	}
+	buf_release(&trust->der);
 	free(trust->authorities);
 	X509_STORE_free(trust->store);
 	free(trust);

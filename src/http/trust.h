@@ -2,8 +2,8 @@
  * trust: the certificate authorities that a TLS peer is checked against
  *
  * A bundle holds some 140 authorities, and OpenSSL takes 25 ms to parse them all, while a handshake needs one or two.
- * So a bundle is only indexed (base64 decoded, subjects parsed, about 1 ms) and a certificate is parsed when a chain
- * that is being verified names its subject. One X509_STORE serves every connection. Not thread-safe: one loop's.
+ * So a bundle is only indexed (base64 decoded, subjects found, below 1 ms) and a certificate is parsed when a chain that
+ * is being verified names its subject. One X509_STORE serves every connection. Not thread-safe: one loop's.
  */
 #pragma once
 #include "base/err.h"
@@ -15,7 +15,7 @@
 struct trust;
 struct x509_store_st; /* OpenSSL's X509_STORE */
 
-/* PEM certificates in memory; other PEM blocks are skipped. PARSE_ERROR without any certificate or with a bad one. */
+/* PEM certificates in memory; other blocks are skipped. PARSE_ERROR without any certificate or with a bad one. */
 struct trust *trust_new(struct str pem, const char *name, struct err *err) __attribute__((warn_unused_result));
 /* The same from a descriptor, which stays the caller's and is read from its start. */
 struct trust *trust_new_fd(int fd, const char *name, struct err *err) __attribute__((warn_unused_result));

@@ -315,6 +315,18 @@ static void certificates_are_checked(void **state)
 	new_client();
 }
 
+/* The authority is found by what its name means, not by how the leaf spells it. */
+static void issuers_are_compared_as_names(void **state)
+{
+	(void)state;
+	struct server *odd = server_start(SERVER_ODD_ISSUER);
+	new_client();
+	AUTO_OUTCOME o = {0};
+	fetch(odd, "/hello", &o);
+	assert_body(&o, "hello");
+	server_stop(odd);
+}
+
 /* A name that no resolver knows: only the given address can have been dialled, and the certificate is the name's. */
 static void the_given_address_is_dialled(void **state)
 {
@@ -599,8 +611,10 @@ static void bad_bundles_are_refused(void **state)
 	assert_null(trust_new(S("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "f", &err));
 	assert_string_equal(err.message, "'f': certificate 1 is not valid DER");
 	assert_null(trust_new(S("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"), "f", &err));
-	assert_string_equal(err.message, "'f': PEM block 1 is damaged");
+	assert_string_equal(err.message, "'f': certificate 1 is not valid base64");
 	assert_int_equal(err.class, ERR_PARSE_ERROR);
+	assert_null(trust_new(S("-----BEGIN CERTIFICATE-----\nAAAA\n"), "f", &err));
+	assert_string_equal(err.message, "'f': certificate 1 has no end");
 }
 
 static void freed_memory_is_wiped(void **state)
@@ -657,6 +671,7 @@ int main(void)
 		cmocka_unit_test(exactly_the_cap_is_allowed),
 		cmocka_unit_test(time_runs_out),
 		cmocka_unit_test(certificates_are_checked),
+		cmocka_unit_test(issuers_are_compared_as_names),
 		cmocka_unit_test(the_given_address_is_dialled),
 		cmocka_unit_test(a_silent_peer_does_not_hold_the_handshake),
 		cmocka_unit_test(nothing_listens),
