@@ -65,6 +65,7 @@ static int compile_to(struct loading *loading, int module_fd, int output_fd, enu
 	/* The baseline compiler does not know all that the optimising one does. */
 	if (ftruncate(output_fd, 0) < 0 || lseek(output_fd, 0, SEEK_SET) < 0)
 		return fail_errno(err, "cannot empty the file of compiled code");
+	err_clear(err);
 	spec.strategy = *strategy = RUNNER_CRANELIFT;
 	return compile_confined(&spec, &compiled, &refused, err);
 }
@@ -116,6 +117,7 @@ static int make_code(struct loading *loading, struct err *err)
 		return rc;
 	/* A full disk is no reason not to run. */
 	note_trouble(loading->report, err);
+	err_clear(err);
 	return compile_in_memory(loading, module_fd, strategy, err);
 }
 
@@ -174,5 +176,6 @@ struct runner *load_connector(const struct load_spec *spec, struct load_report *
 			return runner;
 		code_cache_remove(spec->cache, ret_report->content_hash, ret_report->strategy);
 		ret_report->rebuilt = true;
+		err_clear(err);
 	}
 }

@@ -6,6 +6,7 @@
  *
  *     hello                     a proof of confinement that is in order      hello-open   one that owns up to an open file
  *     start                     waits for START
+ *     only-winch, only-cranelift, always   what follows is for that compiler alone, or for both again
  *     ready NAME,NAME           READY with these imports                     failed CLASS REASON
  *     call                      waits for CALL; later steps speak of the last one
  *     log N                     N log lines         trace          http TEXT / http-missing / http-long
@@ -13,6 +14,7 @@
  *     done TEXT                 exit 0 with that output ('%' = the answer, '^' = the input)
  *     exit N / trap / limit NAME / cancelled / big-done
  *     cancel                    waits for CANCEL
+ *     emit TEXT                 into the file of compiled code, '|' as line end        compiled
  *     raw TYPE ID N             a frame of N zero bytes
  *     half TYPE                 the first half of a frame, and death
  *     grant, request, result RC STATUS BODY     egress
@@ -38,6 +40,8 @@
 struct fake {
 	struct rpc_channel *channel;
 	uint32_t id;
+	bool winch; /* what START asked for */
+	bool skip;
 	char answer[256];
 	char input[1024];
 };
@@ -80,6 +84,14 @@ static inline void fake_hello(struct fake *fake, bool open)
 	confine_report_put(&body, &report);
 	_Static_assert((int)RUNNER_HELLO == (int)EGRESS_HELLO, "one fake serves for both");
 	fake_send(fake, RUNNER_HELLO, 0, &body, STR_EMPTY);
+}
+
+/* Egress is told something else by the same message, which is shorter. */
+static inline void fake_start(struct fake *fake)
+{
+	struct rpc_frame frame = fake_expect(fake, RUNNER_START);
+	struct runner_start start;
+	fake->winch = runner_start_get(frame.body, &start, NULL) == 0 && start.strategy == RUNNER_WINCH;
 }
 
 static inline void fake_ready(struct fake *fake, struct str names)
@@ -189,6 +201,23 @@ static inline void fake_raw(struct fake *fake, struct str args)
 		  str_of(zeros, n));
 }
 
+/* The compiler's output is the script of the server that will be started with it. */
+static inline void fake_emit(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (write(RUNNER_FD_OUTPUT, text.p[i] == '|' ? "\n" : text.p + i, 1) != 1)
+			fake_fail("write compiled code");
+	}
+}
+
+static inline void fake_compiled(struct fake *fake)
+{
+	const struct runner_compiled compiled = {.code_bytes = 10, .nanoseconds = 20};
+	AUTO_BUF body = BUF_INIT(64);
+	runner_compiled_put(&body, &compiled);
+	fake_send(fake, RUNNER_COMPILED, 0, &body, STR_EMPTY);
+}
+
 static inline void fake_result(struct fake *fake, struct str args)
 {
 	struct str rc, status;
@@ -230,7 +259,7 @@ static inline void fake_step(struct fake *fake, struct str step)
 	else if (str_eq(word, S("hello-open")))
 		fake_hello(fake, true);
 	else if (str_eq(word, S("start")))
-		fake_expect(fake, RUNNER_START);
+		fake_start(fake);
 	else if (str_eq(word, S("ready")))
 		fake_ready(fake, args);
 	else if (str_eq(word, S("failed")))
@@ -240,6 +269,10 @@ static inline void fake_step(struct fake *fake, struct str step)
 	else if (str_eq(word, S("log")))
 		for (uint64_t n = fake_number(args); n > 0; n--)
 			fake_text(fake, RUNNER_LOG, S("info"), S("a line"));
+	else if (str_eq(word, S("only-winch")) || str_eq(word, S("only-cranelift")))
+		fake->skip = str_eq(word, S("only-winch")) != fake->winch;
+	else if (str_eq(word, S("always")))
+		fake->skip = false;
 	else if (str_eq(word, S("trace"))) {
 		AUTO_BUF body = BUF_INIT(1 * KIB);
 		wire_put_str(&body, S("a host call"));
@@ -269,6 +302,10 @@ static inline void fake_step(struct fake *fake, struct str step)
 		fake_done(fake, (struct runner_done){.end = RUNNER_END_CANCELLED});
 	else if (str_eq(word, S("cancel")))
 		fake_expect(fake, RUNNER_CANCEL);
+	else if (str_eq(word, S("emit")))
+		fake_emit(args);
+	else if (str_eq(word, S("compiled")))
+		fake_compiled(fake);
 	else if (str_eq(word, S("raw")))
 		fake_raw(fake, args);
 	else if (str_eq(word, S("half")))
@@ -301,7 +338,7 @@ static inline _Noreturn void fake_run(const struct rpc_rule *rules, uint16_t ser
 		struct str step;
 		rest = str_cut(rest, '\n', &step);
 		/* What may arrive after START is what may arrive while it serves. */
-		if (step.n > 0)
+		if (step.n > 0 && (!fake.skip || str_starts(step, S("only-")) || str_eq(step, S("always"))))
 			fake_step(&fake, step);
 		if (str_eq(step, S("start")))
 			rpc_set_state(fake.channel, serving);
