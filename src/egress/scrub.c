@@ -240,6 +240,25 @@ static bool form_matches(const struct form *form, const unsigned char *text, siz
 	return true;
 }
 
+/* The longest of what begins at `at`; occurrences do not overlap, since each is struck out whole. */
+static bool longest_match(const struct scrubber *scrubber, const unsigned char *text, size_t n, size_t at, size_t floor,
+			  size_t *ret_from, size_t *ret_to)
+{
+	size_t best_from = at, best_to = at;
+	for (size_t i = 0; i < scrubber->n_forms; i++) {
+		size_t from, to;
+		if (form_matches(&scrubber->forms[i], text, n, at, floor, &from, &to)) {
+			best_from = MIN(best_from, from);
+			best_to = MAX(best_to, to);
+		}
+	}
+	if (best_to == at)
+		return false;
+	*ret_from = best_from;
+	*ret_to = best_to;
+	return true;
+}
+
 static void search(const struct scrubber *scrubber, const unsigned char *text, size_t n, struct marks *marks)
 {
 	size_t window = scrubber->window;
@@ -247,18 +266,16 @@ static void search(const struct scrubber *scrubber, const unsigned char *text, s
 	size_t floor = 0;
 	for (size_t end = window; end <= n;) {
 		unsigned shift = shifts[block_of(text[end - 2], text[end - 1])];
+		size_t from, to;
 		if (shift > 0) {
 			end += shift;
-			continue;
+		} else if (longest_match(scrubber, text, n, end - window, floor, &from, &to)) {
+			marks_set(marks, from, to);
+			floor = to;
+			end = to + window;
+		} else {
+			end++;
 		}
-		for (size_t i = 0; i < scrubber->n_forms; i++) {
-			size_t from, to;
-			if (form_matches(&scrubber->forms[i], text, n, end - window, floor, &from, &to)) {
-				marks_set(marks, from, to);
-				floor = MAX(floor, to);
-			}
-		}
-		end++;
 	}
 }
 
