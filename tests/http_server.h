@@ -346,7 +346,7 @@ static inline void serve_drip(struct served *s)
 
 static inline void serve_big(struct served *s, size_t n)
 {
-	static char xs[1 << 16];
+	char xs[1 << 16];
 	memset(xs, 'x', sizeof xs);
 	if (!served_sayf(s, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n))
 		return;
@@ -422,8 +422,9 @@ static inline bool serve_text(struct served *s)
 
 static inline void serve_one(struct served *s)
 {
-	char kilo[1200];
+	char kilo[1200], chunk[1200];
 	snprintf(kilo, sizeof kilo, "X-Long: %01000d\r\n", 0);
+	snprintf(chunk, sizeof chunk, "400\r\n%01024d\r\n", 0);
 	if (serve_text(s))
 		return;
 	s->close = true;
@@ -434,7 +435,7 @@ static inline void serve_one(struct served *s)
 	} else if (served_is(s, "/bomb")) {
 		serve_bomb(s);
 	} else if (served_is(s, "/endless")) {
-		serve_forever(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n");
+		serve_forever(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk);
 	} else if (served_is(s, "/headers")) {
 		serve_forever(s, "HTTP/1.1 200 OK\r\n", kilo);
 	} else if (served_is(s, "/interim")) {
