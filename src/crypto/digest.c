@@ -1,6 +1,7 @@
 #include "crypto/digest.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "crypto/provider.h"
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@ static EVP_MD *algorithm;
 
 static void fetch(void)
 {
+	crypto_start();
 	algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (algorithm == NULL)
 		BUG("this OpenSSL has no SHA-256");

@@ -1,6 +1,14 @@
 #include "crypto/provider.h"
+#include "base/err.h"
 #include "crypto/digest.h"
 #include "crypto/sign.h"
+#include <openssl/crypto.h>
+
+void crypto_start(void)
+{
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		BUG("OpenSSL cannot be started");
+}
 
 void crypto_prepare(void)
 {

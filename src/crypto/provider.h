@@ -1,9 +1,13 @@
 /*
- * provider: getting OpenSSL ready
+ * provider: OpenSSL made ready, without its configuration file
  *
- * Looking up an algorithm for the first time reads OpenSSL's configuration and takes a millisecond. A program calls
- * this once while it may still open files, before it confines itself; without it everything works, later. Any thread.
+ * Nothing of ours depends on openssl.cnf: a configuration that loads engines or providers would put code into processes
+ * whose confinement says otherwise, and reading it takes milliseconds. Every use of OpenSSL in this folder begins with
+ * crypto_start(). Any thread.
  */
 #pragma once
 
+/* Once; later calls cost nothing. */
+void crypto_start(void);
+/* Looks up every algorithm of this folder: a program calls it before it confines itself, else the first use pays. */
 void crypto_prepare(void);

@@ -1,5 +1,6 @@
 #include "crypto/sign.h"
 #include "base/base64.h"
+#include "crypto/provider.h"
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -20,6 +21,7 @@ struct sign_key {
 /* Does nothing when the program has set one up already; without locked memory it works unlocked. */
 static void prepare_heap(void)
 {
+	crypto_start();
 	if (!CRYPTO_secure_malloc_initialized())
 		CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_MIN);
 }
@@ -129,6 +131,7 @@ void sign_message(const struct sign_key *key, struct str message, unsigned char 
 
 bool sign_verify(struct str public_key, struct str message, struct str signature)
 {
+	crypto_start();
 	if (public_key.n != ED25519_PUBLIC_SIZE || signature.n != ED25519_SIGNATURE_SIZE)
 		return false;
 	ERR_set_mark(); /* what OpenSSL notes about a bad signature is nobody else's business */
