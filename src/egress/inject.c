@@ -207,7 +207,10 @@ static int missing_field(const struct egress_grant *grant, const char *field, co
 	return binding_required(grant, err);
 }
 
-/* base64(username ":" password) behind "Basic ". The text between is wiped when it goes. */
+/*
+ * "Basic " and base64(username ":" password), encoded in two pieces of which the first is a multiple of three bytes long,
+ * so that name and password need not stand together anywhere. What is written on the way is wiped.
+ */
 static struct secret *make_basic(struct str username, const struct secret *password, struct err *err)
 {
 	struct str word = secret_borrow(password);
@@ -216,18 +219,15 @@ static struct secret *make_basic(struct str username, const struct secret *passw
 		     SECRET_MAX);
 		return NULL;
 	}
-	AUTO(secret)
-	*pair = secret_new(username.n + 1 + word.n, err);
-	if (pair == NULL)
-		return NULL;
-	char *bytes = secret_borrow_mut(pair);
-	memcpy(bytes, username.p, username.n);
-	bytes[username.n] = ':';
-	memcpy(bytes + username.n + 1, word.p, word.n);
-
+	size_t filling = MIN(word.n, (3 - (username.n + 1) % 3) % 3);
+	AUTO_BUF head = BUF_INIT_SECRET(SECRET_MAX);
+	buf_add_str(&head, username);
+	buf_add_char(&head, ':');
+	buf_add_str(&head, str_slice(word, 0, filling));
 	AUTO_BUF text = BUF_INIT_SECRET(SECRET_MAX);
 	buf_add_z(&text, "Basic ");
-	base64_encode(&text, secret_borrow(pair), BASE64_STANDARD);
+	base64_encode(&text, buf_str(&head), BASE64_STANDARD);
+	base64_encode(&text, str_slice(word, filling, word.n), BASE64_STANDARD);
 	if (buf_check(&text, "a credential's header", err) < 0)
 		return NULL;
 	return secret_from(buf_str(&text), err);

@@ -5,7 +5,9 @@
 
 struct held_key {
 	const struct secret *secret;
-	struct sign_key *ed25519; /* NULL until it first signs */
+	/* Made when it first signs that way, and kept: */
+	struct secret *aws4;      /* "AWS4" and the secret, which together begin AWS's chain of keys */
+	struct sign_key *ed25519; /* the key parsed */
 };
 
 struct held_key *held_key_new(const struct secret *secret)
@@ -19,35 +21,35 @@ void held_key_free(struct held_key *held_key)
 {
 	if (held_key == NULL)
 		return;
+	secret_free(held_key->aws4);
 	sign_key_free(held_key->ed25519);
 	free(held_key);
 }
 
-/* Room for "AWS4" and the secret, which are the first key of the chain. */
-static int start_chain(const struct secret *secret, struct secret **ret, struct err *err)
+static int need_aws4(struct held_key *held_key, struct err *err)
 {
-	struct str key = secret_borrow(secret);
-	struct secret *first = secret_new(key.n + 4, err);
-	if (first == NULL)
+	if (held_key->aws4 != NULL)
+		return 0;
+	struct str key = secret_borrow(held_key->secret);
+	struct secret *aws4 = secret_new(key.n + 4, err);
+	if (aws4 == NULL)
 		return -1;
-	char *bytes = secret_borrow_mut(first);
+	char *bytes = secret_borrow_mut(aws4);
 	memcpy(bytes, "AWS4", 4);
 	memcpy(bytes + 4, key.p, key.n);
-	*ret = first;
+	held_key->aws4 = aws4;
 	return 0;
 }
 
 static int sign_aws_sigv4(void *context, const struct sigv4_scope *scope, struct str to_sign,
 			  unsigned char ret_mac[SHA256_SIZE], struct err *err)
 {
-	const struct held_key *held_key = context;
-	AUTO(secret)
-	*first = NULL;
-	if (start_chain(held_key->secret, &first, err) < 0)
+	struct held_key *held_key = context;
+	if (need_aws4(held_key, err) < 0)
 		return -1;
 	const struct str links[] = {str_from(scope->day), scope->region, scope->service, S("aws4_request")};
 	unsigned char key[SHA256_SIZE], next[SHA256_SIZE];
-	hmac_sha256(secret_borrow(first), links[0], key);
+	hmac_sha256(secret_borrow(held_key->aws4), links[0], key);
 	for (size_t i = 1; i < ARRAY_LEN(links); i++) {
 		hmac_sha256(str_of(key, sizeof key), links[i], next);
 		memcpy(key, next, sizeof key);

@@ -231,6 +231,22 @@ static void basic_is_rfc_7617(void **state)
 	grant.username = S("test");
 	assert_injects(&grant, "Authorization (secret): Basic dGVzdDoxMjPCow==\n");
 
+	/* Names and passwords of every length modulo three. */
+	static const char *const words[] = {"p", "pa", "pas", "pass", "passw"}, *const names[] = {"u", "us", "use",
+												  "user"};
+	for (size_t i = 0; i < ARRAY_LEN(words) * ARRAY_LEN(names); i++) {
+		const char *name = names[i % ARRAY_LEN(names)], *word = words[i / ARRAY_LEN(names)];
+		AUTO(secret) *password = secret_from(str_from(word), &err);
+		grant.secret = password;
+		grant.username = str_from(name);
+		AUTO_FREE char *pair = xasprintf("%s:%s", name, word);
+		AUTO_BUF text = BUF_INIT(100);
+		base64_encode(&text, str_from(pair), BASE64_STANDARD);
+		AUTO_FREE char *expected = xasprintf("Authorization (secret): Basic %s\n", text.p);
+		assert_injects(&grant, expected);
+	}
+	grant.secret = secret;
+
 	struct outcome outcome;
 	grant.username = STR_EMPTY;
 	apply(&grant, "https://h/", &outcome);
