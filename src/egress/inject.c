@@ -311,8 +311,7 @@ static int inject_signed(struct arena *arena, const struct egress_grant *grant, 
 			 const struct inject_options *options, struct injection *ret, struct err *err)
 {
 	struct inject_options complete = *options;
-	AUTO(held_key)
-	*held_key = NULL;
+	AUTO(held_key) *held_key = NULL;
 	struct signer signer;
 	if (complete.signer == NULL) {
 		if (grant->secret == NULL || secret_size(grant->secret) == 0)

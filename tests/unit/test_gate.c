@@ -8,8 +8,7 @@ static struct err err;
 
 static int judge(const struct egress_grant *grant, const char *raw)
 {
-	AUTO(arena)
-	*arena = arena_new();
+	AUTO(arena) *arena = arena_new();
 	struct url url;
 	err_clear(&err);
 	return gate_url(arena, grant, str_from(raw), &url, &err);
@@ -140,8 +139,7 @@ static void the_actions_subset_narrows(void **state)
 static void every_hop_is_judged(void **state)
 {
 	(void)state;
-	AUTO(arena)
-	*arena = arena_new();
+	AUTO(arena) *arena = arena_new();
 	struct url base, next;
 	assert_int_equal(gate_url(arena, &grant, S("https://api.example.com/a/b"), &base, &err), 0);
 	assert_int_equal(gate_redirect(arena, &grant, &base, S("../c"), &next, &err), 0);
@@ -161,8 +159,7 @@ static void every_hop_is_judged(void **state)
 static void leaves_the_output_alone_when_it_refuses(void **state)
 {
 	(void)state;
-	AUTO(arena)
-	*arena = arena_new();
+	AUTO(arena) *arena = arena_new();
 	struct url url = {.port = 4711};
 	assert_int_equal(gate_url(arena, &grant, S("https://evil.example/"), &url, NULL), -1);
 	assert_int_equal(gate_url(arena, &grant, S("nothing"), &url, NULL), -1);
