@@ -90,19 +90,23 @@ static struct egress serving(void)
 	return e;
 }
 
+/* A call that reaches the server by the name api.test, at the address given; and by localhost, as it is resolved. */
 static void grant(struct egress *e, uint32_t id)
 {
-	char entry[64];
-	snprintf(entry, sizeof entry, "api.test:%u", server->port);
-	struct str host = str_from(entry);
-	struct egress_opening opening = {
-		.host = S("api.test"), .port = server->port, .address = S("127.0.0.1"), .address_port = server->port};
+	char entries[2][64];
+	snprintf(entries[0], sizeof entries[0], "api.test:%u", server->port);
+	snprintf(entries[1], sizeof entries[1], "localhost:%u", server->port);
+	struct str hosts[] = {str_from(entries[0]), str_from(entries[1])};
+	struct egress_opening openings[] = {
+		{.host = S("api.test"), .port = server->port, .address = S("127.0.0.1"), .address_port = server->port},
+		{.host = S("localhost"), .port = server->port},
+	};
 	struct egress_grant g = {.connector = S("github.com/a/b"),
 				 .version = S("1.0.0"),
-				 .hosts = &host,
-				 .n_hosts = 1,
-				 .openings = &opening,
-				 .n_openings = 1,
+				 .hosts = hosts,
+				 .n_hosts = ARRAY_LEN(hosts),
+				 .openings = openings,
+				 .n_openings = ARRAY_LEN(openings),
 				 .request_max = LIMIT_REQUEST_BODY,
 				 .response_max = LIMIT_RESPONSE_BODY,
 				 .declared = CREDENTIAL_OAUTH2,
@@ -115,14 +119,19 @@ static void grant(struct egress *e, uint32_t id)
 	send_frame(e, EGRESS_GRANT, id, buf_str(&body));
 }
 
-static void request(struct egress *e, uint32_t id, const char *path, const char *more)
+static void request_at(struct egress *e, uint32_t id, const char *host, const char *path, const char *more)
 {
-	AUTO_FREE char *envelope = xasprintf("{\"url\":\"https://api.test:%u%s\"%s}", server->port, path, more);
+	AUTO_FREE char *envelope = xasprintf("{\"url\":\"https://%s:%u%s\"%s}", host, server->port, path, more);
 	AUTO_BUF body = BUF_INIT(1 << 20);
 	wire_put_u64(&body, 20000 * MS);
 	wire_put_bool(&body, true);
 	wire_put_str(&body, str_from(envelope));
 	send_frame(e, EGRESS_REQUEST, id, buf_str(&body));
+}
+
+static void request(struct egress *e, uint32_t id, const char *path, const char *more)
+{
+	request_at(e, id, "api.test", path, more);
 }
 
 static struct egress_result result_of(struct egress *e, uint32_t *ret_id)
@@ -190,6 +199,21 @@ static void the_system_bundle_can_be_read(void **state)
 	if (strstr(result.err.message, "install ca-certificates") != NULL)
 		skip();
 	assert_non_null(strstr(result.err.message, "is not trusted"));
+	stop(&e);
+}
+
+/* The resolver's thread, files and sockets within the confinement. */
+static void names_are_resolved_inside(void **state)
+{
+	(void)state;
+	struct egress e = serving();
+	uint32_t id;
+	grant(&e, 1);
+	request_at(&e, 1, "localhost", "/hello", ",\"credential\":\"oauth2\"");
+	struct egress_result result = result_of(&e, &id);
+	if (result.rc != 0)
+		fail_msg("%s", result.err.message);
+	assert_true(str_eq(result.body, S("hello")));
 	stop(&e);
 }
 
@@ -328,6 +352,7 @@ int main(void)
 		cmocka_unit_test(it_proves_itself_and_answers),
 		cmocka_unit_test(the_confinement_holds),
 		cmocka_unit_test(the_system_bundle_can_be_read),
+		cmocka_unit_test(names_are_resolved_inside),
 		cmocka_unit_test(many_calls_at_once),
 		cmocka_unit_test(cancel_and_end),
 		cmocka_unit_test(broken_frames_end_it),
