@@ -15,6 +15,7 @@
  *     /bomb                200, gzip without end: 1 byte becomes 158
  *     /badgzip             200, Content-Encoding: gzip and a body that is not
  *     /big/N               200, N bytes 'x', Content-Length
+ *     /half/N              200, N bytes 'x' of 2 N, and then nothing until the client gives up
  *     /endless             200, chunks without end
  *     /headers             200, header lines without end
  *     /interim             interim answers without end
@@ -344,11 +345,11 @@ static inline void serve_drip(struct served *s)
 		;
 }
 
-static inline void serve_big(struct served *s, size_t n)
+static inline void serve_big(struct served *s, size_t n, size_t promised)
 {
 	char xs[1 << 16];
 	memset(xs, 'x', sizeof xs);
-	if (!served_sayf(s, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n))
+	if (!served_sayf(s, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", promised))
 		return;
 	for (size_t left = n; left > 0;) {
 		size_t piece = left < sizeof xs ? left : sizeof xs;
@@ -385,7 +386,7 @@ static inline void serve_normal(struct served *s)
 		served_sayf(s, "HTTP/1.1 %zu Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
 			    served_number(s->path + 10), s->path + 14);
 	else if (strncmp(s->path, "/big/", 5) == 0)
-		serve_big(s, served_number(s->path + 5));
+		serve_big(s, served_number(s->path + 5), served_number(s->path + 5));
 	else if (strcmp(s->method, "HEAD") == 0)
 		served_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
 	else
@@ -442,6 +443,10 @@ static inline void serve_one(struct served *s)
 		serve_forever(s, "", "HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n");
 	} else if (served_is(s, "/drip")) {
 		serve_drip(s);
+	} else if (strncmp(s->path, "/half/", 6) == 0) {
+		serve_big(s, served_number(s->path + 6), 2 * served_number(s->path + 6));
+		while (served_read(s))
+			;
 	} else if (served_is(s, "/hang")) {
 		while (served_read(s))
 			;

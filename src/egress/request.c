@@ -14,6 +14,7 @@
 #include "egress/watchlist.h"
 #include "http/client.h"
 #include "os/loop.h"
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #define METHOD_MAX       64
@@ -159,9 +160,11 @@ static void end(struct egress_request *r)
 		deliver(r);
 }
 
-/* With what stands in result.err. */
+/* With what stands in result.err. What failed of our own means (memory for a secret) has no class that a guest sees. */
 static void end_fail(struct egress_request *r, int32_t rc)
 {
+	if (r->result.err.class > ERR_APPROVAL_TIMEOUT)
+		reclass(&r->result.err, ERR_CONNECTOR_RUNTIME_ERROR);
 	r->result.rc = rc;
 	end(r);
 }
@@ -211,10 +214,14 @@ static int inject(struct egress_request *r, struct err *err)
 	struct inject_options options = {.now = clock_wall_ns(r->net.clock)};
 	if (inject_apply(r->arena, r->grant, &message, &options, &r->injection, err) != 0)
 		return -1;
-	if (watchlist_add(r->watchlist, &r->injection, err) == 0)
-		return 0;
-	reclass(err, ERR_CONNECTOR_RUNTIME_ERROR);
-	return -1;
+	return watchlist_add(r->watchlist, &r->injection, err);
+}
+
+static uint16_t port_of(const struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 v6; /* the port lies at the same place for IPv4 */
+	memcpy(&v6, address, sizeof v6);
+	return ntohs(v6.sin6_port);
 }
 
 static void note_dial(struct egress_request *r, const struct sockaddr_storage *address)
@@ -222,7 +229,7 @@ static void note_dial(struct egress_request *r, const struct sockaddr_storage *a
 	char text[ADDRESS_TEXT_MAX];
 	bool v6 = address->ss_family == AF_INET6;
 	buf_addf(&r->dialled, "%sdialled %s%s%s:%u", r->dialled.n > 0 ? ", " : "", v6 ? "[" : "",
-		 address_text(address, text), v6 ? "]" : "", r->url.port);
+		 address_text(address, text), v6 ? "]" : "", port_of(address));
 }
 
 /* The addresses are judged. */

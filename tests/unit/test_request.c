@@ -609,14 +609,41 @@ static void each_hop_is_gated(void **state)
 	make_permit(&p);
 	give_key(&p, CREDENTIAL_OAUTH2, "", "");
 	AUTO_OUTCOME o = {0}, scheme = {0};
-	ask_path(&p, "/redirect/302/https://denied.test/" SECRET, ",\"credential\":\"oauth2\"", &o);
+	ask_path(&p, "/redirect/302/https://denied.test/", ",\"credential\":\"oauth2\"", &o);
 	assert_fails(&o, -1, ERR_CAPABILITY_DENIED, "");
 	assert_true(has_detail(&o, "\"requested\":\"network:denied.test:443\""));
 	assert_true(has_detail(&o, "\"redirects\":1"));
-	assert_null(strstr(o.err.message, SECRET));
-	assert_null(strstr(o.err.details, SECRET));
 	ask_path(&p, "/redirect/302/file:///etc/passwd", "", &scheme);
 	assert_fails(&scheme, -1, ERR_CAPABILITY_DENIED, "");
+}
+
+/* A service may put what it was sent into what an error quotes. */
+static void errors_are_searched_for_the_secret(void **state)
+{
+	(void)state;
+	AUTO_PERMIT p;
+	make_permit(&p);
+	give_key(&p, CREDENTIAL_OAUTH2, "", "");
+	AUTO_OUTCOME o = {0};
+	ask_path(&p, "/redirect/302/https://" SECRET ":pw@denied.test/", ",\"credential\":\"oauth2\"", &o);
+	assert_fails(&o, -1, ERR_CAPABILITY_DENIED, "");
+	assert_non_null(strstr(o.err.details, "denied.test"));
+	assert_null(strstr(o.err.message, SECRET));
+	assert_null(strstr(o.err.details, SECRET));
+}
+
+/* Also when this request did not carry it: a service may store what an earlier one did. */
+static void every_answer_of_the_call_is_searched(void **state)
+{
+	(void)state;
+	AUTO_PERMIT p;
+	make_permit(&p);
+	give_key(&p, CREDENTIAL_OAUTH2, "", "");
+	AUTO_OUTCOME o = {0};
+	ask_path(&p, "/body", ",\"method\":\"POST\",\"body\":\"a " SECRET " b\"", &o);
+	assert_int_equal(o.rc, 0);
+	assert_null(strstr(o.body, SECRET));
+	assert_memory_equal(o.body, "a ", 2);
 }
 
 /* ---- addresses ---- */
@@ -877,6 +904,8 @@ int main(void)
 		cmocka_unit_test(a_credential_does_not_leave_its_origin),
 		cmocka_unit_test(a_credential_does_not_come_back_either),
 		cmocka_unit_test(each_hop_is_gated),
+		cmocka_unit_test(errors_are_searched_for_the_secret),
+		cmocka_unit_test(every_answer_of_the_call_is_searched),
 		cmocka_unit_test(refused_addresses_are_not_dialled),
 		cmocka_unit_test(the_next_address_is_tried),
 		cmocka_unit_test(a_name_is_resolved_once),
