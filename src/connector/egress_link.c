@@ -8,6 +8,7 @@
 
 #define NO_DEADLINE UINT64_MAX
 #define GRANT_MAX   (4 * MIB)
+#define GRANT_LIST  4096 /* entries of one list that egress takes; more would end it for every call */
 
 /* A call's id is its place and the place's generation, so that a late result of an old call finds nobody. */
 #define PLACE_BITS 12
@@ -209,11 +210,17 @@ static void send_request(struct link_call *call, struct str envelope)
 	(void)!peer_send(&link->peer, EGRESS_REQUEST, call->id, parts, ARRAY_LEN(parts));
 }
 
-static void fail_place(struct link_call *call)
+static bool grant_fits(const struct egress_grant *grant)
+{
+	return grant->n_hosts <= GRANT_LIST && grant->n_subset <= GRANT_LIST && grant->n_openings <= GRANT_LIST &&
+	       grant->n_components <= GRANT_LIST;
+}
+
+static void refuse(struct link_call *call, enum err_class class, const char *why)
 {
 	struct egress_result *failure = &call->link->result;
 	*failure = (struct egress_result){.rc = -1};
-	fail(&failure->err, ERR_LIMIT, "http_request: %u calls are using the network, which is the most", PLACES);
+	fail(&failure->err, class, "http_request: %s", why);
 	finish(call, failure);
 }
 
@@ -229,7 +236,11 @@ void link_call_request(struct link_call *call, struct str envelope, uint64_t lef
 	call->left_ns = left_ns;
 	call->trace = trace;
 	if (call->id == 0) {
-		fail_place(call);
+		refuse(call, ERR_NETWORK_ERROR, "too many calls are using the network; try again later");
+		return;
+	}
+	if (!grant_fits(call->grant)) {
+		refuse(call, ERR_CAPABILITY_DENIED, "the manifest lists more hosts than can be granted");
 		return;
 	}
 	if (call->lost || egress_link_start(link, &link->error) < 0) {

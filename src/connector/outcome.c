@@ -11,6 +11,9 @@ void host_record_fail(struct host_record *record, const struct err *error)
 {
 	record->failed = true;
 	record->error = *error;
+	/* That no process could be confined is for the user of this machine; all else is one of the classes for callers. */
+	if (error->class > ERR_APPROVAL_TIMEOUT && error->class != ERR_UNCONFINED)
+		fail(&record->error, ERR_CONNECTOR_RUNTIME_ERROR, "%s", error->message);
 }
 
 void host_record_answer(struct host_record *record, int32_t status)

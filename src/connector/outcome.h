@@ -38,7 +38,10 @@ struct host_record {
 	int32_t status; /* of the last request that was answered; 0 = none */
 };
 
-/* A host function failed: its error decides the outcome unless host_record_answer() follows. */
+/*
+ * A host function failed: its error decides the outcome unless host_record_answer() follows. A class that is not one for
+ * callers (base/errors.def), but for UNCONFINED, becomes CONNECTOR_RUNTIME_ERROR.
+ */
 void host_record_fail(struct host_record *record, const struct err *error);
 /* A request was answered, with any status. */
 void host_record_answer(struct host_record *record, int32_t status);

@@ -305,6 +305,22 @@ static void the_caller_can_give_up(void **state)
 	tear_down(&stage);
 }
 
+/* More hosts than egress takes would end it, for every call. */
+static void too_large_a_grant_is_refused_here(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, RUNNER "http {}\nanswer\ndone {}\nhang", "hang");
+	AUTO_FREE struct str *hosts = xcalloc(4097, sizeof *hosts);
+	stage.grant.hosts = hosts;
+	stage.grant.n_hosts = 4097;
+	start_call(&stage, false);
+	call_wait(stage.call, -1);
+	assert_int_equal(call_error(stage.call)->class, ERR_CAPABILITY_DENIED);
+	assert_int_equal(egress_link_pid(stage.link), 0);
+	tear_down(&stage);
+}
+
 static void a_trace_tells_every_host_call(void **state)
 {
 	(void)state;
@@ -390,6 +406,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_crash_of_the_runner_ends_the_request_too),
 		cmocka_unit_test(a_runner_that_has_ended_takes_no_call),
 		cmocka_unit_test(the_caller_can_give_up),
+		cmocka_unit_test(too_large_a_grant_is_refused_here),
 		cmocka_unit_test(a_trace_tells_every_host_call),
 		cmocka_unit_test(an_open_call_may_be_freed),
 		cmocka_unit_test(a_grant_is_made_of_manifest_and_binding),

@@ -301,6 +301,23 @@ static void the_record_is_sticky_until_an_answer(void **state)
 	assert_int_equal(record.status, 503);
 }
 
+static void classes_that_are_not_for_callers_stay_inside(void **state)
+{
+	(void)state;
+	struct host_record record = {0};
+	struct err error = {0};
+	fail(&error, ERR_SYSTEM, "no memory");
+	host_record_fail(&record, &error);
+	assert_int_equal(record.error.class, ERR_CONNECTOR_RUNTIME_ERROR);
+	assert_string_equal(record.error.message, "no memory");
+	fail(&error, ERR_APPROVAL_TIMEOUT, "the last of the others");
+	host_record_fail(&record, &error);
+	assert_int_equal(record.error.class, ERR_APPROVAL_TIMEOUT);
+	fail(&error, ERR_UNCONFINED, "no landlock");
+	host_record_fail(&record, &error);
+	assert_int_equal(record.error.class, ERR_UNCONFINED);
+}
+
 static void check_tail(const char *text, bool cut, size_t max, const char *expected)
 {
 	AUTO_BUF out = BUF_INIT(4096);
@@ -358,6 +375,7 @@ int main(void)
 		cmocka_unit_test(every_row_of_the_table),
 		cmocka_unit_test(boundaries_follow_the_class),
 		cmocka_unit_test(the_record_is_sticky_until_an_answer),
+		cmocka_unit_test(classes_that_are_not_for_callers_stay_inside),
 		cmocka_unit_test(tails_say_that_they_are_cut),
 		cmocka_unit_test(long_texts_are_cut_and_nothing_overflows),
 		cmocka_unit_test(output_that_does_not_fit_is_a_limit),

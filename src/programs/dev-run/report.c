@@ -161,7 +161,8 @@ static void put_error(struct json_writer *w, const struct run_report *report)
 static void put_ms(struct json_writer *w, const char *name, uint64_t nanoseconds)
 {
 	jsonw_key(w, str_from(name));
-	jsonw_real(w, (double)(nanoseconds / 1000) / 1000.0);
+	uint64_t microseconds = nanoseconds / 1000; /* finer is noise */
+	jsonw_real(w, (double)microseconds / 1000.0);
 }
 
 static void put_timings(struct json_writer *w, const struct run_report *report)
