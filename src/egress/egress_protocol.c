@@ -171,7 +171,8 @@ static int read_grant(struct arena *arena, struct str body, struct egress_grant 
 	if (wire_done(&r, "grant", err) != 0)
 		return -1;
 	if ((g.binding == BINDING_FOUND) != (bytes.n > 0))
-		return fail(err, ERR_PROTOCOL, "message 'grant' has a secret without a binding, or a binding without a secret");
+		return fail(err, ERR_PROTOCOL,
+			    "message 'grant' has a secret without a binding, or a binding without a secret");
 
 	AUTO(secret) *secret = NULL;
 	if (bytes.n > 0) {
@@ -219,7 +220,8 @@ int egress_result_get(struct str body, struct egress_result *ret, struct err *er
 	if (wire_done(&r, "result", err) != 0)
 		return -1;
 	if (rc > 0 || rc < -2 || has_err != (rc != 0) || (has_err && carried.class == ERR_NONE))
-		return fail(err, ERR_PROTOCOL, "message 'result' with return code %d does not agree with its error", (int)rc);
+		return fail(err, ERR_PROTOCOL, "message 'result' with return code %d does not agree with its error",
+			    (int)rc);
 
 	*ret = (struct egress_result){
 		.rc = rc, .status = status, .err = carried, .note = note, .nanoseconds = nanoseconds, .body = answer};

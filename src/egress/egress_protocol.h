@@ -22,10 +22,10 @@
 /* argv: "aileron-egress" PARENT-PID NAMESPACES */
 
 enum egress_message {
-	EGRESS_HELLO = 1,  /* egress to parent: confine report */
-	EGRESS_RESULT = 2, /* id; egress_result */
-	EGRESS_START = 32, /* parent to egress: bool ca_file */
-	EGRESS_GRANT = 33, /* id; egress_grant, the secret last */
+	EGRESS_HELLO = 1,    /* egress to parent: confine report */
+	EGRESS_RESULT = 2,   /* id; egress_result */
+	EGRESS_START = 32,   /* parent to egress: bool ca_file */
+	EGRESS_GRANT = 33,   /* id; egress_grant, the secret last */
 	EGRESS_REQUEST = 34, /* id; u64 time left in ns, bool trace, str envelope (JSON of http_request) */
 	EGRESS_CANCEL = 35,  /* id; empty */
 	EGRESS_END = 36,     /* id; empty */
@@ -48,14 +48,14 @@ enum egress_binding {
 	BINDING_NO_RESOLVER, /* nobody could be asked */
 	BINDING_MISSING,     /* asked, none bound */
 	BINDING_FOUND,
-	BINDING_FAILED,      /* resolving failed: binding_error */
+	BINDING_FAILED, /* resolving failed: binding_error */
 	BINDING__MAX
 };
 
 struct egress_grant {
 	struct str connector; /* FQN, for messages */
 	struct str version;
-	bool permissive;      /* origin "local" without a network table: no allow-list */
+	bool permissive;         /* origin "local" without a network table: no allow-list */
 	const struct str *hosts; /* "host:port" of the manifest */
 	size_t n_hosts;
 	const struct str *subset; /* the action's, empty = not narrowed */
@@ -73,15 +73,15 @@ struct egress_grant {
 	enum egress_binding binding;
 	enum credential_kind bound;
 	struct str binding_error, username, bound_region, bound_access_key_id;
-	struct str pool;           /* names the credential for connection pooling; equal = may share connections */
+	struct str pool;             /* names the credential for connection pooling; equal = may share connections */
 	const struct secret *secret; /* NULL unless BINDING_FOUND; sent from its own memory */
 };
 
 struct egress_result {
-	int32_t rc;     /* 0, -1, -2 as http_request answers */
-	int32_t status; /* when rc is 0 */
-	struct err err; /* when it is not */
-	struct str note; /* for --trace: "dialled 127.0.0.1:443, 1 redirect, dropped host"; no secret, no guest bytes unescaped */
+	int32_t rc;      /* 0, -1, -2 as http_request answers */
+	int32_t status;  /* when rc is 0 */
+	struct err err;  /* when it is not */
+	struct str note; /* for --trace: "dialled 127.0.0.1:443, 1 redirect"; no secret, no guest bytes unescaped */
 	uint64_t nanoseconds;
 	struct str body;
 };
@@ -90,7 +90,7 @@ struct egress_result {
 void egress_grant_put_head(struct buf *out, const struct egress_grant *m);
 /* Arrays and strings in `arena`; the secret is moved into a secret of its own and wiped from `body`. */
 int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_grant *ret, struct secret **ret_secret,
-                     struct err *err) __attribute__((warn_unused_result));
+		     struct err *err) __attribute__((warn_unused_result));
 /* But for the response body, which is sent as the last part: u32 length, bytes. */
 void egress_result_put_head(struct buf *out, const struct egress_result *m);
 int egress_result_get(struct str body, struct egress_result *ret, struct err *err) __attribute__((warn_unused_result));

@@ -16,7 +16,7 @@ static const struct json *member(const struct json *object, struct str name)
 static int wrong_type(const char *key, const struct json *value, const char *wanted, struct err *err)
 {
 	return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "'%s' is of type %s and must be %s", key,
-	            json_kind_name(json_kind(value)), wanted);
+		    json_kind_name(json_kind(value)), wanted);
 }
 
 static int read_text(struct arena *arena, const struct json *root, const char *key, struct str *ret, struct err *err)
@@ -39,7 +39,7 @@ static int read_headers(struct arena *arena, const struct json *root, struct env
 	size_t most = json_length(headers);
 	if (most > ENVELOPE_HEADERS_MAX)
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "'headers' has %zu entries and may have %d", most,
-		            ENVELOPE_HEADERS_MAX);
+			    ENVELOPE_HEADERS_MAX);
 
 	struct message_header *list = arena_array(arena, most, sizeof *list);
 	size_t n = 0;
@@ -65,7 +65,7 @@ int envelope_parse(struct arena *arena, struct str text, struct envelope *ret, s
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "%s", why.message);
 	if (json_kind(root) != JSON_KIND_OBJECT && json_kind(root) != JSON_KIND_NULL)
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "the top level is of type %s and must be an object",
-		            json_kind_name(json_kind(root)));
+			    json_kind_name(json_kind(root)));
 
 	struct envelope e = {0};
 	if (read_text(arena, root, "method", &e.method, err) != 0 || read_text(arena, root, "url", &e.url, err) != 0 ||

@@ -4,8 +4,18 @@
 
 /* What a guest cannot decide: the transport's own fields, and those that RFC 9110 7.6.1 ties to one connection. */
 static const char *const dropped_names[] = {
-	"Host",       "Content-Length",      "Connection",       "Keep-Alive", "Proxy-Connection",  "Proxy-Authorization",
-	"Proxy-Authenticate", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
+	"Host",
+	"Content-Length",
+	"Connection",
+	"Keep-Alive",
+	"Proxy-Connection",
+	"Proxy-Authorization",
+	"Proxy-Authenticate",
+	"TE",
+	"Trailer",
+	"Transfer-Encoding",
+	"Upgrade",
+	"HTTP2-Settings",
 };
 
 static bool is_token_char(unsigned char c)
@@ -87,7 +97,7 @@ static int check(const struct message_header *header, struct err *err)
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "header name '%s' is not valid", name.p);
 	if (!is_value(header->value))
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "the value of header '%s' has a control character",
-		            name.p);
+			    name.p);
 	return 0;
 }
 
@@ -101,7 +111,7 @@ static struct message_header *find(const struct header_list *list, struct str na
 }
 
 int headers_make(struct arena *arena, const struct message_header *given, size_t n, struct header_list *ret,
-                 struct buf *dropped, struct err *err)
+		 struct buf *dropped, struct err *err)
 {
 	struct str connection = STR_EMPTY;
 	size_t bytes = 0;
@@ -114,7 +124,7 @@ int headers_make(struct arena *arena, const struct message_header *given, size_t
 	}
 	if (bytes > HEADERS_BYTES_MAX)
 		return fail(err, ERR_CONNECTOR_RUNTIME_ERROR, "the headers have %zu bytes and may have %zu", bytes,
-		            HEADERS_BYTES_MAX);
+			    HEADERS_BYTES_MAX);
 
 	struct header_list list = {.items = arena_array(arena, n, sizeof *list.items)};
 	for (size_t i = 0; i < n; i++) {
@@ -137,7 +147,7 @@ const struct message_header *headers_find(const struct header_list *list, struct
 }
 
 static void remove_where(struct header_list *list, bool (*gone)(struct str name, struct str argument),
-                         struct str argument)
+			 struct str argument)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < list->n; i++) {

@@ -24,7 +24,7 @@ struct header_list {
  * CONNECTOR_RUNTIME_ERROR names the field that cannot be sent.
  */
 int headers_make(struct arena *arena, const struct message_header *given, size_t n, struct header_list *ret,
-                 struct buf *dropped, struct err *err) __attribute__((warn_unused_result));
+		 struct buf *dropped, struct err *err) __attribute__((warn_unused_result));
 
 const struct message_header *headers_find(const struct header_list *list, struct str name);
 void headers_remove(struct header_list *list, struct str name);

@@ -30,7 +30,7 @@ static int add_secret(struct lines *lines, const struct injected_header *header,
 }
 
 int lines_make(struct arena *arena, const struct header_list *headers, const struct injection *injection,
-               struct lines *ret, struct err *err)
+	       struct lines *ret, struct err *err)
 {
 	struct lines lines = {.items = arena_array(arena, headers->n + injection->n + 1, sizeof *lines.items)};
 	for (size_t i = 0; i < headers->n; i++) {
