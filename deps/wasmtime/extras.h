@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <wasmtime.h>
 
+/* Switches off whatever is not WebAssembly core 2.0 with fixed-width SIMD. */
+void aileron_wasmtime_core2(wasm_config_t *config);
+
 /* Maps compiled code from `fd`, which is consumed on success and failure alike. The caller vouches for the bytes. */
 wasmtime_error_t *aileron_wasmtime_load(const wasm_engine_t *engine, int fd, wasmtime_module_t **ret_module);
 

@@ -7,4 +7,4 @@
 #pragma once
 
 #define ENGINE_PIN            "48.0.8"
-#define ENGINE_CONFIG_VERSION 1
+#define ENGINE_CONFIG_VERSION 2

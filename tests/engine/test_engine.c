@@ -184,6 +184,28 @@ static void later_proposals_are_refused(void **state)
 	assert_int_equal(lab_compile(wasm_finish(&relaxed), RUNNER_CRANELIFT, &err), -1);
 }
 
+#if AILERON_WASMTIME_EXTRAS
+/* Those that the C API has no switch for. */
+static void proposals_without_a_switch_are_refused(void **state)
+{
+	(void)state;
+	static const char extended[] = "\0asm\1\0\0\0\6\11\1\x7f\0\x41\1\x41\2\x6a\x0b"; /* a global of 1 + 2 */
+	static struct err err;
+	AUTO_WASM typed;
+	AUTO_BUF code = BUF_INIT(64);
+	wasm_init(&typed);
+	buf_add(&code, "\xd0\x00\x14\x00", 4); /* ref.null of type 0, call_ref */
+	wasm_function(&typed, wasm_type(&typed, "", ""), 0, &code);
+	struct str typed_bytes = wasm_finish(&typed);
+	for (int strategy = RUNNER_CRANELIFT; strategy <= RUNNER_WINCH; strategy++) {
+		assert_int_equal(lab_compile(str_of(extended, sizeof extended - 1), strategy, &err), -1);
+		assert_non_null(strstr(err.details, "\"reason\":\"invalid_module\""));
+		assert_int_equal(lab_compile(typed_bytes, strategy, &err), -1);
+		assert_non_null(strstr(err.details, "\"reason\":\"invalid_module\""));
+	}
+}
+#endif
+
 struct trap_case {
 	const char *name;
 	const char *code;
@@ -481,6 +503,9 @@ int main(void)
 		cmocka_unit_test(wrong_signatures_are_named),
 		cmocka_unit_test(garbage_is_an_invalid_module),
 		cmocka_unit_test(later_proposals_are_refused),
+#if AILERON_WASMTIME_EXTRAS
+		cmocka_unit_test(proposals_without_a_switch_are_refused),
+#endif
 		cmocka_unit_test(traps_have_names),
 		cmocka_unit_test(backtraces_use_the_name_section),
 		cmocka_unit_test(the_start_section_runs_first),

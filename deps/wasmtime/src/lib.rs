@@ -1,5 +1,6 @@
-//! Wasmtime's C API as one static library, and the three calls that it lacks and the runner needs:
+//! Wasmtime's C API as one static library, and the four calls that it lacks and the runner needs:
 //!
+//! * WebAssembly core 2.0 with fixed-width SIMD and nothing else (the C API has no switch for some proposals),
 //! * load compiled code from an open descriptor (the runner can open nothing),
 //! * compile to bytes without making anything executable (the compiler never runs guest code),
 //! * a memory limit that remembers that it refused (the outcome of a failed call depends on it).
@@ -11,11 +12,12 @@ use std::fs::File;
 use std::mem::{align_of, size_of};
 use std::os::fd::{FromRawFd, RawFd};
 
-use wasmtime_c_api::wasmtime::{Engine, Module, ResourceLimiter, Result, Store};
+use wasmtime_c_api::wasmtime::{Config, Engine, Module, ResourceLimiter, Result, Store, WasmFeatures};
 pub use wasmtime_c_api::*;
 
 // The C API keeps these fields to itself but is a bare wrapper around them; a release that adds a
 // field stops the build here.
+const _: () = assert!(size_of::<wasm_config_t>() == size_of::<Config>());
 const _: () = assert!(size_of::<wasm_engine_t>() == size_of::<Engine>());
 const _: () = assert!(size_of::<wasmtime_module_t>() == size_of::<Module>());
 const _: () = assert!(align_of::<wasmtime_module_t>() == align_of::<Module>());
@@ -33,6 +35,22 @@ fn report<T>(result: Result<T>, done: impl FnOnce(T)) -> Option<Box<wasmtime_err
 
 unsafe fn engine_of(engine: &wasm_engine_t) -> &Engine {
     &*(engine as *const wasm_engine_t).cast::<Engine>()
+}
+
+/// Switches off every proposal that is not part of core 2.0, those of later releases included.
+#[no_mangle]
+pub unsafe extern "C" fn aileron_wasmtime_core2(config: &mut wasm_config_t) {
+    let core2 = WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::SIMD
+        | WasmFeatures::FLOATS
+        | WasmFeatures::GC_TYPES; // whether references to anything can be compiled at all: our features say no
+    let config = &mut *(config as *mut wasm_config_t).cast::<Config>();
+    config.wasm_features(WasmFeatures::all() - core2, false);
 }
 
 /// Maps the compiled code behind `fd`, which is consumed.

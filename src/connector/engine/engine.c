@@ -50,6 +50,9 @@ static void set_features(wasm_config_t *config)
 #ifdef WASMTIME_FEATURE_COMPONENT_MODEL
 	wasmtime_config_wasm_component_model_set(config, false);
 #endif
+#if AILERON_WASMTIME_EXTRAS /* those without a switch in the C API, and all that a later release may bring */
+	aileron_wasmtime_core2(config);
+#endif
 }
 
 static void set_pooling(wasm_config_t *config, uint32_t instances)
