@@ -22,6 +22,8 @@ int fdpass_send(int socket, const int *fds, size_t n, struct err *err)
 		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (header == NULL)
+		BUG("no room for %zu descriptors", n);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(n * sizeof(int));

@@ -60,7 +60,8 @@ static void add_note(struct al_call *call)
 	al_put_str(&body, title);
 	al_put_end(&body, "}");
 	struct al_response res;
-	if (!ask(call, (struct al_request){.method = AL_S("POST"), .url = AL_S(NOTES_URL), .body = al_text(&body)}, &res))
+	if (!ask(call, (struct al_request){.method = AL_S("POST"), .url = AL_S(NOTES_URL), .body = al_text(&body)},
+		 &res))
 		return;
 	al_log("info", AL_S("a note was added"));
 	al_put_key(al_output(call), "id");
