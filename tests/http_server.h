@@ -12,6 +12,11 @@
  *     /loop                302 to itself
  *     /nolocation          302 without Location
  *     /gzip                200, "hello" compressed
+ *     /twice               200, Content-Encoding: gzip, gzip
+ *     /twolines            200, Content-Encoding: gzip in two lines
+ *     /deflate             200, Content-Encoding: deflate
+ *     /identity            200, Content-Encoding: identity, "hello"
+ *     /tegzip              200, Transfer-Encoding: gzip, chunked
  *     /bomb                200, gzip without end: 1 byte becomes 158
  *     /badgzip             200, Content-Encoding: gzip and a body that is not
  *     /big/N               200, N bytes 'x', Content-Length
@@ -404,6 +409,12 @@ static const struct {
 	{"/truncated", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789"},
 	{"/badgzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n0123456789"},
 	{"/close", ""},
+	{"/twice", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 5\r\n\r\nhello"},
+	{"/twolines", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n"
+		      "\r\nhello"},
+	{"/deflate", "HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 5\r\n\r\nhello"},
+	{"/identity", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello"},
+	{"/tegzip", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
 	{"/garbage", "\x01\x02 this is not HTTP\r\n\r\n"},
 	{"/trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ntrailed\r\n0\r\nLocation: /no\r\n\r\n"},
 	{"/once", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nonce"},

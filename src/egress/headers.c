@@ -4,18 +4,10 @@
 
 /* What a guest cannot decide: the transport's own fields, and those that RFC 9110 7.6.1 ties to one connection. */
 static const char *const dropped_names[] = {
-	"Host",
-	"Content-Length",
-	"Connection",
-	"Keep-Alive",
-	"Proxy-Connection",
-	"Proxy-Authorization",
-	"Proxy-Authenticate",
-	"TE",
-	"Trailer",
-	"Transfer-Encoding",
-	"Upgrade",
-	"HTTP2-Settings",
+	"Host",       "Content-Length", "Connection",
+	"Keep-Alive", "Proxy", /* no field, but CGI programs take it for the variable HTTP_PROXY */
+	"TE",         "Trailer",        "Transfer-Encoding",
+	"Upgrade",    "HTTP2-Settings",
 };
 
 static bool is_token_char(unsigned char c)
@@ -72,13 +64,18 @@ static bool lists(struct str list, struct str name)
 	return false;
 }
 
+static bool has_prefix(struct str name, struct str prefix)
+{
+	return str_eq_fold(str_slice(name, 0, prefix.n), prefix);
+}
+
 static bool is_dropped(struct str name, struct str connection)
 {
 	for (size_t i = 0; i < ARRAY_LEN(dropped_names); i++) {
 		if (str_eq_fold(name, str_from(dropped_names[i])))
 			return true;
 	}
-	return lists(connection, name);
+	return has_prefix(name, S("Proxy-")) || lists(connection, name);
 }
 
 static void note_dropped(struct buf *dropped, struct str name)
@@ -162,11 +159,6 @@ static bool has_name(struct str name, struct str argument)
 	return str_eq_fold(name, argument);
 }
 
-static bool is_content(struct str name, struct str argument)
-{
-	return str_eq_fold(str_slice(name, 0, argument.n), argument);
-}
-
 void headers_remove(struct header_list *list, struct str name)
 {
 	remove_where(list, has_name, name);
@@ -174,7 +166,15 @@ void headers_remove(struct header_list *list, struct str name)
 
 void headers_remove_content(struct header_list *list)
 {
-	remove_where(list, is_content, S("Content-"));
+	remove_where(list, has_prefix, S("Content-"));
+}
+
+void headers_withhold(struct header_list *list, struct str name, struct buf *dropped)
+{
+	if (find(list, name) == NULL)
+		return;
+	note_dropped(dropped, name);
+	headers_remove(list, name);
 }
 
 void headers_remove_credentials(struct header_list *list, struct str key_header)

@@ -4,7 +4,7 @@
  * Names are canonicalised as Go does it ("x-amz-target" becomes "X-Amz-Target") and there is one value a name: a later
  * one replaces an earlier. Names must be tokens and values free of control characters but tab (RFC 9110 5.1, 5.5);
  * blanks around values go. What the transport decides is dropped: Host, Content-Length and the hop-by-hop fields (RFC
- * 9110 7.6.1), any that Connection names included.
+ * 9110 7.6.1), any that Connection names included, and whatever is named Proxy or begins so.
  */
 #pragma once
 #include "base/arena.h"
@@ -28,6 +28,8 @@ int headers_make(struct arena *arena, const struct message_header *given, size_t
 
 const struct message_header *headers_find(const struct header_list *list, struct str name);
 void headers_remove(struct header_list *list, struct str name);
+/* The same, and told in `dropped` like a field that was never taken. */
+void headers_withhold(struct header_list *list, struct str name, struct buf *dropped);
 /* Fields that describe a body (Content-*), for a redirect that goes on without one. */
 void headers_remove_content(struct header_list *list);
 /* Authorization, Cookie and `key_header` (may be empty), for a redirect to another origin. */

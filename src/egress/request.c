@@ -381,11 +381,17 @@ static void on_answer(void *context, struct http_answer *answer)
 	end(r);
 }
 
-/* As Go's client decides it: a guest that asks for an encoding, or for a part, gets the bytes as they come. */
-static bool decodes(const struct egress_request *r)
+/*
+ * As Go's client decides it: a guest that asks for an encoding, or for a part, gets the bytes as they come; but never
+ * bytes in which the secret cannot be seen. HEAD has no body.
+ */
+static enum http_coding coding(const struct egress_request *r)
 {
-	return headers_find(&r->headers, S("Accept-Encoding")) == NULL &&
-	       headers_find(&r->headers, S("Range")) == NULL && !str_eq(r->method, S("HEAD"));
+	if (str_eq(r->method, S("HEAD")) || headers_find(&r->headers, S("Accept-Encoding")) != NULL)
+		return HTTP_CODING_ANY;
+	if (headers_find(&r->headers, S("Range")) == NULL)
+		return HTTP_CODING_GZIP;
+	return watchlist_scrubber(r->watchlist) != NULL ? HTTP_CODING_NONE : HTTP_CODING_ANY;
 }
 
 static void dial(struct egress_request *r)
@@ -404,7 +410,7 @@ static void dial(struct egress_request *r)
 		.headers = r->lines.items,
 		.n_headers = r->lines.n,
 		.body = r->body,
-		.decode_gzip = decodes(r),
+		.coding = coding(r),
 		.sensitive = watchlist_scrubber(r->watchlist) != NULL,
 		.headers_max = LIMIT_RESPONSE_HEADERS,
 		.body_max = r->grant->response_max,
@@ -445,6 +451,20 @@ static int check_method(struct str method, struct err *err)
 	return 0;
 }
 
+/*
+ * What would bring the secret back in a form that cannot be searched: a coding of the guest's choice while the call
+ * holds a secret, and parts of an answer to a request that carries it.
+ */
+static void withhold_headers(struct egress_request *r)
+{
+	if (r->grant->secret != NULL)
+		headers_withhold(&r->headers, S("Accept-Encoding"), &r->dropped);
+	if (!r->with_credential)
+		return;
+	headers_withhold(&r->headers, S("Range"), &r->dropped);
+	headers_withhold(&r->headers, S("If-Range"), &r->dropped);
+}
+
 /* Steps 4 to 7. */
 static int check(struct egress_request *r, const struct envelope *e, struct err *err)
 {
@@ -455,6 +475,7 @@ static int check(struct egress_request *r, const struct envelope *e, struct err 
 		return wrap(err, "http_request");
 	r->credential = e->credential;
 	r->with_credential = e->credential.n > 0;
+	withhold_headers(r);
 	return r->with_credential ? inject_check(r->grant, e->credential, err) : 0;
 }
 

@@ -10,6 +10,9 @@
  * Connections are kept and shared by requests of the same pool to the same origin at the same address, and by no
  * others: a pool is named by the credential that its requests carry.
  *
+ * Nothing is decoded but one layer of gzip that was asked for: the codings of an answer are looked at before its body,
+ * and any transfer coding but chunked is a broken answer.
+ *
  * Answers are collected in memory under caps. Above `buffered_max` bytes of bodies (and whatever http_client_outside()
  * was told of) transfers stop reading their sockets, but for the oldest, so that one always comes to its end.
  *
@@ -78,6 +81,13 @@ struct http_answer {
 /* The first value of a header, without blanks around it; false when there is none. */
 bool http_answer_header(const struct http_answer *answer, struct str name, struct str *ret_value);
 
+/* What is asked for in Accept-Encoding, and what the answer's body may then be. */
+enum http_coding {
+	HTTP_CODING_ANY,  /* nothing is asked for, or what the headers say; the body is passed on as it comes */
+	HTTP_CODING_GZIP, /* gzip is, and undone; FAILED when the answer has another coding, or gzip twice */
+	HTTP_CODING_NONE, /* identity is; FAILED when the answer has a coding */
+};
+
 struct http_call {
 	struct str pool;
 	struct str method;                      /* a token, sent as it is; not CONNECT */
@@ -86,8 +96,8 @@ struct http_call {
 	const struct sockaddr_storage *address; /* with its port: what is dialled */
 	const char *const *headers; /* NUL-terminated "Name: value" lines without CR LF; borrowed until the end */
 	size_t n_headers;
-	struct str body;    /* borrowed until the end; not sent with HEAD */
-	bool decode_gzip;   /* ask for gzip and decompress; else the body is passed on as it comes */
+	struct str body; /* borrowed until the end; not sent with HEAD */
+	enum http_coding coding;
 	bool sensitive;     /* the answer may hold a secret: its buffer is wiped */
 	size_t headers_max; /* bytes of all header lines of the answer, interim ones and trailers included */
 	size_t body_max;

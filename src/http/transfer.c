@@ -96,6 +96,43 @@ static int status_of_line(struct str line)
 	return str_to_u64(str_slice(rest, 0, 3), 999, &status) ? (int)status : 0;
 }
 
+/* Whether each element of a comma-separated list of codings is permitted; counts those that stand for work. */
+static bool codings_fit(struct str list, const char *const *permitted, size_t n, unsigned *ret_count)
+{
+	while (list.n > 0) {
+		struct str item;
+		list = str_cut(list, ',', &item);
+		item = str_trim(item);
+		if (item.n == 0 || str_eq_fold(item, S("identity")))
+			continue;
+		bool known = false;
+		for (size_t i = 0; i < n; i++)
+			known = known || str_eq_fold(item, str_from(permitted[i]));
+		if (!known)
+			return false;
+		++*ret_count;
+	}
+	return true;
+}
+
+/*
+ * libcurl undoes whatever coding an answer names and it knows, up to five on top of one another, asked for or not, in
+ * one go: kilobytes that become nothing by way of gigabytes. So each line is judged as it comes, which is before the
+ * body, in interim answers too.
+ */
+static bool coding_fits(struct http_transfer *t, struct str line)
+{
+	static const char *const gzip[] = {"gzip", "x-gzip"}, *const chunked[] = {"chunked"};
+	struct str name, value = str_cut(line, ':', &name);
+	unsigned n_transfer = 0;
+	if (str_eq_fold(name, S("Transfer-Encoding")))
+		return codings_fit(value, chunked, ARRAY_LEN(chunked), &n_transfer) && n_transfer <= 1;
+	if (t->coding == HTTP_CODING_ANY || !str_eq_fold(name, S("Content-Encoding")))
+		return true;
+	return codings_fit(value, gzip, ARRAY_LEN(gzip), &t->n_codings) &&
+	       t->n_codings <= (t->coding == HTTP_CODING_GZIP ? 1 : 0);
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *context)
 {
 	struct http_transfer *t = context;
@@ -103,6 +140,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *context)
 	t->headers_seen += line.n;
 	if (t->headers_seen > t->headers_max) {
 		t->headers_too_large = true;
+		return 0;
+	}
+	if (!coding_fits(t, line)) {
+		t->coding_refused = true;
 		return 0;
 	}
 	if (t->head_done) /* trailers are counted and dropped */
@@ -279,9 +320,10 @@ static CURLcode set_request(struct http_transfer *t, const struct http_call *cal
 	/* Without a body to be asked for again, on_seek() cannot veto a second sending over a kept connection. */
 	if (!t->repeatable && call->body.n == 0)
 		SET(CURLOPT_FRESH_CONNECT, 1L);
+	static const char *const asked[] = {[HTTP_CODING_GZIP] = "gzip", [HTTP_CODING_NONE] = "identity"};
 	make_lines(t, call, sends_body);
 	SET(CURLOPT_HTTPHEADER, t->lines);
-	SET(CURLOPT_ACCEPT_ENCODING, call->decode_gzip ? "gzip" : NULL);
+	SET(CURLOPT_ACCEPT_ENCODING, asked[call->coding]);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(call->connect_ms, (uint64_t)INT32_MAX));
 	SET(CURLOPT_TIMEOUT_MS, (long)MIN(call->total_ms, (uint64_t)INT32_MAX));
 	return rc;
@@ -299,6 +341,7 @@ struct http_transfer *transfer_new(struct http_client *client, const struct http
 	t->request_body = call->body;
 	t->repeatable = is_one_of(call->method, idempotent_methods, ARRAY_LEN(idempotent_methods));
 	t->headers_max = call->headers_max;
+	t->coding = call->coding;
 	buf_init(&t->headers, call->headers_max);
 	t->body = call->sensitive ? BUF_INIT_SECRET(call->body_max) : BUF_INIT(call->body_max);
 	t->dial = make_dial(call->address);
@@ -421,6 +464,8 @@ void transfer_answer(struct http_transfer *t, CURLcode code, struct http_answer 
 	if (t->headers_too_large)
 		fail(&ret->err, ERR_NETWORK_ERROR, "the headers from '%s' are larger than %zu bytes", t->peer,
 		     t->headers_max);
+	else if (t->coding_refused)
+		fail(&ret->err, ERR_NETWORK_ERROR, "the answer of '%s' has a coding that was not asked for", t->peer);
 	else if (code == CURLE_OPERATION_TIMEDOUT && t->handshake != NULL)
 		fail(&ret->err, ERR_NETWORK_ERROR, "the TLS handshake with '%s' took too long", t->peer);
 	else

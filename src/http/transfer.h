@@ -33,11 +33,13 @@ struct http_transfer {
 	size_t headers_max, headers_seen;
 	struct buf headers, body;
 	size_t received; /* bytes of body that the client counts */
-	bool mid_head;   /* a status line came and its blank line did not yet */
-	bool head_done;  /* what follows are trailers */
-	bool connected;  /* TCP stands */
+	enum http_coding coding;
+	unsigned n_codings; /* that the answer names, all heads together */
+	bool mid_head;      /* a status line came and its blank line did not yet */
+	bool head_done;     /* what follows are trailers */
+	bool connected;     /* TCP stands */
 	bool paused;
-	bool headers_too_large, body_too_large;
+	bool headers_too_large, body_too_large, coding_refused;
 	int line_status; /* of the status line being read */
 	char error[CURL_ERROR_SIZE];
 };

@@ -62,7 +62,7 @@ static struct http_call call_to(struct server *server, const char *url, struct o
 				  .url = str_from(url),
 				  .peer = S("peer"),
 				  .address = &address,
-				  .decode_gzip = true,
+				  .coding = HTTP_CODING_GZIP,
 				  .headers_max = 64 << 10,
 				  .body_max = 1 << 20,
 				  .connect_ms = 5000,
@@ -128,7 +128,7 @@ static void sends_nothing_that_was_not_asked_for(void **state)
 	struct http_call call = call_to(b.plain, url, &o);
 	call.headers = headers;
 	call.n_headers = ARRAY_LEN(headers);
-	call.decode_gzip = false;
+	call.coding = HTTP_CODING_ANY;
 	assert_non_null(http_start(b.client, &call, NULL));
 	wait_for(&o);
 	AUTO_FREE char *expected =
@@ -192,7 +192,7 @@ static void gzip_is_decoded_only_when_asked(void **state)
 
 	AUTO_FREE char *url = url_of(b.tls, "localhost", "/gzip");
 	struct http_call call = call_to(b.tls, url, &raw);
-	call.decode_gzip = false;
+	call.coding = HTTP_CODING_ANY;
 	assert_non_null(http_start(b.client, &call, NULL));
 	wait_for(&raw);
 	assert_int_equal(raw.body_n, sizeof gzip_hello);

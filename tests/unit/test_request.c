@@ -396,14 +396,16 @@ static void default_and_dropped_headers(void **state)
 	ask_path(&p, "/echo",
 		 ",\"headers\":{\"Host\":\"evil\",\"content-length\":\"999\",\"Connection\":\"close, "
 		 "X-Hop\",\"x-hop\":\"1\","
-		 "\"Transfer-Encoding\":\"chunked\",\"te\":\"trailers\",\"Upgrade\":\"h2c\",\"x-kept\":\"yes\"}",
+		 "\"Transfer-Encoding\":\"chunked\",\"te\":\"trailers\",\"Upgrade\":\"h2c\",\"proxy\":\"p\",\"proxy-"
+		 "Foo\":\"f\",\"x-kept\":\"yes\"}",
 		 &o);
 	AUTO_FREE char *expected = xasprintf("GET /echo HTTP/1.1\r\nHost: api.test:%u\r\nAccept-Encoding: gzip\r\n"
 					     "X-Kept: yes\r\nUser-Agent: aileron-connector/1\r\n\r\n",
 					     b.tls->port);
 	assert_string_equal(o.body, expected);
-	assert_non_null(
-		strstr(o.note, "dropped host, content-length, connection, x-hop, transfer-encoding, te, upgrade"));
+	assert_non_null(strstr(
+		o.note, "dropped host, content-length, connection, x-hop, transfer-encoding, te, upgrade, proxy, "
+			"proxy-foo"));
 	ask_path(&p, "/echo", ",\"headers\":{\"user-agent\":\"mine\",\"accept-encoding\":\"identity\"}", &own);
 	assert_non_null(strstr(own.body, "\r\nUser-Agent: mine\r\n"));
 	assert_non_null(strstr(own.body, "\r\nAccept-Encoding: identity\r\n"));
@@ -420,6 +422,68 @@ static void gzip_is_unpacked_unless_the_guest_asked_itself(void **state)
 	assert_string_equal(o.body, "hello");
 	ask_path(&p, "/gzip", ",\"headers\":{\"Accept-Encoding\":\"gzip\"}", &raw);
 	assert_int_equal(raw.body_n, sizeof gzip_hello);
+}
+
+/* A secret cannot be found in what is compressed or cut into pieces. */
+static void an_answer_that_may_hold_the_secret_can_be_searched(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *headers, *path, *asked, *note;
+		bool carried;
+	} rows[] = {
+		{"\"Accept-Encoding\":\"gzip\"", "/gzip", "\r\nAccept-Encoding: gzip\r\n", "dropped accept-encoding",
+		 true},
+		{"\"accept-encoding\":\"deflate\"", "/gzip", "\r\nAccept-Encoding: gzip\r\n", "dropped accept-encoding",
+		 false},
+		{"\"Range\":\"bytes=0-9\",\"if-range\":\"x\"", "/gzip", "\r\nAccept-Encoding: gzip\r\n",
+		 "dropped range, if-range", true},
+		{"\"Range\":\"bytes=0-9\"", "/hello", "\r\nAccept-Encoding: identity\r\n", "dialled", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_PERMIT p;
+		make_permit(&p);
+		give_key(&p, CREDENTIAL_OAUTH2, "", "");
+		AUTO_FREE char *more = xasprintf(",\"headers\":{%s}%s", rows[i].headers,
+						 rows[i].carried ? ",\"credential\":\"oauth2\"" : "");
+		AUTO_OUTCOME o = {0};
+		ask_path(&p, rows[i].path, more, &o);
+		assert_string_equal(o.body, "hello");
+		assert_non_null(strstr(o.note, rows[i].note));
+		AUTO_FREE char *head = server_last_head(b.tls);
+		assert_non_null(strstr(head, rows[i].asked));
+		assert_null(strstr(head, "deflate"));
+		assert_true(!rows[i].carried || strstr(head, "ange:") == NULL);
+	}
+	AUTO_PERMIT p;
+	make_permit(&p);
+	give_key(&p, CREDENTIAL_OAUTH2, "", "");
+	AUTO_OUTCOME coded = {0}, head = {0};
+	ask_path(&p, "/gzip", ",\"headers\":{\"Range\":\"bytes=0-9\"}", &coded);
+	assert_fails(&coded, -1, ERR_NETWORK_ERROR, "has a coding that was not asked for");
+	ask_path(&p, "/hello", ",\"method\":\"HEAD\",\"headers\":{\"Accept-Encoding\":\"br\"}", &head);
+	assert_int_equal(head.status, 200);
+}
+
+static void codings_that_were_not_asked_for_are_not_undone(void **state)
+{
+	(void)state;
+	AUTO_PERMIT p;
+	make_permit(&p);
+	static const char *const refused[] = {"/twice", "/twolines", "/deflate", "/tegzip"};
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		AUTO_OUTCOME o = {0};
+		ask_path(&p, refused[i], "", &o);
+		assert_fails(&o, -1, ERR_NETWORK_ERROR, "http_request: the answer of 'api.test:");
+		assert_fails(&o, -1, ERR_NETWORK_ERROR, "has a coding that was not asked for");
+	}
+	AUTO_OUTCOME plain = {0}, own = {0}, transfer = {0};
+	ask_path(&p, "/identity", "", &plain);
+	assert_string_equal(plain.body, "hello");
+	ask_path(&p, "/twice", ",\"headers\":{\"Accept-Encoding\":\"gzip\"}", &own);
+	assert_string_equal(own.body, "hello"); /* as it came */
+	ask_path(&p, "/tegzip", ",\"headers\":{\"Accept-Encoding\":\"gzip\"}", &transfer);
+	assert_fails(&transfer, -1, ERR_NETWORK_ERROR, "has a coding that was not asked for");
 }
 
 static void the_service_sees_the_credential_and_the_guest_does_not(void **state)
@@ -896,6 +960,8 @@ int main(void)
 		cmocka_unit_test(any_status_is_an_answer),
 		cmocka_unit_test(default_and_dropped_headers),
 		cmocka_unit_test(gzip_is_unpacked_unless_the_guest_asked_itself),
+		cmocka_unit_test(an_answer_that_may_hold_the_secret_can_be_searched),
+		cmocka_unit_test(codings_that_were_not_asked_for_are_not_undone),
 		cmocka_unit_test(the_service_sees_the_credential_and_the_guest_does_not),
 		cmocka_unit_test(the_body_survives_signing),
 		cmocka_unit_test(redirects_change_the_method_as_go_does),
