@@ -18,6 +18,7 @@ struct http_pool {
 	CURLM *multi;
 	struct loop_source *timer;
 	size_t open; /* transfers in it */
+	size_t buffered;
 	unsigned driven;
 	uint64_t last_use;
 };
@@ -213,19 +214,32 @@ static void unlink_transfer(struct http_transfer *t)
 	t->pool->open--;
 }
 
+static bool is_oldest_of_pool(const struct http_transfer *t)
+{
+	const struct http_transfer *older = t->prev;
+	while (older != NULL && older->pool != t->pool)
+		older = older->prev;
+	return older == NULL;
+}
+
 bool client_must_pause(const struct http_transfer *t)
 {
 	const struct http_client *client = t->client;
 	size_t max = client->options.buffered_max;
 	if (client->outside >= max)
 		return true;
-	return client->buffered + client->outside >= max && t != client->oldest;
+	if (t->received < HTTP_FLOOR || t == client->oldest)
+		return false;
+	if (client->buffered + client->outside >= max)
+		return true;
+	return t->pool->buffered >= max / HTTP_POOL_SHARE && !is_oldest_of_pool(t);
 }
 
 void client_received(struct http_transfer *t, size_t bytes)
 {
 	t->received += bytes;
 	t->client->buffered += bytes;
+	t->pool->buffered += bytes;
 }
 
 /*
@@ -251,6 +265,7 @@ static void detach(struct http_transfer *t)
 	pool->driven--;
 	client_handshake_ended(t);
 	t->client->buffered -= t->received;
+	pool->buffered -= t->received;
 	unlink_transfer(t);
 }
 

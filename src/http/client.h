@@ -14,7 +14,9 @@
  * and any transfer coding but chunked is a broken answer.
  *
  * Answers are collected in memory under caps. Above `buffered_max` bytes of bodies (and whatever http_client_outside()
- * was told of) transfers stop reading their sockets, but for the oldest, so that one always comes to its end.
+ * was told of) transfers stop reading their sockets, but for the oldest, so that one always comes to its end; a pool's
+ * stop above its share of that already, but for the pool's oldest. Every transfer may have HTTP_FLOOR bytes whatever
+ * the others hold: answers that never end stop nobody's small ones, and large ones only of their own pool.
  *
  * Header lines may carry secrets. They are borrowed, not copied, by us; libcurl copies them into buffers of its own,
  * which are wiped when they are released (each transfer has its own). What nghttp2 and OpenSSL keep for the life of a
@@ -36,6 +38,8 @@ struct http_transfer;
 #define HTTP_POOLS_MAX        32 /* with kept connections; the least recently used idle one is closed above that */
 #define HTTP_POOL_CONNECTIONS 16 /* kept in one pool */
 #define HTTP_TLS_HANDSHAKE_MS 10000
+#define HTTP_POOL_SHARE       4 /* a pool may hold one part in so many of buffered_max */
+#define HTTP_FLOOR            ((size_t)64 << 10)
 
 struct http_client_options {
 	struct loop *loop;

@@ -530,29 +530,62 @@ static void limit_buffered(size_t mark)
 	b.client = http_client_new(&options, NULL);
 }
 
-/* Ten answers of which a megabyte each comes and then nothing: the oldest gets its own, the others stop at the mark. */
-static void transfers_pause_above_the_mark(void **state)
+enum { UNFINISHED = 10, EACH = 1000000 };
+
+/* Ten answers of which a megabyte each comes and then nothing, in as many pools as told; until `mark` bytes are there. */
+static void collect_unfinished(size_t pools, size_t mark, struct http_transfer *transfers[UNFINISHED],
+			       struct outcome outcomes[UNFINISHED])
 {
-	(void)state;
-	enum { N = 10, EACH = 1000000, MARK = 4 << 20 };
-	limit_buffered(MARK);
-	static struct outcome outcomes[N];
-	struct http_transfer *transfers[N];
+	static const struct str names[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, {"e", 1}};
 	AUTO_FREE char *url = url_of(b.plain, "localhost", "/half/1000000");
-	for (int i = 0; i < N; i++) {
+	for (size_t i = 0; i < UNFINISHED; i++) {
 		struct http_call call = call_to(b.plain, url, &outcomes[i]);
+		call.pool = names[i % pools];
 		transfers[i] = http_start(b.client, &call, NULL);
 		assert_non_null(transfers[i]);
 	}
-	while (http_client_buffered(b.client) < MARK)
+	while (http_client_buffered(b.client) < mark)
 		loop_turn(b.loop, true);
 	for (int i = 0; i < 5000; i++)
 		loop_turn(b.loop, false);
-	assert_true(http_client_buffered(b.client) < MARK + EACH + N * (64 << 10));
-	for (int i = 0; i < N; i++) {
+}
+
+/* The oldest gets its own, the others stop at the mark; what is small comes through. */
+static void transfers_pause_above_the_mark(void **state)
+{
+	(void)state;
+	enum { MARK = 4 << 20 };
+	limit_buffered(MARK);
+	static struct outcome outcomes[UNFINISHED];
+	struct http_transfer *transfers[UNFINISHED];
+	collect_unfinished(5, MARK, transfers, outcomes);
+	assert_true(http_client_buffered(b.client) < MARK + EACH + UNFINISHED * HTTP_FLOOR);
+	AUTO_OUTCOME small = {0};
+	fetch(b.plain, "/big/60000", &small);
+	assert_int_equal(small.body_n, 60000);
+	for (int i = 0; i < UNFINISHED; i++) {
 		http_cancel(transfers[i]);
 		assert_int_equal(outcomes[i].calls, 0);
 	}
+	assert_int_equal(http_client_buffered(b.client), 0);
+	new_client();
+}
+
+/* Answers of one pool stop at its share, and another pool's large ones come through. */
+static void a_pool_has_a_share(void **state)
+{
+	(void)state;
+	enum { MARK = 4 << 20, SHARE = MARK / HTTP_POOL_SHARE };
+	limit_buffered(MARK);
+	static struct outcome outcomes[UNFINISHED];
+	struct http_transfer *transfers[UNFINISHED];
+	collect_unfinished(1, SHARE, transfers, outcomes);
+	assert_true(http_client_buffered(b.client) < SHARE + EACH + UNFINISHED * HTTP_FLOOR);
+	AUTO_OUTCOME large = {0};
+	fetch(b.plain, "/big/1000000", &large);
+	assert_int_equal(large.body_n, 1000000);
+	for (int i = 0; i < UNFINISHED; i++)
+		http_cancel(transfers[i]);
 	assert_int_equal(http_client_buffered(b.client), 0);
 	new_client();
 }
@@ -712,6 +745,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_request_is_never_heard_of_again),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(transfers_pause_above_the_mark),
+		cmocka_unit_test(a_pool_has_a_share),
 		cmocka_unit_test(paused_transfers_go_on),
 		cmocka_unit_test(answers_that_wait_elsewhere_stop_all),
 		cmocka_unit_test(freeing_in_the_middle_of_everything),
