@@ -21,7 +21,7 @@ wasmtime_error_t *aileron_wasmtime_compile(const wasm_engine_t *engine, const ui
 /* Limits of one store, owned by the caller and outliving the store. `refused` is set when memory was denied. */
 struct aileron_memory_limit {
 	size_t bytes;
-	size_t table_elements;
+	size_t table_elements; /* left for all tables together */
 	bool refused;
 };
 void aileron_wasmtime_limit(wasmtime_store_t *store, struct aileron_memory_limit *limit);

@@ -101,6 +101,13 @@ static const struct confine_syscall data_only[] = {
 	{END},
 };
 
+/* For an engine that compiles only into memory that could run (Wasmtime's plain C API). */
+static const struct confine_syscall executable[] = {
+	{SCMP_SYS(mmap), ALWAYS},
+	{SCMP_SYS(mprotect), ALWAYS},
+	{END},
+};
+
 /* What the sanitizers' run-time calls beyond that; empty in a build without. */
 static const struct confine_syscall sanitizer[] = {
 #if CONFINE_SANITIZED
@@ -195,6 +202,7 @@ static const struct confine_syscall reading[] = {
 };
 
 static const struct confine_syscall *const runner_compile_calls[] = {life, data_only, output, sanitizer, NULL};
+static const struct confine_syscall *const runner_compile_mapped_calls[] = {life, executable, output, sanitizer, NULL};
 static const struct confine_syscall *const runner_serve_calls[] = {life, loading, sanitizer, NULL};
 static const struct confine_syscall *const runner_serving_calls[] = {life, data_only, sanitizer, NULL};
 static const struct confine_syscall *const egress_calls[] = {life, network, event_loop, reading, sanitizer, NULL};
@@ -265,6 +273,13 @@ const struct confine_policy confine_runner_compile = {
 	.name = "runner-compile",
 	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
 	.syscalls = runner_compile_calls,
+	.rlimits = runner_compile_rlimits,
+};
+
+const struct confine_policy confine_runner_compile_mapped = {
+	.name = "runner-compile",
+	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.syscalls = runner_compile_mapped_calls,
 	.rlimits = runner_compile_rlimits,
 };
 

@@ -13,6 +13,8 @@
 
 /* `compile`: bytes in, compiled code out. Threads; no executable memory; writes to descriptors it was given. */
 extern const struct confine_policy confine_runner_compile;
+/* The same where the engine can compile only into executable memory; nothing is ever run from it. */
+extern const struct confine_policy confine_runner_compile_mapped;
 /* `serve` until the code is loaded: may make memory executable, once; then confine_tighten() with the next. */
 extern const struct confine_policy confine_runner_serve;
 extern const struct confine_policy confine_runner_serving;

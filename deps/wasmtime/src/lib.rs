@@ -82,7 +82,7 @@ pub unsafe extern "C" fn aileron_wasmtime_compile(
 #[repr(C)]
 pub struct aileron_memory_limit {
     bytes: usize,
-    table_elements: usize,
+    table_elements: usize, // what is left for all tables of the store together
     refused: bool,
 }
 
@@ -93,8 +93,13 @@ impl ResourceLimiter for aileron_memory_limit {
         Ok(fits)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        Ok(desired <= self.table_elements)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let more = desired.saturating_sub(current);
+        let fits = more <= self.table_elements;
+        if fits {
+            self.table_elements -= more;
+        }
+        Ok(fits)
     }
 }
 

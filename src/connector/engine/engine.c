@@ -82,7 +82,8 @@ struct engine *engine_new(const struct engine_options *options)
 	wasmtime_config_epoch_interruption_set(config, true);
 	wasmtime_config_max_wasm_stack_set(config, GUEST_STACK);
 	wasmtime_config_memory_reservation_set(config, MEMORY_RESERVATION);
-	wasmtime_config_memory_init_cow_set(config, true);
+	/* Images of code that was copied, not mapped, would need a memfd of their own when the first instance is made. */
+	wasmtime_config_memory_init_cow_set(config, AILERON_WASMTIME_EXTRAS != 0);
 	/* Only native debuggers read it; without, code is smaller and nothing is registered with libgcc at load. */
 	wasmtime_config_native_unwind_info_set(config, false);
 	if (options->pooling)

@@ -109,8 +109,8 @@ static void note_memory(struct guest *guest)
 #if AILERON_WASMTIME_EXTRAS
 	run->memory_refused = guest->limit.refused;
 #else
-	/* The plain limiter does not tell. A memory that could not grow by one more page is taken as refused. */
-	run->memory_refused = run->memory_bytes_at_end + 64 * KIB > run->memory_bytes;
+	/* The plain limiter does not tell. What fails with less than an eighth of its memory left is taken as refused. */
+	run->memory_refused = run->memory_bytes_at_end > run->memory_bytes - run->memory_bytes / 8;
 #endif
 }
 

@@ -67,8 +67,14 @@ static int live_serve(struct rpc_channel *channel, const struct runner_start *st
 	return server_run(server, err) == 0 ? 0 : 1; /* it is not listening any more, or broke the protocol itself */
 }
 
+#if AILERON_WASMTIME_EXTRAS
+#define COMPILE_POLICY confine_runner_compile
+#else
+#define COMPILE_POLICY confine_runner_compile_mapped
+#endif
+
 static const struct life lives[] = {
-	{"compile", &confine_runner_compile, RUNNER_FD_OUTPUT + 1, live_compile},
+	{"compile", &COMPILE_POLICY, RUNNER_FD_OUTPUT + 1, live_compile},
 	{"serve", &confine_runner_serve, RUNNER_FD_INPUT + 1, live_serve},
 };
 
