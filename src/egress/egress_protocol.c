@@ -153,6 +153,15 @@ static void get_binding(struct wire_reader *r, struct arena *arena, struct egres
 	g->pool = get_str(r, arena);
 }
 
+/*
+ * A token that was pasted or read from a file comes with a line end or a blank, and HTTP takes blanks off the ends of a
+ * value: what is sent would not be what is looked for in answers. A signing key is bytes, not text.
+ */
+static struct str without_blanks(enum credential_kind kind, struct str secret)
+{
+	return kind == CREDENTIAL_SIGNING_KEY ? secret : str_trim(secret);
+}
+
 static int read_grant(struct arena *arena, struct str body, struct egress_grant *ret, struct secret **ret_secret,
 		      struct err *err)
 {
@@ -176,7 +185,7 @@ static int read_grant(struct arena *arena, struct str body, struct egress_grant 
 
 	AUTO(secret) *secret = NULL;
 	if (bytes.n > 0) {
-		secret = secret_from(bytes, err);
+		secret = secret_from(without_blanks(g.bound, bytes), err);
 		if (secret == NULL)
 			return -1;
 	}

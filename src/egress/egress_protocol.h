@@ -88,7 +88,10 @@ struct egress_result {
 
 /* The body of GRANT but for the secret, which follows as u32 length and bytes. */
 void egress_grant_put_head(struct buf *out, const struct egress_grant *m);
-/* Arrays and strings in `arena`; the secret is moved into a secret of its own and wiped from `body`. */
+/*
+ * Arrays and strings in `arena`; the secret is moved into a secret of its own and wiped from `body`. Blanks and line
+ * ends around it are left out (it may then be empty), but for a signing key's.
+ */
 int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_grant *ret, struct secret **ret_secret,
 		     struct err *err) __attribute__((warn_unused_result));
 /* But for the response body, which is sent as the last part: u32 length, bytes. */

@@ -114,6 +114,31 @@ static void a_grant_comes_back_whole(void **state)
 	assert_ptr_equal(got.secret, secret);
 }
 
+/* What is sent is what is looked for: HTTP takes blanks off a value's ends. */
+static void blanks_around_a_secret_are_left_out(void **state)
+{
+	(void)state;
+	static const struct {
+		enum credential_kind kind;
+		const char *given, *held;
+	} rows[] = {
+		{CREDENTIAL_API_KEY, " \ttok 1\r\n", "tok 1"},
+		{CREDENTIAL_OAUTH2, "tok\n", "tok"},
+		{CREDENTIAL_BASIC, "pass ", "pass"},
+		{CREDENTIAL_AWS_SIGV4, " key", "key"},
+		{CREDENTIAL_API_KEY, " \n", ""},
+		{CREDENTIAL_SIGNING_KEY, " bytes\n", " bytes\n"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(arena) *arena = arena_new();
+		AUTO(secret) *secret = NULL;
+		struct egress_grant sent = sample(), got;
+		sent.bound = rows[i].kind;
+		assert_int_equal(decode(arena, &sent, str_from(rows[i].given), &got, &secret, NULL), 0);
+		assert_true(secret_eq(secret, str_from(rows[i].held)));
+	}
+}
+
 static void a_grant_that_disagrees_with_itself_is_refused(void **state)
 {
 	(void)state;
@@ -215,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_grant_comes_back_whole),
+		cmocka_unit_test(blanks_around_a_secret_are_left_out),
 		cmocka_unit_test(a_grant_that_disagrees_with_itself_is_refused),
 		cmocka_unit_test(a_cut_grant_is_refused_at_every_length),
 		cmocka_unit_test(results_come_back_whole),
