@@ -96,6 +96,22 @@ static bool is_token(struct str s)
 
 /* ---- api_key ---- */
 
+/* Fields that decide where a message goes and where it ends (RFC 9110 7.6.1, 7.2, 10.1.1): the transport's own. */
+static bool is_transport_header(struct str name)
+{
+	static const struct str names[] = {
+		{"Host", 4},        {"Content-Length", 14}, {"Transfer-Encoding", 17},
+		{"Connection", 10}, {"Expect", 6},          {"TE", 2},
+		{"Trailer", 7},     {"Upgrade", 7},         {"Keep-Alive", 10},
+		{"Proxy", 5},       {"HTTP2-Settings", 14},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (str_eq_fold(name, names[i]))
+			return true;
+	}
+	return str_eq_fold(str_slice(name, 0, 6), S("Proxy-"));
+}
+
 static int check_header(const struct rules *rules)
 {
 	char text[QUOTED_SIZE];
@@ -107,6 +123,11 @@ static int check_header(const struct rules *rules)
 	if (!is_token(header))
 		return broken(rules, place_of(rules, "header"),
 			      "'" TABLE ".header' is '%s', which is not a valid HTTP header name",
+			      quoted(header, text));
+	if (is_transport_header(header))
+		return broken(rules, place_of(rules, "header"),
+			      "'" TABLE
+			      ".header' is '%s', which is no valid HTTP header name for a key: the transport sets it",
 			      quoted(header, text));
 	return 0;
 }
