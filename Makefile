@@ -43,7 +43,7 @@ coverage: ## line coverage of the unit tests, as text and HTML in build/coverage
 	@tools/install-packages build check cover
 	@tools/coverage
 
-install: ## install the programs and man pages for users below PREFIX
+install: ## install what users need below PREFIX (the author's harness stays in build/release/bin)
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release
 	@cmake --install build/release --prefix $(PREFIX)
