@@ -40,5 +40,6 @@
 /* Egress. */
 #define LIMIT_REDIRECTS        10
 #define LIMIT_RESPONSE_HEADERS (256 * KIB) /* all header lines of one response */
-#define LIMIT_REQUESTS_OPEN    256         /* requests under way; the next waits in the socket */
+#define LIMIT_REQUESTS_OPEN    256         /* requests under way; the next wait */
+#define LIMIT_REQUESTS_WAITING (64 * MIB)  /* envelopes of those that wait; above, a request fails */
 #define LIMIT_EGRESS_BUFFERED  (256 * MIB) /* answers waiting to be read by the parent; above, transfers pause */

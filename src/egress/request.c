@@ -41,6 +41,8 @@ struct egress_request {
 	void (*done)(void *context, struct egress_result *result);
 	void *context;
 	bool trace;
+	char *waiting; /* the envelope of a request that waits to be begun */
+	size_t waiting_n;
 	bool deferred;             /* inside a public function: `done` waits for the timer */
 	bool ended;                /* the result is complete */
 	struct loop_source *timer; /* the deadline; at once when `ended` */
@@ -81,18 +83,15 @@ static void release_hop(struct egress_request *r)
 	r->n_addresses = r->next_address = 0;
 }
 
-void egress_request_free(struct egress_request *r)
+static void request_free(struct egress_request *r)
 {
-	if (r == NULL)
-		return;
-	resolve_cancel(r->query);
-	http_cancel(r->transfer);
 	release_hop(r);
 	loop_source_free(r->timer);
 	buf_release(&r->dropped);
 	buf_release(&r->dialled);
 	buf_release(&r->response);
 	arena_free(r->arena);
+	free(r->waiting);
 	free(r);
 }
 
@@ -146,7 +145,7 @@ static void deliver(struct egress_request *r)
 	r->result.body = r->result.rc == 0 ? buf_str(&r->response) : STR_EMPTY;
 	r->result.nanoseconds = clock_monotonic_ns(r->net.clock) - r->started_ns;
 	r->done(r->context, &r->result);
-	egress_request_free(r);
+	request_free(r);
 }
 
 static void end(struct egress_request *r)
@@ -188,8 +187,12 @@ static void on_timer(void *user, int what)
 		deliver(r);
 		return;
 	}
-	fail(&r->result.err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed before '%.*s' had answered",
-	     STR_FMT(url_authority(r->arena, &r->url)));
+	struct err *err = &r->result.err;
+	if (r->waiting != NULL)
+		fail(err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed while others were served");
+	else
+		fail(err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed before '%.*s' had answered",
+		     STR_FMT(url_authority(r->arena, &r->url)));
 	end_fail(r, -1);
 }
 
@@ -516,7 +519,22 @@ struct egress_request *egress_request_start(const struct egress_ask *ask)
 
 	r->deferred = true;
 	loop_timer_start(r->timer, ask->time_left_ns / MS + (ask->time_left_ns % MS != 0), 0);
-	begin(r, ask->envelope);
+	if (ask->waits) {
+		r->waiting = str_dup(ask->envelope);
+		r->waiting_n = ask->envelope.n;
+	} else {
+		begin(r, ask->envelope);
+	}
 	r->deferred = r->ended;
 	return r;
+}
+
+void egress_request_go(struct egress_request *r)
+{
+	AUTO_FREE char *envelope = TAKE(r->waiting);
+	if (r->ended)
+		return;
+	r->deferred = true;
+	begin(r, str_of(envelope, r->waiting_n));
+	r->deferred = r->ended;
 }

@@ -21,7 +21,10 @@ struct held {
 	struct egress_grant grant;
 	struct secret *secret;
 	struct watchlist *watchlist;
-	struct egress_request *request; /* NULL while none is under way */
+	struct egress_request *request; /* NULL while there is none */
+	size_t waits;                   /* bytes of the request's envelope while it waits for its turn, else 0 */
+	struct held *next;              /* that waits */
+	bool ended;                     /* no longer among the grants: freed when the request is done */
 };
 
 struct egress_server {
@@ -29,9 +32,11 @@ struct egress_server {
 	struct rpc_channel *channel;
 	struct loop_source *socket;
 	int events;                /* that it waits for; asking for the same again is not free */
-	struct loop_source *again; /* frames were left unread at the limit, and now there is room */
+	struct loop_source *first; /* frames that came together with START */
 	struct map *grants;        /* id -> struct held */
-	size_t open;
+	size_t open;               /* requests under way */
+	struct held *waiting, **waiting_end;
+	size_t waiting_bytes;
 	bool parent_left;
 	bool failed;
 	struct err err;
@@ -42,14 +47,23 @@ static struct str key_of(const uint32_t *id)
 	return str_of(id, sizeof *id);
 }
 
-static void held_free(void *value)
+static void held_free(struct held *held)
 {
-	struct held *held = value;
-	egress_request_free(held->request);
 	watchlist_free(held->watchlist);
 	secret_free(held->secret);
 	arena_free(held->arena);
 	free(held);
+}
+
+/* Of a grant that is no longer in the map. Whatever its request is doing needs it still. */
+static void held_end(void *value)
+{
+	struct held *held = value;
+	held->ended = true;
+	if (held->request != NULL)
+		egress_request_cancel(held->request);
+	else
+		held_free(held);
 }
 
 static void stop(struct egress_server *server, bool failed)
@@ -61,9 +75,7 @@ static void stop(struct egress_server *server, bool failed)
 /* Asks the loop for what can be done now, and tells the transfers how much waits for the parent. */
 static void balance(struct egress_server *server)
 {
-	int events = 0;
-	if (server->open < LIMIT_REQUESTS_OPEN)
-		events |= LOOP_READ;
+	int events = LOOP_READ;
 	if (rpc_queued(server->channel) > 0)
 		events |= LOOP_WRITE;
 	if (events != server->events)
@@ -85,13 +97,54 @@ static int send_result(struct egress_server *server, uint32_t id, const struct e
 	return rpc_queue(server->channel, EGRESS_RESULT, id, parts, ARRAY_LEN(parts), err);
 }
 
+/* ---- requests that wait for their turn ---- */
+
+static void enter_queue(struct held *held, size_t envelope_n)
+{
+	struct egress_server *server = held->server;
+	held->waits = envelope_n;
+	server->waiting_bytes += envelope_n;
+	*server->waiting_end = held;
+	server->waiting_end = &held->next;
+}
+
+static void leave_queue(struct held *held)
+{
+	struct egress_server *server = held->server;
+	struct held **link = &server->waiting;
+	while (*link != held)
+		link = &(*link)->next;
+	*link = TAKE(held->next);
+	if (server->waiting_end == &held->next)
+		server->waiting_end = link;
+	server->waiting_bytes -= held->waits;
+	held->waits = 0;
+}
+
+static void go_on(struct egress_server *server)
+{
+	while (server->open < LIMIT_REQUESTS_OPEN && server->waiting != NULL) {
+		struct held *held = server->waiting;
+		leave_queue(held);
+		server->open++;
+		egress_request_go(held->request);
+	}
+}
+
 static void on_done(void *context, struct egress_result *result)
 {
 	struct held *held = context;
 	struct egress_server *server = held->server;
 	held->request = NULL;
-	if (server->open-- == LIMIT_REQUESTS_OPEN)
-		loop_timer_start(server->again, 0, 0);
+	if (held->waits > 0)
+		leave_queue(held);
+	else
+		server->open--;
+	go_on(server);
+	if (held->ended) {
+		held_free(held);
+		return;
+	}
 	if (send_result(server, held->id, result, &server->err) != 0)
 		stop(server, true);
 	balance(server);
@@ -121,10 +174,19 @@ static int on_grant(struct egress_server *server, struct rpc_frame *frame, struc
 	return rc;
 }
 
+/* The envelope would stand in memory for as long as all others take. */
+static int refuse_to_wait(struct held *held, struct err *err)
+{
+	struct egress_result result = {.rc = -1};
+	fail(&result.err, ERR_NETWORK_ERROR, "http_request: too much is waiting to be sent already");
+	return send_result(held->server, held->id, &result, err);
+}
+
 static int on_request(struct held *held, struct str body, struct err *err)
 {
+	struct egress_server *server = held->server;
 	struct wire_reader r = wire_reader(body);
-	struct egress_ask ask = {.net = &held->server->net,
+	struct egress_ask ask = {.net = &server->net,
 				 .grant = &held->grant,
 				 .watchlist = held->watchlist,
 				 .time_left_ns = wire_u64(&r),
@@ -136,18 +198,16 @@ static int on_request(struct held *held, struct str body, struct err *err)
 		return -1;
 	if (held->request != NULL)
 		return fail(err, ERR_PROTOCOL, "message 'request' while another one of the same call is under way");
-	held->server->open++;
+	/* A request without an envelope fails at once and need not wait. */
+	ask.waits = server->open >= LIMIT_REQUESTS_OPEN && ask.envelope.n > 0;
+	if (ask.waits && ask.envelope.n > LIMIT_REQUESTS_WAITING - server->waiting_bytes)
+		return refuse_to_wait(held, err);
+	if (ask.waits)
+		enter_queue(held, ask.envelope.n);
+	else
+		server->open++;
 	held->request = egress_request_start(&ask);
 	return 0;
-}
-
-static void on_end(struct held *held)
-{
-	struct egress_server *server = held->server;
-	if (held->request != NULL)
-		server->open--;
-	map_remove(server->grants, key_of(&held->id));
-	held_free(held);
 }
 
 static int on_frame(struct egress_server *server, struct rpc_frame *frame, struct err *err)
@@ -165,7 +225,8 @@ static int on_frame(struct egress_server *server, struct rpc_frame *frame, struc
 			egress_request_cancel(held->request);
 		return 0;
 	case EGRESS_END:
-		on_end(held);
+		map_remove(server->grants, key_of(&held->id));
+		held_end(held);
 		return 0;
 	default:
 		return fail(err, ERR_PROTOCOL, "message of type %u", frame->type);
@@ -174,7 +235,7 @@ static int on_frame(struct egress_server *server, struct rpc_frame *frame, struc
 
 static void read_frames(struct egress_server *server)
 {
-	while (server->open < LIMIT_REQUESTS_OPEN) {
+	for (;;) {
 		struct rpc_frame frame;
 		int got = rpc_pump(server->channel, &frame, &server->err);
 		if (got == 2)
@@ -202,7 +263,7 @@ static void on_socket(void *user, int what)
 		balance(server);
 }
 
-static void on_again(void *user, int what)
+static void on_first(void *user, int what)
 {
 	(void)what;
 	read_frames(user);
@@ -229,9 +290,10 @@ struct egress_server *egress_server_new(const struct egress_server_options *opti
 	AUTO(egress_server) *server = NEW(struct egress_server);
 	server->channel = options->channel;
 	server->grants = map_new(GRANTS_MAX);
+	server->waiting_end = &server->waiting;
 	if (make_net(server, options, err) != 0)
 		return NULL;
-	server->again = loop_timer(server->net.loop, on_again, server);
+	server->first = loop_timer(server->net.loop, on_first, server);
 	server->events = LOOP_READ;
 	server->socket = loop_watch(server->net.loop, rpc_fd(options->channel), server->events, on_socket, server, err);
 	if (server->socket == NULL)
@@ -243,7 +305,7 @@ int egress_server_run(struct egress_server *server, int ca_fd, struct err *err)
 {
 	http_client_set_ca(server->net.http, ca_fd);
 	http_client_warm_up(server->net.http); /* the runner is still starting, and no request can have come */
-	loop_timer_start(server->again, 0, 0); /* frames may have come together with START */
+	loop_timer_start(server->first, 0, 0);
 	while (!server->parent_left && !server->failed)
 		loop_run(server->net.loop);
 	if (!server->failed)
@@ -257,11 +319,13 @@ void egress_server_free(struct egress_server *server)
 {
 	if (server == NULL)
 		return;
-	map_free_with(server->grants, held_free);
+	loop_source_free(server->first);
+	loop_source_free(server->socket);
+	map_free_with(server->grants, held_end);
+	while (server->open > 0 || server->waiting != NULL)
+		loop_turn(server->net.loop, true);
 	http_client_free(server->net.http);
 	resolver_free(server->net.resolver);
-	loop_source_free(server->again);
-	loop_source_free(server->socket);
 	loop_free(server->net.loop);
 	free(server);
 }

@@ -5,9 +5,10 @@
  * one loop; one request of a call at a time. END forgets the grant, wipes its secret and ends its request without an
  * answer. What the protocol does not allow ends the server: the parent then starts another.
  *
- * Back-pressure: above LIMIT_REQUESTS_OPEN requests nothing more is read from the parent, so that what it sends waits
- * in its socket; above LIMIT_EGRESS_BUFFERED bytes of answers, queued for the parent or being collected, the transfers
- * stop reading from theirs.
+ * Frames are always read, so that CANCEL, END and deadlines hold whatever the services do. Above LIMIT_REQUESTS_OPEN
+ * requests wait for their turn, first come, first served, while their deadlines run; above LIMIT_REQUESTS_WAITING bytes
+ * of envelopes one is refused with network_error. Above LIMIT_EGRESS_BUFFERED bytes of answers, queued for the parent or
+ * being collected, the transfers stop reading from theirs.
  */
 #pragma once
 #include "base/err.h"

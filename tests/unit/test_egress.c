@@ -119,14 +119,19 @@ static void grant(struct egress *e, uint32_t id)
 	send_frame(e, EGRESS_GRANT, id, buf_str(&body));
 }
 
+static void request_raw(struct egress *e, uint32_t id, struct str envelope, uint64_t left_ms)
+{
+	AUTO_BUF body = BUF_INIT(64 << 20);
+	wire_put_u64(&body, left_ms * MS);
+	wire_put_bool(&body, true);
+	wire_put_str(&body, envelope);
+	send_frame(e, EGRESS_REQUEST, id, buf_str(&body));
+}
+
 static void request_at(struct egress *e, uint32_t id, const char *host, const char *path, const char *more)
 {
 	AUTO_FREE char *envelope = xasprintf("{\"url\":\"https://%s:%u%s\"%s}", host, server->port, path, more);
-	AUTO_BUF body = BUF_INIT(1 << 20);
-	wire_put_u64(&body, 20000 * MS);
-	wire_put_bool(&body, true);
-	wire_put_str(&body, str_from(envelope));
-	send_frame(e, EGRESS_REQUEST, id, buf_str(&body));
+	request_raw(e, id, str_from(envelope), 20000);
 }
 
 static void request(struct egress *e, uint32_t id, const char *path, const char *more)
@@ -220,7 +225,7 @@ static void names_are_resolved_inside(void **state)
 static void many_calls_at_once(void **state)
 {
 	(void)state;
-	enum { CALLS = 300, ROUNDS = 3 }; /* more than LIMIT_REQUESTS_OPEN: the rest waits in the socket */
+	enum { CALLS = 300, ROUNDS = 3 }; /* more than LIMIT_REQUESTS_OPEN: the rest waits */
 	struct egress e = serving();
 	for (uint32_t id = 1; id <= CALLS; id++)
 		grant(&e, id);
@@ -239,6 +244,50 @@ static void many_calls_at_once(void **state)
 		else
 			send_frame(&e, EGRESS_END, id, STR_EMPTY);
 	}
+	stop(&e);
+	assert_int_equal(e.child.exit_status, 0);
+}
+
+/* With every place taken by a service that does not answer, frames are read and deadlines hold. */
+static void the_full_house_is_still_served(void **state)
+{
+	(void)state;
+	enum { LAST = LIMIT_REQUESTS_OPEN, LATE = LAST + 1, GIVEN_UP, DROPPED, NEXT, LARGE, TOO_MUCH };
+	struct egress e = serving();
+	struct egress_result result;
+	uint32_t id;
+	for (id = 1; id <= TOO_MUCH; id++)
+		grant(&e, id);
+	for (id = 1; id <= LAST; id++)
+		request(&e, id, "/hang", "");
+	request_raw(&e, LATE, S("{}"), 50);
+	result = result_of(&e, &id);
+	assert_int_equal(id, LATE);
+	assert_string_equal(result.err.message, "http_request: the call's deadline passed while others were served");
+
+	request(&e, GIVEN_UP, "/hello", "");
+	request(&e, DROPPED, "/hello", "");
+	request(&e, NEXT, "/hello", "");
+	send_frame(&e, EGRESS_CANCEL, GIVEN_UP, STR_EMPTY);
+	result = result_of(&e, &id);
+	assert_int_equal(id, GIVEN_UP);
+	assert_string_equal(result.err.message, "http_request: cancelled by the caller");
+
+	size_t n = LIMIT_REQUESTS_WAITING / 2;
+	AUTO_FREE char *large = xcalloc(1, n);
+	request_raw(&e, LARGE, str_of(large, n), 20000);
+	request_raw(&e, TOO_MUCH, str_of(large, n), 20000);
+	result = result_of(&e, &id);
+	assert_int_equal(id, TOO_MUCH);
+	assert_int_equal(result.err.class, ERR_NETWORK_ERROR);
+	assert_string_equal(result.err.message, "http_request: too much is waiting to be sent already");
+
+	send_frame(&e, EGRESS_END, DROPPED, STR_EMPTY); /* no answer any more */
+	send_frame(&e, EGRESS_END, LARGE, STR_EMPTY);
+	send_frame(&e, EGRESS_END, 1, STR_EMPTY); /* makes room for the one that waits */
+	result = result_of(&e, &id);
+	assert_int_equal(id, NEXT);
+	assert_int_equal(result.status, 200);
 	stop(&e);
 	assert_int_equal(e.child.exit_status, 0);
 }
@@ -354,6 +403,7 @@ int main(void)
 		cmocka_unit_test(the_system_bundle_can_be_read),
 		cmocka_unit_test(names_are_resolved_inside),
 		cmocka_unit_test(many_calls_at_once),
+		cmocka_unit_test(the_full_house_is_still_served),
 		cmocka_unit_test(cancel_and_end),
 		cmocka_unit_test(broken_frames_end_it),
 		cmocka_unit_test(it_ends_with_its_parent),

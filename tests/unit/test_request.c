@@ -846,7 +846,7 @@ static void a_caller_may_give_up(void **state)
 	make_permit(&p);
 	AUTO_FREE char *url = url_at("https", "api.test", b.tls, "/hang");
 	AUTO_FREE char *envelope = xasprintf("{\"url\":\"%s\"}", url);
-	AUTO_OUTCOME o = {0}, never = {0}, ended = {0};
+	AUTO_OUTCOME o = {0}, ended = {0};
 	int before = atomic_load(&b.tls->requests);
 	struct egress_request *request = start(&p, str_from(envelope), 20 * TIME_SECOND, &o);
 	while (atomic_load(&b.tls->requests) == before)
@@ -857,14 +857,10 @@ static void a_caller_may_give_up(void **state)
 	wait_for(&o);
 	assert_fails(&o, -1, ERR_NETWORK_ERROR, "http_request: cancelled by the caller");
 
-	/* Freed in any state: while it runs, and when it has ended but was not delivered. */
-	egress_request_free(start(&p, str_from(envelope), 20 * TIME_SECOND, &never));
-	egress_request_free(start(&p, S("{"), 20 * TIME_SECOND, &ended));
 	request = start(&p, S("{"), 20 * TIME_SECOND, &ended);
 	egress_request_cancel(request); /* after its end: the first reason stands */
 	wait_for(&ended);
 	assert_fails(&ended, -2, ERR_CONNECTOR_RUNTIME_ERROR, "invalid JSON");
-	assert_int_equal(never.calls, 0);
 }
 
 /* ---- the metadata service ---- */
