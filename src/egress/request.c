@@ -21,6 +21,7 @@
 #define CONNECT_MS       30000 /* all addresses of a hop together, TLS included */
 #define CONNECT_LEAST_MS 2000  /* what the last of many addresses gets at least */
 #define NOTE_MAX         4096
+#define SEARCH_AT_ONCE   ((size_t)64 << 10) /* bytes: some ms at worst; a larger body is searched by another thread */
 
 /*
  * One hop after the other:
@@ -31,7 +32,8 @@
  *         +--- follow <----------------------------------------------------+ redirect
  *
  * Whatever goes wrong calls end() or end_fail(), after which the request is gone (or, when it happens inside one of the
- * public functions, goes at the next turn of the loop).
+ * public functions, goes at the next turn of the loop). A large body is first searched for the secret by another thread;
+ * until then nothing ends the request.
  */
 struct egress_request {
 	struct egress_net net;
@@ -114,38 +116,58 @@ static void write_note(struct egress_request *r, struct buf *note)
 			 r->struck > 1 ? "s" : "");
 }
 
-/* Nothing leaves without having been searched for the secret. */
-static void scrub_result(struct egress_request *r, const struct scrubber *scrubber, struct buf *note)
+/* The body, which may be large and made to be slow to search. On the loop's thread or another: nobody else uses r now. */
+static void scrub_body(void *request)
 {
+	struct egress_request *r = request;
 	struct egress_result *result = &r->result;
 	size_t n = 0;
-	if (result->rc == 0 && scrub_text(scrubber, r->response.p, r->response.n, &n, &r->struck, &result->err) != 0) {
+	if (result->rc == 0 && scrub_text(watchlist_scrubber(r->watchlist), r->response.p, r->response.n, &n,
+					  &r->struck, &result->err) != 0) {
 		result->rc = -1;
 		reclass(&result->err, ERR_RESOURCE_LIMIT_EXCEEDED);
 		n = 0;
 	}
 	buf_truncate(&r->response, n);
-	if (result->rc != 0)
-		scrub_err(scrubber, &result->err);
-	write_note(r, note);
+}
+
+static void scrub_words(struct egress_request *r, struct buf *note)
+{
+	const struct scrubber *scrubber = watchlist_scrubber(r->watchlist);
+	size_t n = 0;
+	if (r->result.rc != 0)
+		scrub_err(scrubber, &r->result.err);
 	if (scrub_text(scrubber, note->p, note->n, &n, NULL, NULL) != 0)
 		n = 0;
 	buf_truncate(note, n);
 }
 
-static void deliver(struct egress_request *r)
+static void hand_over(void *request)
 {
+	struct egress_request *r = request;
 	AUTO_BUF note = BUF_INIT(NOTE_MAX);
-	const struct scrubber *scrubber = watchlist_scrubber(r->watchlist);
-	if (scrubber != NULL)
-		scrub_result(r, scrubber, &note);
-	else
-		write_note(r, &note);
+	write_note(r, &note);
+	if (watchlist_scrubber(r->watchlist) != NULL)
+		scrub_words(r, &note);
 	r->result.note = r->trace ? buf_str(&note) : STR_EMPTY;
 	r->result.body = r->result.rc == 0 ? buf_str(&r->response) : STR_EMPTY;
 	r->result.nanoseconds = clock_monotonic_ns(r->net.clock) - r->started_ns;
 	r->done(r->context, &r->result);
 	request_free(r);
+}
+
+/* Nothing leaves without having been searched for the secret. */
+static void deliver(struct egress_request *r)
+{
+	loop_timer_stop(r->timer);
+	bool search = watchlist_scrubber(r->watchlist) != NULL;
+	if (search && r->response.n > SEARCH_AT_ONCE) {
+		loop_work(r->net.loop, scrub_body, hand_over, r);
+		return;
+	}
+	if (search)
+		scrub_body(r);
+	hand_over(r);
 }
 
 static void end(struct egress_request *r)

@@ -214,6 +214,34 @@ void loop_wake(struct loop_source *source)
 	uv_async_send(&source->async);
 }
 
+struct work {
+	uv_work_t uv;
+	void (*work)(void *user);
+	void (*done)(void *user);
+	void *user;
+};
+
+static void on_work(uv_work_t *uv)
+{
+	const struct work *work = uv->data;
+	work->work(work->user);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+	(void)status; /* of a call-off, and nobody can do that */
+	AUTO_FREE struct work *work = uv->data;
+	work->done(work->user);
+}
+
+void loop_work(struct loop *loop, void (*work)(void *user), void (*done)(void *user), void *user)
+{
+	struct work *w = NEW(struct work);
+	*w = (struct work){.work = work, .done = done, .user = user};
+	w->uv.data = w;
+	uv_queue_work(&loop->uv, &w->uv, on_work, on_work_done);
+}
+
 void loop_source_background(struct loop_source *source)
 {
 	uv_unref(&source->handle);

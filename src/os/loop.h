@@ -59,6 +59,12 @@ struct loop_source *loop_wakeup(struct loop *loop, loop_fn *fn, void *user, stru
 	__attribute__((warn_unused_result));
 void loop_wake(struct loop_source *source);
 
+/*
+ * Work that would hold the loop up: `work` is called on a thread of the process's pool (libuv's, a few threads), then
+ * `done` on the loop. It is not called off: what `user` points to lives until `done`, and the loop is not freed before.
+ */
+void loop_work(struct loop *loop, void (*work)(void *user), void (*done)(void *user), void *user);
+
 /* A source that is not to keep loop_run() going by itself (an idle timer, a signal). */
 void loop_source_background(struct loop_source *source);
 void loop_source_free(struct loop_source *source); /* NULL is fine */

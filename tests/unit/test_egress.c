@@ -222,6 +222,21 @@ static void names_are_resolved_inside(void **state)
 	stop(&e);
 }
 
+/* The threads that search large answers within the confinement. */
+static void large_answers_are_searched_inside(void **state)
+{
+	(void)state;
+	struct egress e = serving();
+	uint32_t id;
+	grant(&e, 1);
+	request(&e, 1, "/big/1000000", ",\"credential\":\"oauth2\"");
+	struct egress_result result = result_of(&e, &id);
+	assert_int_equal(result.rc, 0);
+	assert_int_equal(result.body.n, 1000000);
+	stop(&e);
+	assert_int_equal(e.child.exit_status, 0);
+}
+
 static void many_calls_at_once(void **state)
 {
 	(void)state;
@@ -402,6 +417,7 @@ int main(void)
 		cmocka_unit_test(the_confinement_holds),
 		cmocka_unit_test(the_system_bundle_can_be_read),
 		cmocka_unit_test(names_are_resolved_inside),
+		cmocka_unit_test(large_answers_are_searched_inside),
 		cmocka_unit_test(many_calls_at_once),
 		cmocka_unit_test(the_full_house_is_still_served),
 		cmocka_unit_test(cancel_and_end),

@@ -189,6 +189,37 @@ static void another_thread_may_wake_it(void **state)
 	assert_true(seen.calls >= 1);
 }
 
+struct errand {
+	pthread_t worker;
+	int steps;
+};
+
+static void run_errand(void *user)
+{
+	struct errand *errand = user;
+	errand->worker = pthread_self();
+	errand->steps++;
+}
+
+static void errand_done(void *user)
+{
+	struct errand *errand = user;
+	assert_int_equal(errand->steps++, 1);
+	assert_false(pthread_equal(errand->worker, pthread_self()));
+}
+
+static void work_is_done_on_another_thread(void **state)
+{
+	(void)state;
+	AUTO(loop) *loop = loop_new(NULL);
+	struct errand errands[20] = {0};
+	for (size_t i = 0; i < ARRAY_LEN(errands); i++)
+		loop_work(loop, run_errand, errand_done, &errands[i]);
+	loop_run(loop);
+	for (size_t i = 0; i < ARRAY_LEN(errands); i++)
+		assert_int_equal(errands[i].steps, 2);
+}
+
 static void a_bad_descriptor_is_an_error(void **state)
 {
 	(void)state;
@@ -211,6 +242,7 @@ int main(void)
 		cmocka_unit_test(a_background_source_does_not_keep_it_going),
 		cmocka_unit_test(a_child_that_ends_is_told_once),
 		cmocka_unit_test(another_thread_may_wake_it),
+		cmocka_unit_test(work_is_done_on_another_thread),
 		cmocka_unit_test(a_bad_descriptor_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

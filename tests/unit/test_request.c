@@ -697,6 +697,34 @@ static void errors_are_searched_for_the_secret(void **state)
 }
 
 /* Also when this request did not carry it: a service may store what an earlier one did. */
+/* The loop goes on meanwhile, and nothing ends the request: neither its deadline nor who asked. */
+static void a_large_answer_is_searched_beside_the_loop(void **state)
+{
+	(void)state;
+	enum { N = 1 << 20 };
+	AUTO_PERMIT p;
+	make_permit(&p);
+	give_key(&p, CREDENTIAL_OAUTH2, "", "");
+	AUTO_FREE char *hostile = xcalloc(1, N + 1);
+	for (size_t i = 0; i < N; i++)
+		hostile[i] = "%2525"[i % 5];
+	memcpy(hostile + N / 2, SECRET, sizeof SECRET - 1);
+	AUTO_FREE char *url = url_at("https", "api.test", b.tls, "/body");
+	AUTO_FREE char *envelope = xasprintf(
+		"{\"url\":\"%s\",\"method\":\"PUT\",\"body\":\"%s\",\"credential\":\"oauth2\"}", url, hostile);
+	AUTO_OUTCOME o = {0};
+	struct egress_request *request = start(&p, str_from(envelope), 20 * TIME_SECOND, &o);
+	while (http_client_open(b.net.http) > 0)
+		loop_turn(b.net.loop, true);
+	assert_int_equal(o.calls, 0);
+	egress_request_cancel(request);
+	wait_for(&o);
+	assert_int_equal(o.rc, 0);
+	assert_null(strstr(o.body, SECRET));
+	assert_int_equal(o.body_n, N - (sizeof SECRET - 1) + strlen("[secret removed]"));
+	assert_non_null(strstr(o.note, "struck out the secret 1 time"));
+}
+
 static void every_answer_of_the_call_is_searched(void **state)
 {
 	(void)state;
@@ -967,6 +995,7 @@ int main(void)
 		cmocka_unit_test(a_credential_does_not_come_back_either),
 		cmocka_unit_test(each_hop_is_gated),
 		cmocka_unit_test(errors_are_searched_for_the_secret),
+		cmocka_unit_test(a_large_answer_is_searched_beside_the_loop),
 		cmocka_unit_test(every_answer_of_the_call_is_searched),
 		cmocka_unit_test(refused_addresses_are_not_dialled),
 		cmocka_unit_test(the_next_address_is_tried),
