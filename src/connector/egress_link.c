@@ -26,7 +26,7 @@ struct link_call {
 	bool trace;
 	char *envelope;
 	size_t envelope_n;
-	uint64_t left_ns;
+	uint64_t until; /* monotonic ns at which the request's time is over */
 	link_result *result;
 	void *owner;
 };
@@ -34,7 +34,9 @@ struct link_call {
 struct place {
 	uint32_t generation;
 	uint32_t next_free;
-	struct link_call *call; /* NULL = free */
+	struct link_call *call; /* NULL = free, or leaving */
+	bool leaving;           /* the call was freed while egress was at its request: the result is still to come */
+	uint64_t deadline;      /* for the result; NO_DEADLINE = egress owes none */
 };
 
 struct egress_link {
@@ -43,7 +45,9 @@ struct egress_link {
 	int ca_fd;
 	bool ready;
 	uint32_t starts; /* how often it was started */
+	uint64_t grace_ns;
 	uint64_t start_deadline;
+	uint64_t deadline; /* no later than any place's; may be earlier than all of them */
 	size_t calls;
 	uint32_t first_free, places_used; /* first_free PLACES = none */
 	struct place *places;
@@ -58,7 +62,8 @@ struct egress_link *egress_link_new(const struct egress_link_spec *spec)
 	link->program = spec->program != NULL ? xstrdup(spec->program) : NULL;
 	link->allowed = str_dup(spec->allowed);
 	link->ca_fd = spec->ca_fd;
-	link->start_deadline = NO_DEADLINE;
+	link->grace_ns = spec->grace_ns > 0 ? spec->grace_ns : EGRESS_GRACE_NS;
+	link->start_deadline = link->deadline = NO_DEADLINE;
 	link->places = xcalloc(PLACES, sizeof link->places[0]);
 	link->first_free = PLACES;
 	return link;
@@ -114,29 +119,55 @@ static void take_place(struct egress_link *link, struct link_call *call)
 	}
 	struct place *place = &link->places[number];
 	uint32_t generation = (place->generation + 1) & (UINT32_MAX >> PLACE_BITS);
-	place->generation = generation > 0 ? generation : 1;
-	place->call = call;
+	*place = (struct place){
+		.generation = generation > 0 ? generation : 1,
+		.call = call,
+		.deadline = NO_DEADLINE,
+	};
 	call->id = place->generation << PLACE_BITS | number;
 }
 
-static struct link_call *call_of(struct egress_link *link, uint32_t id)
+/* Of a call that has one. */
+static struct place *own_place(const struct link_call *call)
 {
-	struct place *place = &link->places[id & (PLACES - 1)];
-	return place->call != NULL && place->call->id == id ? place->call : NULL;
+	return &call->link->places[call->id & (PLACES - 1)];
 }
 
-static void free_place(struct egress_link *link, uint32_t id)
+/* NULL: nobody's, or not that call's any more. */
+static struct place *place_of(struct egress_link *link, uint32_t id)
 {
-	uint32_t number = id & (PLACES - 1);
-	link->places[number].call = NULL;
-	link->places[number].next_free = link->first_free;
-	link->first_free = number;
+	struct place *place = &link->places[id & (PLACES - 1)];
+	bool taken = place->call != NULL || place->leaving;
+	return taken && place->generation == id >> PLACE_BITS ? place : NULL;
+}
+
+static void free_place(struct egress_link *link, struct place *place)
+{
+	place->call = NULL;
+	place->leaving = false;
+	place->deadline = NO_DEADLINE;
+	place->next_free = link->first_free;
+	link->first_free = (uint32_t)(place - link->places);
+}
+
+/* Egress is at the request of this place, and owes its result by then. */
+static void set_deadline(struct egress_link *link, struct place *place, uint64_t deadline)
+{
+	place->deadline = deadline;
+	link->deadline = MIN(link->deadline, deadline);
+}
+
+static uint64_t later(uint64_t moment, uint64_t ns)
+{
+	return moment < NO_DEADLINE - ns ? moment + ns : NO_DEADLINE;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- requests */
 
 static void finish(struct link_call *call, const struct egress_result *result)
 {
+	if (call->id != 0)
+		own_place(call)->deadline = NO_DEADLINE;
 	call->open = call->waiting = call->failing = false;
 	free(TAKE(call->envelope));
 	call->result(call->owner, result);
@@ -178,7 +209,11 @@ static void lose(struct egress_link *link)
 {
 	peer_stop(&link->peer);
 	link->ready = false;
-	link->start_deadline = NO_DEADLINE;
+	link->start_deadline = link->deadline = NO_DEADLINE;
+	for (uint32_t i = 0; i < link->places_used; i++) {
+		if (link->places[i].leaving)
+			free_place(link, &link->places[i]);
+	}
 	fail_requests(link);
 }
 
@@ -198,11 +233,13 @@ static int send_grant(struct link_call *call)
 static void send_request(struct link_call *call, struct str envelope)
 {
 	struct egress_link *link = call->link;
+	uint64_t now = clock_monotonic_ns(NULL);
 	call->waiting = false;
+	set_deadline(link, own_place(call), later(MAX(now, call->until), link->grace_ns));
 	if (call->granted == 0 && send_grant(call) < 0)
 		return;
 	AUTO_BUF head = BUF_INIT(32);
-	wire_put_u64(&head, call->left_ns);
+	wire_put_u64(&head, call->until > now ? call->until - now : 0);
 	wire_put_bool(&head, call->trace);
 	wire_put_u32(&head, (uint32_t)envelope.n);
 	const struct str parts[] = {buf_str(&head), envelope};
@@ -233,7 +270,7 @@ void link_call_request(struct link_call *call, struct str envelope, uint64_t lef
 	call->open = true;
 	call->result = result;
 	call->owner = owner;
-	call->left_ns = left_ns;
+	call->until = later(clock_monotonic_ns(NULL), left_ns);
 	call->trace = trace;
 	if (call->id == 0) {
 		refuse(call, ERR_NETWORK_ERROR, "too many calls are using the network; try again later");
@@ -271,18 +308,34 @@ bool link_call_has_granted(const struct link_call *call)
 	return call->granted != 0;
 }
 
+/*
+ * A request that is under way is cancelled, and its result awaited, though nobody wants it any more: a call gives up at the
+ * same moment at which egress should, so that otherwise nobody would ever see that egress hangs.
+ */
+static void leave(struct link_call *call)
+{
+	struct egress_link *link = call->link;
+	struct place *place = own_place(call);
+	bool known = call->granted != 0 && !call->lost && peer_runs(&link->peer);
+	if (known && call->open) {
+		(void)!peer_send(&link->peer, EGRESS_CANCEL, call->id, NULL, 0);
+		place->call = NULL;
+		place->leaving = true;
+		set_deadline(link, place, MIN(place->deadline, later(clock_monotonic_ns(NULL), link->grace_ns)));
+		return;
+	}
+	if (known)
+		(void)!peer_send(&link->peer, EGRESS_END, call->id, NULL, 0);
+	free_place(link, place);
+}
+
 void link_call_free(struct link_call *call)
 {
 	if (call == NULL)
 		return;
 	struct egress_link *link = call->link;
-	if (call->id != 0 && call->granted != 0 && !call->lost && peer_runs(&link->peer)) {
-		if (call->open)
-			(void)!peer_send(&link->peer, EGRESS_CANCEL, call->id, NULL, 0);
-		(void)!peer_send(&link->peer, EGRESS_END, call->id, NULL, 0);
-	}
 	if (call->id != 0)
-		free_place(link, call->id);
+		leave(call);
 	link->calls--;
 	free(call->envelope);
 	free(call);
@@ -309,14 +362,17 @@ static int on_hello(struct egress_link *link, struct str body)
 	return 0;
 }
 
-/* A result for nobody is one whose call was freed while it was under way. */
 static int on_result(struct egress_link *link, const struct rpc_frame *frame)
 {
-	struct link_call *call = call_of(link, frame->id);
-	if (call == NULL)
-		return 0;
-	if (!call->open || call->waiting)
+	struct place *place = place_of(link, frame->id);
+	if (place == NULL || place->deadline == NO_DEADLINE)
 		return peer_break(&link->peer, &link->error, "it answered a request that was not made");
+	if (place->leaving) {
+		free_place(link, place);
+		(void)!peer_send(&link->peer, EGRESS_END, frame->id, NULL, 0);
+		return 0;
+	}
+	struct link_call *call = place->call;
 	struct egress_result *result = &link->result;
 	if (egress_result_get(frame->body, result, &link->error) < 0)
 		return peer_break(&link->peer, &link->error, "it sent a malformed 'result'");
@@ -325,6 +381,26 @@ static int on_result(struct egress_link *link, const struct rpc_frame *frame)
 	if (result->rc > 0 || result->rc < -2 || (result->rc != 0 && result->err.class == ERR_NONE))
 		return peer_break(&link->peer, &link->error, "it sent an answer that makes no sense");
 	finish(call, result);
+	return 0;
+}
+
+/* It hangs: 0, or -1 with link->error. Otherwise the next deadline is found anew. */
+static int check_deadlines(struct egress_link *link)
+{
+	if (egress_link_deadline(link) == NO_DEADLINE)
+		return 0;
+	uint64_t now = clock_monotonic_ns(NULL);
+	if (now < egress_link_deadline(link))
+		return 0;
+	if (now >= link->start_deadline)
+		return fail(&link->error, ERR_SYSTEM, "egress was not ready in time and was killed");
+	link->deadline = NO_DEADLINE;
+	for (uint32_t i = 0; i < link->places_used; i++) {
+		uint64_t deadline = link->places[i].deadline;
+		if (now >= deadline)
+			return fail(&link->error, ERR_SYSTEM, "egress did not answer in time and was killed");
+		link->deadline = MIN(link->deadline, deadline);
+	}
 	return 0;
 }
 
@@ -344,10 +420,8 @@ void egress_link_process(struct egress_link *link)
 			return;
 		}
 	} while (peer_has_frame(&link->peer));
-	if (link->start_deadline != NO_DEADLINE && clock_monotonic_ns(NULL) >= link->start_deadline) {
-		fail(&link->error, ERR_SYSTEM, "egress was not ready in time and was killed");
+	if (check_deadlines(link) < 0)
 		lose(link);
-	}
 }
 
 int egress_link_wait_ready(struct egress_link *link, struct err *err)
@@ -376,7 +450,7 @@ short egress_link_events(const struct egress_link *link)
 
 uint64_t egress_link_deadline(const struct egress_link *link)
 {
-	return link->start_deadline;
+	return MIN(link->start_deadline, link->deadline);
 }
 
 int egress_link_pid(const struct egress_link *link)

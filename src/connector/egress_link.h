@@ -7,6 +7,9 @@
  * (with the secret) is sent once, with its first request, so that a call that asks for nothing shows its secret to nobody,
  * and is taken back when it is freed.
  *
+ * The parent's own watch: a request that egress has not answered EGRESS_GRACE_NS after its time was over, or after it was
+ * cancelled, proves that egress hangs; it is killed, which is as if it had died.
+ *
  * Nothing here blocks but egress_link_wait_ready(). Watch egress_link_fd() for egress_link_events() and call
  * egress_link_process(). One thread at a time.
  */
@@ -17,6 +20,8 @@
 #include "egress/egress_protocol.h"
 
 #define EGRESS_START_NS UINT64_C(10000000000) /* from start to the proof of confinement */
+/* Past a request's time, or its cancellation. One thread serves all calls, so an answer may have to wait for another's. */
+#define EGRESS_GRACE_NS UINT64_C(5000000000)
 
 struct egress_link;
 struct link_call;
@@ -25,6 +30,7 @@ struct egress_link_spec {
 	const char *program; /* path of aileron-egress; NULL = beside this program */
 	int ca_fd;           /* certificates to trust instead of the system's; -1 = none; stays the caller's, open */
 	struct str allowed;  /* boundaries that the user goes without (confine_judge) */
+	uint64_t grace_ns;   /* 0 = EGRESS_GRACE_NS */
 };
 
 struct egress_link *egress_link_new(const struct egress_link_spec *spec) __attribute__((warn_unused_result));
@@ -49,7 +55,7 @@ typedef void link_result(void *owner, const struct egress_result *result);
 /* `grant` and what it points to stay until the call is freed; its secret only until link_call_has_granted(). */
 struct link_call *link_call_new(struct egress_link *link, const struct egress_grant *grant)
 	__attribute__((warn_unused_result));
-/* Ends the request under way, whose result is then told to nobody, and takes the grant back. NULL is fine. */
+/* Cancels the request under way, whose result is then told to nobody, and takes the grant back. NULL is fine. */
 void link_call_free(struct link_call *call);
 DEFINE_AUTO(link_call, link_call_free)
 

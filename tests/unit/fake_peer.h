@@ -17,7 +17,7 @@
  *     emit TEXT                 into the file of compiled code, '|' as line end        compiled
  *     raw TYPE ID N             a frame of N zero bytes
  *     half TYPE                 the first half of a frame, and death
- *     grant, request, result RC STATUS BODY     egress
+ *     grant, request, result RC STATUS BODY, egress-cancel, end     egress
  *     say TEXT                  on standard error
  *     die N                     kills itself with signal N; quit N exits
  *     hang                      until it is killed
@@ -314,6 +314,10 @@ static inline void fake_step(struct fake *fake, struct str step)
 		fake->id = fake_expect(fake, EGRESS_GRANT).id;
 	else if (str_eq(word, S("request")))
 		fake->id = fake_expect(fake, EGRESS_REQUEST).id;
+	else if (str_eq(word, S("egress-cancel")))
+		fake_expect(fake, EGRESS_CANCEL);
+	else if (str_eq(word, S("end")))
+		fake_expect(fake, EGRESS_END);
 	else if (str_eq(word, S("result")))
 		fake_result(fake, args);
 	else if (str_eq(word, S("say")))

@@ -291,7 +291,7 @@ static void the_caller_can_give_up(void **state)
 	tear_down(&stage);
 
 	/* While egress is asked. */
-	set_up(&stage, RUNNER "http {}\ncancel\ncancelled\nhang", EGRESS "raw 2 1 0\nhang");
+	set_up(&stage, RUNNER "http {}\ncancel\ncancelled\nhang", EGRESS "hang");
 	start_call(&stage, false);
 	while (stage.told.n == 0 && !call_has_ended(stage.call)) {
 		(void)runner_wait(stage.runner, 10, NULL);

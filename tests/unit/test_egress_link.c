@@ -1,0 +1,189 @@
+#include "fake_peer.h"
+#include "base/time.h"
+#include "connector/egress_link.h"
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define GRACE  (200 * MS)
+#define LEFT   (50 * MS)
+#define SECOND (1000 * MS)
+
+/* A link over a scripted egress, and what a request was answered. */
+struct stage {
+	int script;
+	struct egress_link *link;
+	struct egress_grant grant;
+	int answers;
+	int32_t rc, status;
+	struct err err;
+};
+
+static void set_up(struct stage *stage, const char *script)
+{
+	*stage = (struct stage){.script = fake_script(script)};
+	struct egress_link_spec spec = {.program = "/proc/self/exe", .ca_fd = stage->script, .grace_ns = GRACE};
+	stage->link = egress_link_new(&spec);
+	stage->grant = (struct egress_grant){.connector = S("github://a/b"), .request_max = 1000, .response_max = 1000};
+}
+
+static void tear_down(struct stage *stage)
+{
+	egress_link_free(stage->link);
+	close(stage->script);
+}
+
+/* The fake reads its script from the start of the file, so the next one that is started follows this one. */
+static void set_script(struct stage *stage, const char *script)
+{
+	assert_int_equal(ftruncate(stage->script, 0), 0);
+	assert_int_equal(pwrite(stage->script, script, strlen(script), 0), strlen(script));
+}
+
+static void on_result(void *owner, const struct egress_result *result)
+{
+	struct stage *stage = owner;
+	stage->answers++;
+	stage->rc = result->rc;
+	stage->status = result->status;
+	stage->err = result->err;
+}
+
+static void step(struct stage *stage)
+{
+	uint64_t deadline = egress_link_deadline(stage->link), now = clock_monotonic_ns(NULL);
+	struct pollfd fd = {.fd = egress_link_fd(stage->link), .events = egress_link_events(stage->link)};
+	assert_true(deadline != UINT64_MAX || fd.fd >= 0);
+	uint64_t left = deadline == UINT64_MAX ? 60 * SECOND : deadline > now ? deadline - now : 0;
+	(void)poll(&fd, 1, (int)((left + MS - 1) / MS));
+	egress_link_process(stage->link);
+}
+
+static void ask(struct stage *stage, struct link_call *call, uint64_t left_ns)
+{
+	int before = stage->answers;
+	link_call_request(call, S("{}"), left_ns, false, on_result, stage);
+	while (stage->answers == before)
+		step(stage);
+	assert_int_equal(stage->answers, before + 1);
+}
+
+#define EGRESS "hello\nstart\ngrant\nrequest\n"
+
+static void a_silent_egress_is_killed_and_started_anew(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, EGRESS "hang");
+	struct link_call *call = link_call_new(stage.link, &stage.grant);
+	struct link_call *innocent = link_call_new(stage.link, &stage.grant);
+	uint64_t start = clock_monotonic_ns(NULL);
+	ask(&stage, call, LEFT);
+	assert_in_range(clock_monotonic_ns(NULL) - start, LEFT + GRACE, 8 * SECOND);
+	assert_int_equal(stage.rc, -1);
+	assert_int_equal(stage.err.class, ERR_NETWORK_ERROR);
+	assert_string_equal(stage.err.message, "http_request: egress did not answer in time and was killed; the next "
+					       "call starts it again");
+	assert_int_equal(egress_link_pid(stage.link), 0);
+	assert_int_equal(egress_link_deadline(stage.link), UINT64_MAX);
+
+	set_script(&stage, EGRESS "result 0 200 x\nhang");
+	ask(&stage, call, LEFT); /* it had used the one that hung */
+	assert_int_equal(stage.rc, -1);
+	ask(&stage, innocent, 30 * SECOND);
+	if (stage.rc != 0)
+		fail_msg("%s", stage.err.message);
+	assert_int_equal(stage.status, 200);
+	link_call_free(call);
+	link_call_free(innocent);
+	tear_down(&stage);
+}
+
+/* All that use it are told at once, also who has time left. */
+static void the_requests_of_others_fail_with_it(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, EGRESS "grant\nrequest\nhang");
+	struct link_call *patient = link_call_new(stage.link, &stage.grant);
+	struct link_call *hasty = link_call_new(stage.link, &stage.grant);
+	link_call_request(patient, S("{}"), 100 * SECOND, false, on_result, &stage);
+	link_call_request(hasty, S("{}"), LEFT, false, on_result, &stage);
+	while (stage.answers < 2)
+		step(&stage);
+	assert_int_equal(stage.err.class, ERR_NETWORK_ERROR);
+	link_call_free(patient);
+	link_call_free(hasty);
+	tear_down(&stage);
+}
+
+/* A call that ends at its wall time frees its request, and nobody else might ever see that egress hangs. */
+static void an_egress_that_ignores_a_cancellation_is_killed(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, EGRESS "hang");
+	struct link_call *call = link_call_new(stage.link, &stage.grant);
+	link_call_request(call, S("{}"), 100 * SECOND, false, on_result, &stage);
+	assert_int_equal(egress_link_wait_ready(stage.link, NULL), 0);
+	uint64_t start = clock_monotonic_ns(NULL);
+	link_call_free(call);
+	while (egress_link_pid(stage.link) != 0)
+		step(&stage);
+	assert_in_range(clock_monotonic_ns(NULL) - start, GRACE, 8 * SECOND);
+	assert_int_equal(stage.answers, 0);
+	tear_down(&stage);
+}
+
+static void a_cancelled_request_is_answered_to_nobody(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, EGRESS "egress-cancel\nresult -1 0 \nend\ngrant\nrequest\nresult 0 204 \nhang");
+	struct link_call *call = link_call_new(stage.link, &stage.grant);
+	link_call_request(call, S("{}"), 100 * SECOND, false, on_result, &stage);
+	assert_int_equal(egress_link_wait_ready(stage.link, NULL), 0);
+	link_call_free(call);
+	while (egress_link_deadline(stage.link) != UINT64_MAX)
+		step(&stage);
+	call = link_call_new(stage.link, &stage.grant);
+	ask(&stage, call, 2 * SECOND);
+	assert_int_equal(stage.answers, 1);
+	assert_int_equal(stage.status, 204);
+	while (egress_link_deadline(stage.link) != UINT64_MAX)
+		step(&stage);
+	assert_int_not_equal(egress_link_pid(stage.link), 0); /* what was answered is not held against it */
+	link_call_free(call);
+	tear_down(&stage);
+}
+
+static void a_result_that_nobody_waits_for_is_a_lie(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, EGRESS "result 0 200 x\nresult 0 200 x\nhang");
+	struct link_call *call = link_call_new(stage.link, &stage.grant);
+	ask(&stage, call, 30 * SECOND);
+	assert_int_equal(stage.rc, 0);
+	while (egress_link_pid(stage.link) != 0)
+		step(&stage);
+	ask(&stage, call, 30 * SECOND);
+	assert_non_null(strstr(stage.err.message, "answered a request that was not made"));
+	link_call_free(call);
+	tear_down(&stage);
+}
+
+int main(int argc, char **argv)
+{
+	fake_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_silent_egress_is_killed_and_started_anew),
+		cmocka_unit_test(the_requests_of_others_fail_with_it),
+		cmocka_unit_test(an_egress_that_ignores_a_cancellation_is_killed),
+		cmocka_unit_test(a_cancelled_request_is_answered_to_nobody),
+		cmocka_unit_test(a_result_that_nobody_waits_for_is_a_lie),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
