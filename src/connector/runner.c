@@ -25,6 +25,7 @@ struct slot {
 	uint32_t next_free;
 	uint64_t logs;
 	uint64_t deadline;
+	uint64_t answer_end; /* where its last answer ends in all that was sent to the runner */
 	const struct runner_sink *sink;
 	void *owner;
 	struct runner_call call;
@@ -39,6 +40,8 @@ struct runner {
 	uint64_t load_ns;
 	uint64_t start_deadline;
 	uint64_t deadline; /* no later than any slot's; may be earlier than all of them */
+	uint64_t sent;     /* bytes of frames, in the socket or queued */
+	bool deaf;         /* it leaves so much unread that a frame could not be queued */
 	size_t open;
 	uint32_t first_free; /* RUNNER_CALLS_MAX = none */
 	uint32_t slots_used; /* slots from here on were never used */
@@ -143,6 +146,7 @@ static int lose(struct runner *runner, struct err *err)
 	}
 	runner->phase = RUNNER_PHASE_ENDED;
 	runner->deadline = runner->start_deadline = NO_DEADLINE;
+	runner->deaf = false;
 	for (uint32_t i = 0; i < runner->slots_used; i++) {
 		struct slot *slot = &runner->slots[i];
 		if (slot->state == SLOT_FREE)
@@ -170,10 +174,25 @@ static void put_u32_part(char bytes[4], size_t n)
 		bytes[i] = (char)(n >> (8 * i) & 0xff);
 }
 
-/* A frame that cannot be sent means that the runner is gone, which the next receive finds out and explains. */
+/*
+ * A frame that cannot be sent means that the runner is gone, which the next receive finds out and explains, or that it
+ * does not read, which the next runner_process() ends it for.
+ */
 static void send_frame(struct runner *runner, uint16_t type, uint32_t id, const struct str *parts, size_t n)
 {
-	(void)!peer_send(&runner->peer, type, id, parts, n);
+	if (peer_send(&runner->peer, type, id, parts, n) < 0) {
+		runner->deaf = peer_runs(&runner->peer) && rpc_queued(runner->peer.channel) > 0;
+		return;
+	}
+	runner->sent += RPC_HEADER;
+	for (size_t i = 0; i < n; i++)
+		runner->sent += parts[i].n;
+}
+
+static void send_answer(struct runner *runner, struct slot *slot, uint16_t type, const struct str *parts, size_t n)
+{
+	send_frame(runner, type, id_of(runner, slot), parts, n);
+	slot->answer_end = runner->sent;
 }
 
 /* At worst this call starts when those before it have used up their time, `threads` at once. */
@@ -289,6 +308,19 @@ static int on_log(struct runner *runner, struct slot *slot, struct str body)
 	return 0;
 }
 
+/*
+ * One thing at a time, and the answer read before the next: else whoever asks without reading would fill this process's
+ * memory with answers. A guest cannot do that; its runner can.
+ */
+static int check_turn(struct runner *runner, const struct slot *slot)
+{
+	if (slot->http_open || slot->spawn_open)
+		return lose_liar(runner, "asked for a second thing before the first was answered");
+	if (runner->sent - rpc_queued(runner->peer.channel) < slot->answer_end)
+		return lose_liar(runner, "asked for a second thing without reading the answer to the first");
+	return 0;
+}
+
 static int on_http(struct runner *runner, struct slot *slot, struct str body)
 {
 	struct wire_reader r = wire_reader(body);
@@ -298,8 +330,8 @@ static int on_http(struct runner *runner, struct slot *slot, struct str body)
 		return lose_liar(runner, "sent a malformed 'http'");
 	if (envelope.n > slot->call.envelope_max)
 		return lose_liar(runner, "sent a longer request than it was allowed");
-	if (slot->http_open || slot->spawn_open)
-		return lose_liar(runner, "asked for a second thing before the first was answered");
+	if (check_turn(runner, slot) < 0)
+		return -1;
 	slot->http_open = true;
 	slot->sink->http(slot->owner, (enum runner_envelope)kind, envelope);
 	return 0;
@@ -311,8 +343,8 @@ static int on_spawn(struct runner *runner, struct slot *slot, struct str body)
 	unsigned which = wire_u8(&r);
 	if (wire_done(&r, "spawn", &runner->scratch) < 0 || which > 1)
 		return lose_liar(runner, "sent a malformed 'spawn'");
-	if (slot->http_open || slot->spawn_open)
-		return lose_liar(runner, "asked for a second thing before the first was answered");
+	if (check_turn(runner, slot) < 0)
+		return -1;
 	slot->spawn_open = true;
 	slot->sink->spawn(slot->owner, which);
 	return 0;
@@ -450,7 +482,7 @@ short runner_events(const struct runner *runner)
 
 uint64_t runner_deadline(const struct runner *runner)
 {
-	return MIN(runner->deadline, runner->start_deadline);
+	return runner->deaf ? 0 : MIN(runner->deadline, runner->start_deadline);
 }
 
 /* The runner hangs: 0, or -1 with runner->error. Otherwise the next deadline is found anew. */
@@ -493,6 +525,10 @@ int runner_process(struct runner *runner, struct err *err)
 		if (got < 0 || dispatch(runner, &frame) < 0)
 			return lose(runner, err);
 	} while (peer_has_frame(&runner->peer));
+	if (runner->deaf) {
+		lose_liar(runner, "does not read what it is sent");
+		return lose(runner, err);
+	}
 	return check_deadlines(runner) < 0 ? lose(runner, err) : 0;
 }
 
@@ -561,7 +597,7 @@ void runner_answer_http(struct runner *runner, uint32_t id, int32_t rc, int32_t 
 	wire_put_i32(&head, rc);
 	wire_put_i32(&head, status);
 	const struct str parts[] = {buf_str(&head), str_of(length, sizeof length), body};
-	send_frame(runner, RUNNER_HTTP_RESULT, id, parts, ARRAY_LEN(parts));
+	send_answer(runner, slot, RUNNER_HTTP_RESULT, parts, ARRAY_LEN(parts));
 }
 
 void runner_answer_spawn(struct runner *runner, uint32_t id, int32_t rc)
@@ -573,7 +609,7 @@ void runner_answer_spawn(struct runner *runner, uint32_t id, int32_t rc)
 	AUTO_BUF body = BUF_INIT(16);
 	wire_put_i32(&body, rc);
 	const struct str part = buf_str(&body);
-	send_frame(runner, RUNNER_SPAWN_RESULT, id, &part, 1);
+	send_answer(runner, slot, RUNNER_SPAWN_RESULT, &part, 1);
 }
 
 /* A call that waits for the runner to be ready was never sent: it ends here. */

@@ -16,7 +16,9 @@
  * lost with a clear error, and the next call needs a new runner.
  *
  * The parent's own watch: a call that has not ended two seconds after its wall time (counting what runs before it) or
- * after it was cancelled proves that the runner hangs; it is killed. One thread at a time.
+ * after it was cancelled proves that the runner hangs; it is killed. So is one that asks for the next thing without having
+ * read the last answer, or that leaves RPC_QUEUE_MAX bytes unread: answers wait in this process's memory. One thread at a
+ * time.
  */
 #pragma once
 #include "artifact/connector_manifest.h"

@@ -19,6 +19,13 @@ struct told {
 	struct err lost;
 };
 
+/* More than a socket holds. */
+static struct str big_answer(void)
+{
+	static char bytes[32 * MIB];
+	return str_of(bytes, sizeof bytes);
+}
+
 static void on_log(void *owner, struct str level, struct str message)
 {
 	struct told *told = owner;
@@ -30,6 +37,10 @@ static void on_http(void *owner, enum runner_envelope kind, struct str envelope)
 	buf_addf(&told->words, "http(%d,%.*s) ", (int)kind, STR_FMT(envelope));
 	if (str_eq(envelope, S("{no answer}")))
 		return;
+	if (str_eq(envelope, S("{big}"))) {
+		runner_answer_http(told->runner, told->id, 0, 200, big_answer());
+		return;
+	}
 	runner_answer_http(told->runner, told->id, 0, 207, S("body"));
 	runner_answer_http(told->runner, told->id, 0, 500, S("a second answer goes nowhere"));
 }
@@ -249,6 +260,55 @@ static void lies_end_the_runner(void **state)
 	small.envelope_max = 4;
 	play(SERVING "http 12345\nhang", &small, "lost(connector_runtime_error) ", &lost);
 	assert_non_null(strstr(lost.message, "a longer request than it was allowed"));
+}
+
+/* It could fill the memory of its parent with answers. */
+static void a_runner_that_asks_and_does_not_read_is_ended(void **state)
+{
+	(void)state;
+	struct err lost = {0};
+	play(SERVING "http {big}\nhttp {}\nhang", &plain_call, "http(1,{big}) lost(connector_runtime_error) ", &lost);
+	assert_non_null(strstr(lost.message, "without reading the answer to the first"));
+	play(SERVING "http {big}\nspawn\nhang", &plain_call, "http(1,{big}) lost(connector_runtime_error) ", &lost);
+	assert_non_null(strstr(lost.message, "without reading the answer to the first"));
+	/* One that reads may go on as long as it likes. */
+	play(SERVING "http {big}\nanswer\nhttp {big}\nanswer\nspawn\nanswer\ndone %\nhang", &plain_call,
+	     "http(1,{big}) http(1,{big}) spawn(0) done(0,0,-3) ", NULL);
+}
+
+static void answer_bigly(void *owner, enum runner_envelope kind, struct str envelope)
+{
+	struct told *told = owner;
+	(void)kind, (void)envelope;
+	runner_answer_http(told->runner, told->id, 0, 200, big_answer());
+}
+
+/* One answer for each of many calls, which is no lie of any of them, is too much all the same. */
+static void a_runner_that_never_reads_is_ended(void **state)
+{
+	(void)state;
+	enum { CALLS = 18 };
+	static const struct runner_sink bigly = {on_log, answer_bigly, on_spawn, on_trace, on_done, on_lost};
+	AUTO_BUF script = BUF_INIT(4096);
+	buf_add_z(&script, "hello\nstart\nready\n");
+	for (int i = 0; i < CALLS; i++)
+		buf_addf(&script, "call\n");
+	for (int i = 0; i < CALLS; i++)
+		buf_addf(&script, "raw %d %d 5\n", RUNNER_HTTP, 1 << 10 | i);
+	buf_addf(&script, "hang");
+	struct runner *runner = start_with(script.p, NULL, "");
+	struct told told[CALLS];
+	for (int i = 0; i < CALLS; i++) {
+		told[i] = (struct told){.runner = runner, .words = BUF_INIT(64 * KIB)};
+		told[i].id = runner_call(runner, &plain_call, &bigly, &told[i], NULL);
+		assert_int_equal(told[i].id, 1 << 10 | i);
+	}
+	wait_for_end(&told[0]);
+	assert_non_null(strstr(told[0].lost.message, "does not read what it is sent"));
+	assert_int_equal(runner_open_calls(runner), 0);
+	for (int i = 0; i < CALLS; i++)
+		buf_release(&told[i].words);
+	runner_free(runner);
 }
 
 static void a_second_end_of_a_call_ends_the_runner(void **state)
@@ -508,6 +568,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_it_says_before_it_dies_is_shown),
 		cmocka_unit_test(a_signal_is_named),
 		cmocka_unit_test(lies_end_the_runner),
+		cmocka_unit_test(a_runner_that_asks_and_does_not_read_is_ended),
+		cmocka_unit_test(a_runner_that_never_reads_is_ended),
 		cmocka_unit_test(a_second_end_of_a_call_ends_the_runner),
 		cmocka_unit_test(a_silent_runner_is_killed),
 		cmocka_unit_test(a_cancelled_call_ends),
