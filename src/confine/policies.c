@@ -219,17 +219,11 @@ static const struct confine_path egress_paths[] = {
 	{"/etc/gai.conf", false},
 	{"/etc/services", false},
 	{"/etc/protocols", false},
-	/* Certificates and the configuration of TLS. */
-	{"/etc/ssl/certs", false},
-	{"/etc/ssl/openssl.cnf", false},
+	/* trust_system_bundles (http/trust.h): read once, at the start; a link is followed when the rule is made. */
+	{"/etc/ssl/certs/ca-certificates.crt", false},
+	{"/etc/pki/tls/certs/ca-bundle.crt", false},
+	{"/etc/ssl/ca-bundle.pem", false},
 	{"/etc/ssl/cert.pem", false},
-	{"/etc/pki/tls/certs", false},
-	{"/etc/pki/tls/openssl.cnf", false},
-	{"/etc/pki/ca-trust/extracted", false},
-	{"/etc/ca-certificates", false},
-	{"/usr/lib/ssl", false},
-	{"/usr/share/ca-certificates", false},
-	{"/usr/local/share/ca-certificates", false},
 	/* Modules of the resolver, and what they link. */
 	{"/etc/ld.so.cache", false},
 	{"/lib/x86_64-linux-gnu", false},

@@ -23,11 +23,12 @@ struct trust {
 	size_t n, room;
 };
 
-static const char *const system_bundles[] = {
+const char *const trust_system_bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Arch, Alpine */
 	"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
 	"/etc/ssl/ca-bundle.pem",             /* openSUSE */
 	"/etc/ssl/cert.pem",
+	NULL,
 };
 
 static struct str der_of(const struct trust *trust, size_t at, size_t n)
@@ -235,14 +236,14 @@ struct trust *trust_new_fd(int fd, const char *name, struct err *err)
 
 struct trust *trust_new_system(struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(system_bundles); i++) {
-		AUTO_FD fd = open(system_bundles[i], O_RDONLY | O_CLOEXEC);
+	for (size_t i = 0; trust_system_bundles[i] != NULL; i++) {
+		AUTO_FD fd = open(trust_system_bundles[i], O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
-			return trust_new_fd(fd, system_bundles[i], err);
+			return trust_new_fd(fd, trust_system_bundles[i], err);
 	}
 	fail(err, ERR_SYSTEM,
 	     "the system has no bundle of certificate authorities, such as '%s': install ca-certificates",
-	     system_bundles[0]);
+	     trust_system_bundles[0]);
 	return NULL;
 }
 

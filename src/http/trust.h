@@ -19,7 +19,9 @@ struct x509_store_st; /* OpenSSL's X509_STORE */
 struct trust *trust_new(struct str pem, const char *name, struct err *err) __attribute__((warn_unused_result));
 /* The same from a descriptor, which stays the caller's and is read from its start. */
 struct trust *trust_new_fd(int fd, const char *name, struct err *err) __attribute__((warn_unused_result));
-/* The system's bundle: the first that exists of the places where distributions keep it. SYSTEM when there is none. */
+/* The places where distributions keep their bundle, ended by NULL; who confines itself first allows these. */
+extern const char *const trust_system_bundles[];
+/* The system's bundle: the first of them that can be opened. SYSTEM when there is none. */
 struct trust *trust_new_system(struct err *err) __attribute__((warn_unused_result));
 void trust_free(struct trust *trust); /* NULL is fine */
 DEFINE_AUTO(trust, trust_free)
