@@ -9,5 +9,3 @@
 
 /* Once; later calls cost nothing. */
 void crypto_start(void);
-/* Looks up every algorithm of this folder: a program calls it before it confines itself, else the first use pays. */
-void crypto_prepare(void);

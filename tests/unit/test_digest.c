@@ -81,7 +81,6 @@ static void *digest_many(void *context)
 static void threads_do_not_disturb_each_other(void **state)
 {
 	(void)state;
-	crypto_prepare();
 	pthread_t threads[4];
 	char names[ARRAY_LEN(threads)];
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
