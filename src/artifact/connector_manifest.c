@@ -207,8 +207,7 @@ static int read_manifest(struct connector_manifest *manifest, struct str text, c
 
 struct connector_manifest *connector_manifest_parse(struct str text, const char *file, struct err *err)
 {
-	AUTO(connector_manifest)
-	*manifest = NEW(struct connector_manifest);
+	AUTO(connector_manifest) *manifest = NEW(struct connector_manifest);
 	manifest->arena = arena_new();
 	if (read_manifest(manifest, text, file, err) < 0)
 		return NULL;

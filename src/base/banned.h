@@ -5,10 +5,12 @@
  * that their guards keep later includes from meeting a poisoned one. Instead of:
  *
  *   strcpy strcat stpcpy sprintf vsprintf gets   a capped buffer (base/buf.h) or snprintf
- *   strtol … atoi …, sscanf                      str_to_u64() (base/str.h), duration_parse() (base/time.h),
- * size_parse() strtok                                       str_cut() (base/str.h) gmtime localtime ctime asctime
- * time_format_*() (base/time.h) alloca                                       an arena (base/arena.h) system popen
- * child_start() (os/child.h) tmpnam tempnam mktemp                        mkostemp(), O_TMPFILE, memfd_create()
+ *   strtol ... atoi ..., sscanf                  str_to_u64() (base/str.h), duration_parse() (base/time.h), size_parse()
+ *   strtok                                       str_cut() (base/str.h)
+ *   gmtime localtime ctime asctime               time_format_*() (base/time.h)
+ *   alloca                                       an arena (base/arena.h)
+ *   system popen                                 child_start() (os/child.h)
+ *   tmpnam tempnam mktemp                        mkostemp(), O_TMPFILE, memfd_create()
  *
  * strtod stays: a number's syntax is checked before it is called (text/json.h).
  */

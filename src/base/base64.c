@@ -66,8 +66,7 @@ static int value_of(char c, bool url)
 	return c == (url ? '_' : '/') ? 63 : -1;
 }
 
-/* What is left of the text without its padding; refuses padding that the form does not have or that is not all of it.
- */
+/* Takes the padding off the text; refuses padding that the form does not have or that is not all of it. */
 static int strip_padding(struct str *text, enum base64_form form, struct err *err)
 {
 	if (!is_padded(form))

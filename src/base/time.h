@@ -36,8 +36,8 @@ struct time_utc time_utc(uint64_t wall_ns);
 
 /* Each fills `ret` with NUL-terminated text and returns it. */
 #define TIME_RFC3339_SIZE 31
-const char *time_format_rfc3339(uint64_t wall_ns, unsigned digits, char ret[TIME_RFC3339_SIZE]); /* digits: 0 to 9 of
-	the second's fraction, cut and not rounded: "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678Z" */
+/* `digits`, 0 to 9, of the second's fraction, cut and not rounded: "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678Z" */
+const char *time_format_rfc3339(uint64_t wall_ns, unsigned digits, char ret[TIME_RFC3339_SIZE]);
 #define TIME_COMPACT_SIZE 17
 const char *time_format_compact(uint64_t wall_ns, char ret[TIME_COMPACT_SIZE]); /* "20260102T030405Z" */
 #define TIME_COMPACT_DATE_SIZE 9

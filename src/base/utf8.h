@@ -9,8 +9,8 @@
 
 struct utf8_char {
 	uint32_t code; /* or UTF8_INVALID */
-	unsigned n; /* bytes taken: of an ill-formed sequence its maximal subpart, at least 1; 0 at the end of the text
-		     */
+	/* bytes taken: of an ill-formed sequence its maximal subpart, at least 1; 0 at the end of the text */
+	unsigned n;
 };
 
 /* The character at the start of the text. */

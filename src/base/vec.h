@@ -29,8 +29,7 @@
 	}
 #define AUTO_VEC(type) __attribute__((cleanup(auto_vec_))) VEC(type)
 
-/* Appends a copy of the value, which is read before the array moves. False, and nothing changed, when the cap is met.
- */
+/* Appends a copy of the value, which is read before the array moves. False, nothing changed, when the cap is met. */
 #define vec_push(vec, ...)                                                                                             \
 	({                                                                                                             \
 		__auto_type push_ = (vec);                                                                             \

@@ -108,10 +108,10 @@ int confine_judge(const struct confine_report *report, const char *program, stru
 		return fail(err, ERR_UNCONFINED, "'%s' did not prove its confinement: it did not try to %s", program,
 			    untried.p);
 	if (missing.n > 0)
-		return fail(
-			err, ERR_UNCONFINED,
-			"'%s' cannot be confined on this machine: %s missing; --allow-unconfined=%s goes on without",
-			program, missing.p, missing.p);
+		return fail(err, ERR_UNCONFINED,
+			    "'%s' cannot be confined on this machine: %s missing; "
+			    "--allow-unconfined=%s goes on without",
+			    program, missing.p, missing.p);
 	return 0;
 }
 

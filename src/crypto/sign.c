@@ -96,8 +96,7 @@ struct sign_key *sign_key_new(const struct secret *secret, struct err *err)
 	struct str seed, public;
 	if (decode_pem(str_trim(text), &der, err) < 0 || parse_pkcs8(buf_str(&der), &seed, &public, err) < 0)
 		return NULL;
-	AUTO(sign_key)
-	*key = key_from_seed(seed);
+	AUTO(sign_key) *key = key_from_seed(seed);
 	if (public.n > 0 && !str_eq(public, str_of(key->public, sizeof key->public))) {
 		fail(err, ERR_VALIDATION_ERROR, "signing key holds a public key that is not its own");
 		return NULL;

@@ -276,8 +276,7 @@ static int read_once(struct rpc_channel *channel, int flags, struct err *err)
 		*got += (size_t)n;
 		return 1;
 	}
-	/* A peer that closed or was ended while our bytes waited unread shows as a reset; all of its own were read
-	 * before. */
+	/* A peer that ended while our bytes waited unread shows as a reset; all of its own were read before. */
 	if (n == 0 || errno == ECONNRESET)
 		return ended(channel, err);
 	if (errno == EAGAIN)

@@ -37,5 +37,5 @@ struct fqn_ref {
 
 /* VALIDATION_ERROR that quotes the text and says which rule it breaks. */
 int fqn_parse(struct str text, struct fqn *ret, struct err *err) __attribute__((warn_unused_result));
-int fqn_ref_parse(struct str text, struct fqn_ref *ret, struct err *err) __attribute__((warn_unused_result)); /* split
-	at the last '@'; both parts are required */
+/* Split at the last '@'; both parts are required. */
+int fqn_ref_parse(struct str text, struct fqn_ref *ret, struct err *err) __attribute__((warn_unused_result));

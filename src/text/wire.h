@@ -26,8 +26,7 @@ uint64_t wire_u64(struct wire_reader *r);
 int32_t wire_i32(struct wire_reader *r);
 bool wire_bool(struct wire_reader *r); /* 0 or 1; else bad */
 struct str wire_str(struct wire_reader *r);
-/* A count of items of at least `item_min` bytes each: bad when so many cannot follow, so it is safe to allocate by.
- * item_min > 0. */
+/* A count of items of `item_min` > 0 bytes each or more: bad when so many cannot follow, so safe to allocate by. */
 uint32_t wire_count(struct wire_reader *r, size_t item_min);
 /* 0 when every field was there and nothing is left; else PROTOCOL naming `message`. */
 int wire_done(const struct wire_reader *r, const char *message, struct err *err) __attribute__((warn_unused_result));

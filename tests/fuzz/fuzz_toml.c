@@ -23,8 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct err err;
 	err_clear(&err);
-	AUTO(arena)
-	*arena = arena_new();
+	AUTO(arena) *arena = arena_new();
 	const struct toml_value *root = NULL;
 	if (toml_parse(arena, str_of(data, n), "fuzz.toml", &root, &err) == 0) {
 		if (toml_type(root) != TOML_TABLE || walk(root, 0) > TOML_VALUES_MAX)

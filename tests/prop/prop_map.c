@@ -87,8 +87,7 @@ static void behaves_like_a_table_of_keys(void **state)
 	struct generator g = {2};
 	for (int round = 0; round < 40; round++) {
 		size_t cap = round % 3 == 0 ? KEYS : generate_below(&g, KEYS);
-		AUTO(map)
-		*map = map_new(cap);
+		AUTO(map) *map = map_new(cap);
 		struct model model = {0};
 		for (int now = 0; now < 1500; now++) {
 			step(&g, map, &model, now);
@@ -102,8 +101,7 @@ static void behaves_like_a_table_of_keys(void **state)
 static void entries_may_be_removed_while_walking(void **state)
 {
 	(void)state;
-	AUTO(map)
-	*map = map_new(1000);
+	AUTO(map) *map = map_new(1000);
 	for (uintptr_t k = 1; k < 1000; k++) {
 		char room[32];
 		assert_true(map_add(map, key_of(k, room), (void *)k));

@@ -8,8 +8,7 @@
 static void a_replaced_key_keeps_its_place(void **state)
 {
 	(void)state;
-	AUTO(map)
-	*map = map_new(3);
+	AUTO(map) *map = map_new(3);
 	int a, b, c;
 	void *old = &c;
 	assert_true(map_set(map, S("a"), &a, &old));
@@ -30,8 +29,7 @@ static void a_replaced_key_keeps_its_place(void **state)
 static void a_key_past_the_cap_changes_nothing(void **state)
 {
 	(void)state;
-	AUTO(map)
-	*map = map_new(1);
+	AUTO(map) *map = map_new(1);
 	int a, b;
 	void *old = &b;
 	assert_true(map_add(map, S("a"), &a));
@@ -44,8 +42,7 @@ static void a_key_past_the_cap_changes_nothing(void **state)
 	assert_ptr_equal(map_remove(map, S("a")), &b);
 	assert_true(map_add(map, S("b"), &b));
 
-	AUTO(map)
-	*none = map_new(0);
+	AUTO(map) *none = map_new(0);
 	assert_false(map_add(none, S(""), &a));
 	assert_null(map_get(none, S("")));
 	assert_null(map_remove(none, S("")));
@@ -54,8 +51,7 @@ static void a_key_past_the_cap_changes_nothing(void **state)
 static void null_is_a_value_that_find_tells_from_absence(void **state)
 {
 	(void)state;
-	AUTO(map)
-	*map = map_new(2);
+	AUTO(map) *map = map_new(2);
 	assert_true(map_add(map, S("here"), NULL));
 	void *value = map;
 	assert_true(map_find(map, S("here"), &value));
@@ -114,8 +110,7 @@ static void colliding_keys_are_kept_apart(void **state)
 	int draws = 0;
 	struct rand_source source = {.fill = fill_zero, .context = &draws};
 	rand_replace(&source);
-	AUTO(map)
-	*map = map_new(100);
+	AUTO(map) *map = map_new(100);
 	rand_replace(NULL);
 	uint32_t keys[5];
 	size_t found = 0;

@@ -235,8 +235,7 @@ static bool valid_case_passes(struct arena *arena, const char *name)
 	}
 	AUTO_FREE char *json_name = xasprintf("%.*s.json", (int)(strlen(name) - strlen(".toml")), name);
 	AUTO_FREE char *json_text = read_case(json_name, &n);
-	AUTO(json)
-	*expected = json_parse(without_nul_escapes(arena, str_of(json_text, n)), JSON_READ_STRICT, &err);
+	AUTO(json) *expected = json_parse(without_nul_escapes(arena, str_of(json_text, n)), JSON_READ_STRICT, &err);
 	if (expected == NULL)
 		fail_msg("%s: %s", json_name, err.message);
 	if (same_value(arena, root, expected))

@@ -43,8 +43,7 @@ int compile_module(const struct runner_start *start, int in_fd, int out_fd, stru
 		return -1;
 
 	struct engine_options options = {.strategy = start->strategy};
-	AUTO(engine)
-	*engine = engine_new(&options);
+	AUTO(engine) *engine = engine_new(&options);
 	uint64_t n = 0;
 	if (engine_compile(engine, wasm, out_fd, &n, err) != 0)
 		return -1;

@@ -383,8 +383,7 @@ struct server *server_new(struct rpc_channel *channel, const struct runner_start
 
 	uint32_t threads = MAX(start->threads, 1U);
 	struct engine_options options = {.strategy = start->strategy, .pooling = start->pooling, .instances = threads};
-	AUTO(engine)
-	*engine = engine_new(&options);
+	AUTO(engine) *engine = engine_new(&options);
 	struct program *program = program_load(engine, code_fd, host_modules, err);
 	if (program == NULL)
 		return NULL;

@@ -34,8 +34,10 @@ void engine_interrupt(struct engine *engine);
  * code is. The module must have passed prescan_module(). Fails with
  *   CONNECTOR_LOAD_FAILED, details.reason "invalid_module"     it is no valid module within our features
  *   CONNECTOR_LOAD_FAILED, details.reason "winch_unsupported"  it is valid, but the baseline compiler cannot do it:
- * take Cranelift RESOURCE_LIMIT_EXCEEDED, details.limit "compile"           the code is over LIMIT_COMPILED_CODE SYSTEM
- * the file cannot be written Running out of memory in the compiler ends the process.
+ *                                                              take Cranelift
+ *   RESOURCE_LIMIT_EXCEEDED, details.limit "compile"           the code is over LIMIT_COMPILED_CODE
+ *   SYSTEM                                                     the file cannot be written
+ * Running out of memory in the compiler ends the process.
  */
 int engine_compile(struct engine *engine, struct str wasm, int out_fd, uint64_t *ret_bytes, struct err *err)
 	__attribute__((warn_unused_result));

@@ -218,8 +218,7 @@ static int link_program(struct program *program, struct err *err)
 
 struct program *program_load(struct engine *engine, int fd, const struct host_module *modules, struct err *err)
 {
-	AUTO(program)
-	*program = NEW(struct program);
+	AUTO(program) *program = NEW(struct program);
 	program->engine = engine;
 	program->modules = modules;
 	wasmtime_error_t *error = map_code(engine, fd, &program->module);

@@ -39,9 +39,11 @@ struct program;
 
 /*
  * Maps the code in `fd`, which stays the caller's and must have passed code_file_check(). `modules` (ended by name
- * NULL) must outlive the program. CONNECTOR_LOAD_FAILED with details.reason missing_import      and details.import
- * "module.name": there is no such function signature_mismatch  and details.import: it has another type; or
- * details.export "_start": so has that HASH_MISMATCH with details.reason "stale_code" when the engine refuses the code.
+ * NULL) must outlive the program. Fails with
+ *   CONNECTOR_LOAD_FAILED, details.reason "missing_import"      and details.import "module.name": no such function
+ *   CONNECTOR_LOAD_FAILED, details.reason "signature_mismatch"  and details.import: it has another type; or
+ *                                                               details.export "_start": so has that
+ *   HASH_MISMATCH, details.reason "stale_code"                  the engine refuses the code
  */
 struct program *program_load(struct engine *engine, int fd, const struct host_module *modules, struct err *err)
 	__attribute__((warn_unused_result));

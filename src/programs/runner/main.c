@@ -57,8 +57,7 @@ static int live_compile(struct rpc_channel *channel, const struct runner_start *
 /* Once the code is mapped nothing may become executable any more. */
 static int live_serve(struct rpc_channel *channel, const struct runner_start *start, struct err *err)
 {
-	AUTO(server)
-	*server = server_new(channel, start, RUNNER_FD_INPUT, err);
+	AUTO(server) *server = server_new(channel, start, RUNNER_FD_INPUT, err);
 	if (server == NULL)
 		return -1;
 	close(RUNNER_FD_INPUT);
@@ -128,8 +127,7 @@ int main(int argc, char **argv)
 	}
 	struct confine_options options = {
 		.parent_pid = (int)parent, .keep_fds = life->keep_fds, .namespaces = namespaces};
-	AUTO(rpc_channel)
-	*channel = rpc_channel_new(RUNNER_FD_SOCKET, runner_child_rules);
+	AUTO(rpc_channel) *channel = rpc_channel_new(RUNNER_FD_SOCKET, runner_child_rules);
 
 	static struct err err;
 	int result = live(life, &options, channel, &err);
