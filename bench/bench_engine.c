@@ -95,8 +95,8 @@ static wasm_engine_t *engine(void)
 	wasmtime_pooling_allocation_config_total_memories_set(pool, 4);
 	wasmtime_pooling_allocation_config_total_tables_set(pool, 4);
 	wasmtime_pooling_allocation_config_table_elements_set(pool, 100000);
-	wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 1 << 20);
-	wasmtime_pooling_allocation_config_table_keep_resident_set(pool, 1 << 20);
+	wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 2 << 20);
+	wasmtime_pooling_allocation_config_table_keep_resident_set(pool, 2 << 20);
 	wasmtime_pooling_allocation_strategy_set(config, pool);
 	wasmtime_pooling_allocation_config_delete(pool);
 	return wasm_engine_new_with_config(config);

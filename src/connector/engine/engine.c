@@ -14,10 +14,11 @@
 #define TABLES_PER_MODULE 100
 
 /*
- * How much of a linear memory the pool cleans by hand after a call instead of giving the pages back to the kernel. Two
- * Wasm pages are what a C program has: it lives within them and never faults again. For large guests it is nothing.
+ * How much of a linear memory the pool cleans by hand after a call instead of giving the pages back to the kernel. A C
+ * program lives within its two pages and never faults again; a Go program writes to most of its first two megabytes
+ * while it starts, and taking those faults anew at each call costs more than clearing them.
  */
-#define KEEP_RESIDENT (128 * KIB)
+#define KEEP_RESIDENT (2 * MIB)
 
 /* Metadata of one instance: its globals and one small record a function that may be called indirectly. */
 #define INSTANCE_SIZE_MAX (16 * MIB)
