@@ -31,6 +31,8 @@ struct http_client {
 	struct http_transfer *oldest, *newest;
 	size_t open;
 	size_t buffered, outside;
+	size_t slice; /* bytes of body since everything last paused for a turn of the loop */
+	struct loop_source *next_slice;
 	uint64_t uses;
 	struct trust *trust; /* NULL until the first https request */
 };
@@ -226,7 +228,7 @@ bool client_must_pause(const struct http_transfer *t)
 {
 	const struct http_client *client = t->client;
 	size_t max = client->options.buffered_max;
-	if (client->outside >= max)
+	if (client->outside >= max || client->slice >= HTTP_SLICE)
 		return true;
 	if (t->received < HTTP_FLOOR || t == client->oldest)
 		return false;
@@ -240,6 +242,9 @@ void client_received(struct http_transfer *t, size_t bytes)
 	t->received += bytes;
 	t->client->buffered += bytes;
 	t->pool->buffered += bytes;
+	t->client->slice += bytes;
+	if (t->client->slice >= HTTP_SLICE)
+		loop_wake(t->client->next_slice);
 }
 
 /*
@@ -254,6 +259,14 @@ static void resume(struct http_client *client)
 		t->paused = false;
 		curl_easy_pause(t->easy, CURLPAUSE_CONT);
 	}
+}
+
+static void on_next_slice(void *user, int what)
+{
+	(void)what;
+	struct http_client *client = user;
+	client->slice = 0;
+	resume(client);
 }
 
 /* Out of libcurl and out of the lists; what it collected is still there. */
@@ -399,12 +412,17 @@ struct http_client *http_client_new(const struct http_client_options *options, s
 {
 	if (init_libraries(err) != 0)
 		return NULL;
-	struct http_client *client = NEW(struct http_client);
+	AUTO(http_client) *client = NEW(struct http_client);
 	client->options = *options;
+	/* No timer: what a timer's function starts may still run in the same turn. */
+	client->next_slice = loop_wakeup(options->loop, on_next_slice, client, err);
+	if (client->next_slice == NULL)
+		return NULL;
+	loop_source_background(client->next_slice);
 	client->ca_fd = -1;
 	if (client->options.handshake_ms == 0)
 		client->options.handshake_ms = HTTP_TLS_HANDSHAKE_MS;
-	return client;
+	return TAKE(client);
 }
 
 void http_client_free(struct http_client *client)
@@ -418,6 +436,7 @@ void http_client_free(struct http_client *client)
 	}
 	while (client->pools != NULL)
 		pool_free(client->pools);
+	loop_source_free(client->next_slice);
 	trust_free(client->trust);
 	free(client);
 }

@@ -18,6 +18,9 @@
  * stop above its share of that already, but for the pool's oldest. Every transfer may have HTTP_FLOOR bytes whatever
  * the others hold: answers that never end stop nobody's small ones, and large ones only of their own pool.
  *
+ * libcurl reads a connection for as long as something comes. After every HTTP_SLICE bytes of bodies all transfers stop
+ * until the loop has turned, so that a fast service holds up nobody else.
+ *
  * Header lines may carry secrets. They are borrowed, not copied, by us; libcurl copies them into buffers of its own,
  * which are wiped when they are released (each transfer has its own). What nghttp2 and OpenSSL keep for the life of a
  * connection is beyond our reach, as is the kernel's socket buffer.
@@ -40,6 +43,7 @@ struct http_transfer;
 #define HTTP_TLS_HANDSHAKE_MS 10000
 #define HTTP_POOL_SHARE       4 /* a pool may hold one part in so many of buffered_max */
 #define HTTP_FLOOR            ((size_t)64 << 10)
+#define HTTP_SLICE            ((size_t)1 << 20)
 
 struct http_client_options {
 	struct loop *loop;

@@ -590,6 +590,28 @@ static void a_pool_has_a_share(void **state)
 	new_client();
 }
 
+/* However fast an answer comes, no turn of the loop takes more than a slice and what libcurl holds. */
+static void a_fast_answer_comes_in_slices(void **state)
+{
+	(void)state;
+	enum { N = 16 << 20 };
+	new_client();
+	AUTO_OUTCOME o = {0};
+	AUTO_FREE char *url = url_of(b.plain, "localhost", "/big/16777216");
+	struct http_call call = call_to(b.plain, url, &o);
+	call.body_max = N;
+	assert_non_null(http_start(b.client, &call, NULL));
+	size_t before = 0, most = 0;
+	while (o.calls == 0) {
+		loop_turn(b.loop, true);
+		size_t now = o.calls == 0 ? http_client_buffered(b.client) : N;
+		most = now - before > most ? now - before : most;
+		before = now;
+	}
+	assert_int_equal(o.body_n, N);
+	assert_true(most <= 2 * HTTP_SLICE);
+}
+
 /* More answers than fit together all come to their end, one after the other. */
 static void paused_transfers_go_on(void **state)
 {
@@ -746,6 +768,7 @@ int main(void)
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(transfers_pause_above_the_mark),
 		cmocka_unit_test(a_pool_has_a_share),
+		cmocka_unit_test(a_fast_answer_comes_in_slices),
 		cmocka_unit_test(paused_transfers_go_on),
 		cmocka_unit_test(answers_that_wait_elsewhere_stop_all),
 		cmocka_unit_test(freeing_in_the_middle_of_everything),
