@@ -69,11 +69,17 @@ static void on_log(void *owner, struct str level, struct str message)
 		call->events->log(call->owner, level, message);
 }
 
+/* A guest makes as many host calls as it likes, and its runner could invent more. */
 static void on_trace(void *owner, struct str text, uint64_t nanoseconds)
 {
 	struct call *call = owner;
+	if (call->report.traces >= LIMIT_TRACE_LINES) {
+		call->report.traces_dropped++;
+		return;
+	}
+	call->report.traces++;
 	if (call->events->trace != NULL)
-		call->events->trace(call->owner, text, nanoseconds);
+		call->events->trace(call->owner, str_slice(text, 0, LIMIT_TRACE_LINE), nanoseconds);
 }
 
 static void tell_granted(struct call *call)

@@ -25,7 +25,8 @@ struct call;
 /* What is told while it runs; members may be NULL. Texts are borrowed, and raw: the guest's bytes. */
 struct call_events {
 	void (*log)(void *owner, struct str level, struct str message);
-	void (*trace)(void *owner, struct str text, uint64_t nanoseconds); /* one host call; no guest bytes in it */
+	/* One host call; no guest bytes in it. At most LIMIT_TRACE_LINES of LIMIT_TRACE_LINE bytes. */
+	void (*trace)(void *owner, struct str text, uint64_t nanoseconds);
 	void (*granted)(void *owner); /* egress has the secret; the call needs it no more */
 	void (*ended)(void *owner);   /* the outcome is there; the call may not be freed from here */
 };
@@ -45,6 +46,7 @@ struct call_report {
 	uint64_t requests, request_ns; /* through egress, and how long they took in all */
 	uint64_t memory_peak;          /* bytes of linear memory */
 	uint64_t logs_dropped;
+	uint64_t traces, traces_dropped; /* lines told to `trace`, and those after LIMIT_TRACE_LINES */
 };
 
 /* The bytes of standard input, appended. LIMIT when they are more than LIMIT_INPUT. */

@@ -9,7 +9,8 @@
  *     only-winch, only-cranelift, always   what follows is for that compiler alone, or for both again
  *     ready NAME,NAME           READY with these imports                     failed CLASS REASON
  *     call                      waits for CALL; later steps speak of the last one
- *     log N                     N log lines         trace          http TEXT / http-missing / http-long
+ *     log N                     N log lines         trace N        N lines of trace (1)       trace-long
+ *     http TEXT / http-missing / http-long
  *     spawn                     answer              waits for the answer to http or spawn, and puts it into `done`
  *     done TEXT                 exit 0 with that output ('%' = the answer, '^' = the input)
  *     exit N / trap / limit NAME / cancelled / big-done
@@ -132,6 +133,14 @@ static inline void fake_text(struct fake *fake, uint16_t type, struct str a, str
 	wire_put_str(&body, a);
 	wire_put_str(&body, b);
 	fake_send(fake, type, fake->id, &body, STR_EMPTY);
+}
+
+static inline void fake_trace(struct fake *fake, struct str text)
+{
+	AUTO_BUF body = BUF_INIT(8 * KIB);
+	wire_put_str(&body, text);
+	wire_put_u64(&body, 9);
+	fake_send(fake, RUNNER_TRACE, fake->id, &body, STR_EMPTY);
 }
 
 static inline void fake_http(struct fake *fake, enum runner_envelope kind, struct str text)
@@ -273,11 +282,13 @@ static inline void fake_step(struct fake *fake, struct str step)
 		fake->skip = str_eq(word, S("only-winch")) != fake->winch;
 	else if (str_eq(word, S("always")))
 		fake->skip = false;
-	else if (str_eq(word, S("trace"))) {
-		AUTO_BUF body = BUF_INIT(1 * KIB);
-		wire_put_str(&body, S("a host call"));
-		wire_put_u64(&body, 9);
-		fake_send(fake, RUNNER_TRACE, fake->id, &body, STR_EMPTY);
+	else if (str_eq(word, S("trace")))
+		for (uint64_t n = args.n > 0 ? fake_number(args) : 1; n > 0; n--)
+			fake_trace(fake, S("a host call"));
+	else if (str_eq(word, S("trace-long"))) {
+		char text[4096];
+		memset(text, 'x', sizeof text);
+		fake_trace(fake, str_of(text, sizeof text));
 	} else if (str_eq(word, S("http")))
 		fake_http(fake, RUNNER_ENVELOPE_PRESENT, args);
 	else if (str_eq(word, S("http-missing")))

@@ -93,13 +93,21 @@ static void put_backtrace(const struct err *failure)
 	}
 }
 
+static void note_dropped(const char *what, uint64_t dropped, uint64_t shown)
+{
+	if (dropped > 0)
+		report_note("%llu %s were dropped after the first %llu", (unsigned long long)dropped, what,
+			    (unsigned long long)shown);
+}
+
 void report_rest(const struct run_report *report)
 {
 	if (report->err != NULL)
 		put_backtrace(report->err);
-	if (report->call != NULL && report->call->logs_dropped > 0)
-		report_note("%llu log lines were dropped after the first %llu",
-			    (unsigned long long)report->call->logs_dropped, (unsigned long long)report->log_lines);
+	if (report->call == NULL)
+		return;
+	note_dropped("traced host calls", report->call->traces_dropped, report->call->traces);
+	note_dropped("log lines", report->call->logs_dropped, report->log_lines);
 }
 
 /* ---------------------------------------------------------------------------------------------------- standard output */

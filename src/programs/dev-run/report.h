@@ -31,7 +31,7 @@ void report_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void report_failure(const struct err *err);
 void report_log(struct run_report *report, struct str level, struct str message);
 void report_trace(struct str text, uint64_t nanoseconds);
-/* A trap's backtrace, which has lines, and how many log lines were dropped. */
+/* A trap's backtrace, which has lines, and how many lines of trace and log were dropped. */
 void report_rest(const struct run_report *report);
 
 /* The line of standard output, without writing it. LIMIT when it cannot be built. */
