@@ -229,6 +229,28 @@ static void unconfined_egress_is_refused(void **state)
 	tear_down(&stage);
 }
 
+/* Nobody waited for egress before the connector asked; the verdict is as clear. */
+static void unconfined_egress_is_refused_at_the_first_request(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, RUNNER "http {}\nanswer\ndone {}\nhang", "hello-open\nhang");
+	assert_int_equal(egress_link_start(stage.link, NULL), 0);
+	start_call(&stage, false);
+	call_wait(stage.call, -1);
+	assert_int_equal(call_error(stage.call)->class, ERR_UNCONFINED);
+	assert_non_null(strstr(call_error(stage.call)->message, "aileron-egress"));
+	tear_down(&stage);
+
+	/* Who asks for nothing is not concerned. */
+	set_up(&stage, RUNNER "log 1\ndone {}\nhang", "hello-open\nhang");
+	assert_int_equal(egress_link_start(stage.link, NULL), 0);
+	start_call(&stage, false);
+	call_wait(stage.call, -1);
+	assert_null(call_error(stage.call));
+	tear_down(&stage);
+}
+
 static void egress_is_started_again_for_the_next_call(void **state)
 {
 	(void)state;
@@ -338,6 +360,34 @@ static void a_trace_tells_every_host_call(void **state)
 	tear_down(&stage);
 }
 
+static void a_trace_is_bounded(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, RUNNER "trace 10003\ndone\nhang", "hang");
+	stage.told = BUF_INIT(4 * MIB);
+	start_call(&stage, true);
+	call_wait(stage.call, -1);
+	assert_null(call_error(stage.call));
+	const struct call_report *report = call_report(stage.call);
+	assert_int_equal(report->traces, LIMIT_TRACE_LINES);
+	assert_int_equal(report->traces_dropped, 3);
+	assert_int_equal(stage.told.n, LIMIT_TRACE_LINES * strlen("trace(a host call,9) ") + strlen("ended"));
+	tear_down(&stage);
+}
+
+static void a_long_trace_is_cut(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, RUNNER "trace-long\ndone\nhang", "hang");
+	start_call(&stage, true);
+	call_wait(stage.call, -1);
+	assert_null(call_error(stage.call));
+	assert_int_equal(stage.told.n, strlen("trace(,9) ended") + LIMIT_TRACE_LINE);
+	tear_down(&stage);
+}
+
 static void an_open_call_may_be_freed(void **state)
 {
 	(void)state;
@@ -402,12 +452,15 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_crash_of_egress_is_a_network_error),
 		cmocka_unit_test(egress_that_lies_is_ended),
 		cmocka_unit_test(unconfined_egress_is_refused),
+		cmocka_unit_test(unconfined_egress_is_refused_at_the_first_request),
 		cmocka_unit_test(egress_is_started_again_for_the_next_call),
 		cmocka_unit_test(a_crash_of_the_runner_ends_the_request_too),
 		cmocka_unit_test(a_runner_that_has_ended_takes_no_call),
 		cmocka_unit_test(the_caller_can_give_up),
 		cmocka_unit_test(too_large_a_grant_is_refused_here),
 		cmocka_unit_test(a_trace_tells_every_host_call),
+		cmocka_unit_test(a_trace_is_bounded),
+		cmocka_unit_test(a_long_trace_is_cut),
 		cmocka_unit_test(an_open_call_may_be_freed),
 		cmocka_unit_test(a_grant_is_made_of_manifest_and_binding),
 	};

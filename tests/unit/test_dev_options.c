@@ -88,11 +88,6 @@ static void mistakes_are_named(void **state)
 		const char *args[8];
 		const char *message;
 	} rows[] = {
-		{{"--manifest", "m"}, "--wasm is required; --help shows how to call this program"},
-		{{"--wasm", "a", "--op", "x"}, "--manifest is required; --help shows how to call this program"},
-		{{"--wasm", "a", "--manifest", "m"}, "--op is required; --help shows how to call this program"},
-		{{"--wasm", "a", "--manifest", "m", "--op", ""},
-		 "--op is required; --help shows how to call this program"},
 		{{"--wasm"}, "--wasm needs a value: FILE"},
 		{{"--nonsense"}, "there is no option '--nonsense'; --help lists them"},
 		{{"---wasm", "x"}, "there is no option '---wasm'; --help lists them"},
@@ -123,6 +118,34 @@ static void mistakes_are_named(void **state)
 		assert_int_equal(err.class, ERR_USAGE);
 		assert_string_equal(err.message, rows[i].message);
 	}
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *args[8];
+		const char *message;
+	} rows[] = {
+		{{NULL}, "--wasm is required"},
+		{{"--manifest", "m"}, "--wasm is required"},
+		{{"--wasm", "a", "--op", "x"}, "--manifest is required"},
+		{{"--wasm", "a", "--manifest", "m"}, "--op is required"},
+		{{"--wasm", "a", "--manifest", "m", "--op", ""}, "--op is required"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct dev_options options;
+		struct err err = {0};
+		assert_int_equal(parse(&options, &err, rows[i].args), 0);
+		assert_int_equal(dev_options_check(&options, &err), -1);
+		assert_int_equal(err.class, ERR_USAGE);
+		assert_string_equal(err.message, rows[i].message);
+		dev_options_release(&options);
+	}
+	struct dev_options options;
+	assert_int_equal(PARSE(&options, NULL, REQUIRED), 0);
+	assert_int_equal(dev_options_check(&options, NULL), 0);
+	dev_options_release(&options);
 }
 
 static void limits_and_openings_add_up(void **state)
@@ -231,6 +254,7 @@ int main(void)
 		cmocka_unit_test(switches),
 		cmocka_unit_test(help_and_version_need_nothing_else),
 		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(limits_and_openings_add_up),
 		cmocka_unit_test(boundaries_are_collected),
 		cmocka_unit_test(openings_are_bounded),

@@ -6,6 +6,7 @@
  */
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "os/file.h"
 #include "programs/dev-run/report.h"
 #include "programs/dev-run/run.h"
@@ -37,16 +38,16 @@ static int watch_interrupt(struct err *err)
 	return fd < 0 ? fail_errno(err, "cannot watch for interrupts") : fd;
 }
 
-static int print_text(void (*make)(struct buf *out))
+static int print_text(int fd, void (*make)(struct buf *out))
 {
 	AUTO_BUF text = BUF_INIT(64 * KIB);
 	make(&text);
-	return report_write(STDOUT_FILENO, buf_str(&text), NULL) < 0 ? 1 : 0;
+	return report_write(fd, buf_str(&text), NULL) < 0 ? 1 : 0;
 }
 
 static void make_version(struct buf *out)
 {
-	buf_add_z(out, REPORT_PROGRAM " " OPTIONS_VERSION "\n");
+	buf_add_z(out, REPORT_PROGRAM " " AILERON_VERSION "\n");
 }
 
 /* --args: the text itself, a file, or standard input. */
@@ -127,6 +128,32 @@ static int run(const struct dev_options *options, struct dev_binding *binding, s
 	return options->watch ? run_and_watch(&inputs, err) : run_once(&inputs);
 }
 
+/* A secret in memory that may be swapped out is one less locked away; the user can raise the limit. */
+static void note_unlocked(const struct dev_binding *binding)
+{
+	const struct secret *secrets[] = {binding->token, binding->key};
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+		if (secrets[i] != NULL && !secret_locked(secrets[i])) {
+			report_note("the secret's memory could not be locked and may be swapped out; a higher limit of "
+				    "locked memory (ulimit -l) helps");
+			return;
+		}
+	}
+}
+
+static int start(const struct dev_options *options, struct dev_binding *binding, struct err *err)
+{
+	if (dev_options_check(options, err) < 0) {
+		(void)print_text(STDERR_FILENO, dev_options_help);
+		return -1;
+	}
+	log_set_level(options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
+	if (dev_binding_read(binding, err) < 0)
+		return -1;
+	note_unlocked(binding);
+	return run(options, binding, err);
+}
+
 int main(int argc, char **argv)
 {
 	static struct err err;
@@ -137,14 +164,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	int status = 0;
-	if (options.help) {
-		status = print_text(dev_options_help);
-	} else if (options.version) {
-		status = print_text(make_version);
-	} else {
-		log_set_level(options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN);
-		status = dev_binding_read(&binding, &err) < 0 ? -1 : run(&options, &binding, &err);
-	}
+	if (options.help)
+		status = print_text(STDOUT_FILENO, dev_options_help);
+	else if (options.version)
+		status = print_text(STDOUT_FILENO, make_version);
+	else
+		status = start(&options, &binding, &err);
 	if (status < 0)
 		report_failure(&err);
 	dev_binding_release(&binding);

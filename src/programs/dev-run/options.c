@@ -127,7 +127,8 @@ static const struct option_row option_rows[] = {
 	 "dial this address for that host, whatever its name says; may be repeated"},
 	{"ca-file", "FILE", FIELD(ca_file), "trust these certificates (PEM) instead of the system's"},
 	{"allow-unconfined", "BOUNDARY", set_allow_unconfined, 0,
-	 "go on where the machine lacks this boundary of the sandbox; may be repeated"},
+	 "go on where the machine lacks this boundary of the sandbox: namespaces, root, landlock, capabilities or "
+	 "seccomp; may be repeated"},
 	{"h", NULL, FIELD(help), "print this text"},
 	{"help", NULL, FIELD(help), "print this text"},
 	{"version", NULL, FIELD(version), "print the version"},
@@ -199,16 +200,13 @@ static int parse_one(struct dev_options *options, char **argv, int left, struct 
 	return set_value(options, row, argv[1], err) < 0 ? -1 : 2;
 }
 
-static int check_required(const struct dev_options *options, struct err *err)
+int dev_options_check(const struct dev_options *options, struct err *err)
 {
-	if (options->help || options->version)
-		return 0;
 	static const char *const required[] = {"wasm", "manifest", "op"};
 	const char *const values[] = {options->wasm, options->manifest, options->op};
 	for (size_t i = 0; i < ARRAY_LEN(required); i++) {
 		if (values[i] == NULL || values[i][0] == '\0')
-			return fail(err, ERR_USAGE, "--%s is required; --help shows how to call this program",
-				    required[i]);
+			return fail(err, ERR_USAGE, "--%s is required", required[i]);
 	}
 	return 0;
 }
@@ -226,7 +224,7 @@ static int parse_all(struct dev_options *options, int argc, char **argv, struct 
 		i++;
 	if (i < argc)
 		return fail(err, ERR_USAGE, "'%s' belongs to no option", argv[i]);
-	return check_required(options, err);
+	return 0;
 }
 
 int dev_options_parse(struct dev_options *ret, int argc, char **argv, struct err *err)

@@ -11,7 +11,6 @@
 #include "connector/call_limits.h"
 #include "egress/egress_protocol.h"
 
-#define OPTIONS_VERSION      "0.1.0"
 #define OPTIONS_OPENINGS_MAX 64
 
 struct dev_options {
@@ -29,6 +28,8 @@ struct dev_options {
 /* `argv` must outlive the result. USAGE says what is wrong; the result is then released. */
 int dev_options_parse(struct dev_options *ret, int argc, char **argv, struct err *err)
 	__attribute__((warn_unused_result));
+/* Whether all is there that a run needs. USAGE names what is not. */
+int dev_options_check(const struct dev_options *options, struct err *err) __attribute__((warn_unused_result));
 void dev_options_release(struct dev_options *options);
 
 /* What --help prints. */

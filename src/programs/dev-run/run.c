@@ -93,7 +93,10 @@ static int read_inputs(struct run *run, struct err *err)
 	return 0;
 }
 
-/* Egress starts while the connector is loaded; where nothing can be reached, only when a connector asks all the same. */
+/*
+ * Egress starts while the connector is loaded, and nobody waits for it before the connector asks for something: its
+ * confinement is judged then. Where nothing can be reached it starts only when a connector asks all the same.
+ */
 static int start_egress(struct run *run, struct err *err)
 {
 	struct egress_link_spec spec = {.ca_fd = run->ca_fd, .allowed = buf_str(&run->inputs->options->allowed)};
@@ -140,9 +143,7 @@ static int prepare(struct run *run, struct err *err)
 	if (read_inputs(run, err) < 0 || start_egress(run, err) < 0)
 		return -1;
 	open_cache(run);
-	if (load(run, err) < 0)
-		return -1;
-	return grant_has_network(run->manifest) ? egress_link_wait_ready(run->link, err) : 0;
+	return load(run, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the run */
