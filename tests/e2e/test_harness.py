@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -36,6 +37,45 @@ class Harness(unittest.TestCase):
             done = bare(*flags)
             self.assertEqual((done.returncode, done.stdout), (1, b""), flags)
             self.assertIn(b"aileron-connector-dev-run: ", done.stderr)
+
+    def test_a_missing_flag_shows_the_usage_and_then_the_error(self):
+        usage = bare("--help").stdout
+        for flags, missing in (([], b"--wasm"), (["--wasm", "x", "--op", "y"], b"--manifest"),
+                               (["--wasm", "x", "--manifest", "y"], b"--op")):
+            done = bare(*flags)
+            self.assertEqual((done.returncode, done.stdout), (1, b""), flags)
+            self.assertEqual(done.stderr, usage + b"aileron-connector-dev-run: usage_error: " + missing +
+                             b" is required\n")
+
+    def test_version(self):
+        self.assertRegex(bare("--version").stdout, rb"^aileron-connector-dev-run \d+\.\d+\.\d+\n$")
+
+    def test_a_secret_that_cannot_be_locked_is_told_once(self):
+        limit = ("import os, resource, sys\nresource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))\n"
+                 "os.execv(sys.argv[1], sys.argv[1:])")
+        # With CAP_IPC_LOCK, which root has, the limit does not count.
+        drop = ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+        command_ = [*drop, "python3", "-c", limit, str(HARNESS), "--wasm", str(connector("fixture")), "--manifest",
+                    str(manifest("fixture")), "--op", "echo"]
+        for token, times in (("tok-123456789", 1), (None, 0)):
+            done = subprocess.run(command_, capture_output=True, env=environment(AILERON_DEV_TOKEN=token))
+            self.assertEqual((done.returncode, done.stdout), (0, b'{"output":{"value":""}}\n'), done.stderr)
+            self.assertEqual(done.stderr.count(b"could not be locked"), times, done.stderr)
+
+    def test_a_call_without_requests_does_not_wait_for_egress(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in (HARNESS.name, "aileron-runner"):
+                shutil.copy(HARNESS.parent / name, folder)
+            # In the place of egress a program that is never ready.
+            shutil.copy(shutil.which("sleep"), pathlib.Path(folder) / "aileron-egress")
+            args = ["--wasm", str(connector("fixture")), "--manifest", str(manifest("fixture"))]
+            harness = [str(pathlib.Path(folder) / HARNESS.name), *args]
+            done = subprocess.run([*harness, "--op", "echo"], capture_output=True, env=environment())
+            self.assertEqual((done.returncode, done.stdout), (0, b'{"output":{"value":""}}\n'), done.stderr)
+            done = subprocess.run([*harness, "--op", "http", "--args", '{"url":"https://api.example.com/"}'],
+                                  capture_output=True, env=environment())
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"egress was not ready in time", done.stdout)
 
     def test_failures_before_the_run(self):
         for more in ({"wasm": "/nonexistent.wasm"}, {"toml": "/nonexistent.toml"}):
@@ -90,7 +130,9 @@ class Harness(unittest.TestCase):
             toml = pathlib.Path(folder) / "manifest.toml"
             text = manifest("fixture").read_text()
             toml.write_text(text)
-            process = subprocess.Popen([str(HARNESS), "--wasm", str(connector("fixture")), "--manifest", str(toml), "--op", "echo",
+            wasm = pathlib.Path(folder) / "connector.wasm"
+            shutil.copy(connector("fixture"), wasm)
+            process = subprocess.Popen([str(HARNESS), "--wasm", str(wasm), "--manifest", str(toml), "--op", "echo",
                                         "--watch"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             try:
                 self.assertEqual(process.stdout.readline(), b'{"output":{"value":""}}\n')
@@ -99,6 +141,13 @@ class Harness(unittest.TestCase):
                     if b"nonsense" in line:
                         break
                 toml.write_text(text + "\n")
+                self.assertEqual(process.stdout.readline(), b'{"output":{"value":""}}\n')
+                # The module, replaced as compilers do it: by a new file in its place.
+                fresh = pathlib.Path(folder) / "fresh.wasm"
+                shutil.copy(connector("notes-c"), fresh)
+                fresh.rename(wasm)
+                self.assertIn(b"unknown_op", process.stdout.readline())
+                shutil.copy(connector("fixture"), wasm)
                 self.assertEqual(process.stdout.readline(), b'{"output":{"value":""}}\n')
             finally:
                 process.send_signal(2)

@@ -13,6 +13,9 @@ from service import Service
 # Visible ASCII that every encoding has to escape somewhere.
 CANARY = 'cAn4ry"Zq7~\\kW/x+%&=<9Vb>m'
 
+# What the service can answer with: service.Service.on_leak
+LEAKS = ("raw", "base64", "base64_1", "base64_2", "base64url", "hex", "HEX", "url", "url_all", "json", "json_u")
+
 
 def spellings(secret=CANARY):
     raw = secret.encode()
@@ -68,9 +71,6 @@ class Leak(unittest.TestCase):
             "timeout": ("http_cred", self.args("/drip"), ["--limit", "wall_time=700ms"]),
             "broken transfer": ("http_cred", self.args("/bad-chunk"), []),
             "wrong kind": ("http_cred", {**self.args("/ok"), "credential": "oauth2"}, []),
-            "trap": ("trap", {}, []),
-            "log": ("log", {"message": "m"}, []),
-            "exit": ("end", {"code": 3, "err": "e"}, []),
         }
         for name, (op, args, more) in paths.items():
             for form in ([], ["--json"]):
@@ -81,9 +81,23 @@ class Leak(unittest.TestCase):
                     if name == "success":
                         self.assertEqual(self.service.seen[before][2]["authorization"], "Bearer " + CANARY)
 
+    def test_what_a_guest_says_of_an_answer(self):
+        token = {"AILERON_DEV_TOKEN": CANARY}
+        for to in ("log", "error", "stdout", "stderr", "trap"):
+            for how in LEAKS:
+                with self.subTest(to, how=how):
+                    result = run("leak_through", {**self.args(f"/leak?as={how}"), "to": to}, self.flags("--json", "--trace", "-v"),
+                                 env=token)
+                    self.assert_clean(result.out, result.err)
+                    # The answer got where it was to be carried, so that the secret would have been there with it.
+                    carried = {"log": result.err, "trap": result.err, "error": result.out, "stderr": result.out,
+                               "stdout": result.err}[to]
+                    self.assertIn(b"before ", carried)
+                    self.assertIn(b" after", carried)
+
     def test_echoed_secrets_are_struck_out(self):
         token = {"AILERON_DEV_TOKEN": CANARY}
-        for how in ("raw", "base64", "base64_1", "base64_2", "base64url", "hex", "HEX", "url", "url_all", "json", "json_u"):
+        for how in LEAKS:
             for code in (200, 401):
                 with self.subTest(how, code=code):
                     result = run("http_cred", self.args(f"/leak?as={how}&code={code}"), self.flags("--json", "--trace"), env=token)

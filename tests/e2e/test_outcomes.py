@@ -79,7 +79,8 @@ class Outcomes(unittest.TestCase):
         self.assertEqual(whole("end", {"code": 0, "out": '{"output":null,"more":1}'})["output"], {})
 
     def test_traps(self):
-        for how, name in (("unreachable", "unreachable"), ("memory", "memory_out_of_bounds"), ("stack", "stack_overflow")):
+        for how, name in (("unreachable", "unreachable"), ("memory", "memory_out_of_bounds"), ("stack", "stack_overflow"),
+                          ("divide", "integer_divide_by_zero")):
             error = self.failure("trap", {"how": how})
             self.assertEqual((error["class"], error["details"]["trap"]), ("connector_runtime_error", name), error)
         result = run("trap", {"how": "unreachable"})
@@ -106,6 +107,13 @@ class Outcomes(unittest.TestCase):
         started = time.monotonic()
         self.assertEqual(whole("slow", {"milliseconds": 300})["output"], {"slept": True})
         self.assertGreaterEqual(time.monotonic() - started, 0.3)
+
+    def test_trace_is_bounded(self):
+        result = run("log", {"times": 12000, "message": "m"}, ["--trace"])
+        self.assertEqual(result.output, {"logged": 12000})
+        lines = result.err.split(b"\n")
+        self.assertEqual(sum(line.startswith(b"[trace] ") for line in lines), 10000)
+        self.assertRegex(result.err, rb"\n[a-z-]+: 20\d\d traced host calls were dropped after the first 10000\n")
 
     def test_standard_output_limit(self):
         error = self.failure("big_output", {"bytes": 9 << 20})
@@ -137,7 +145,8 @@ class Outcomes(unittest.TestCase):
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
         result = finish(process)
-        self.assertEqual(result.code, 130, result)
+        self.assertEqual((result.code, result.out),
+                         (130, b'{"error":"cancelled: the call was cancelled (boundary=runtime)"}\n'), result)
 
     def test_limits_of_the_manifest(self):
         with tempfile.TemporaryDirectory() as folder:
