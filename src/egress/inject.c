@@ -121,6 +121,12 @@ static void put_plain(struct injection *injection, struct str name, struct str v
 	injection->headers[injection->n++] = (struct injected_header){.name = name, .plain = value};
 }
 
+static void put_signed(struct injection *injection, struct str name, struct str value, struct str signature)
+{
+	put_plain(injection, name, value);
+	injection->headers[injection->n - 1].signature = signature;
+}
+
 static int refuse_secret(const struct egress_grant *grant, const char *why, struct err *err)
 {
 	fail(err, ERR_BINDING_FAILED, "http_request: the credential bound for '%.*s' %s; bind it again",
@@ -278,7 +284,8 @@ static int inject_sigv4(struct arena *arena, const struct egress_grant *grant, c
 		return translate_signing(grant, err);
 	put_plain(ret, S("X-Amz-Date"), signature.date);
 	put_plain(ret, S("X-Amz-Content-Sha256"), signature.payload_hash);
-	put_plain(ret, S("Authorization"), signature.authorization);
+	struct str all = signature.authorization; /* "…, Signature=" and hex */
+	put_signed(ret, S("Authorization"), all, str_slice(all, all.n - 2 * SHA256_SIZE, all.n));
 	return 0;
 }
 
@@ -303,7 +310,8 @@ static int inject_signature(struct arena *arena, const struct egress_grant *gran
 	if (signature.content_digest.n > 0)
 		put_plain(ret, S("Content-Digest"), signature.content_digest);
 	put_plain(ret, S("Signature-Input"), signature.signature_input);
-	put_plain(ret, S("Signature"), signature.signature);
+	struct str all = signature.signature; /* "label=:base64:" */
+	put_signed(ret, S("Signature"), all, str_slice(all, str_find(all, S("=:")) + 2, all.n - 1));
 	return 0;
 }
 

@@ -6,22 +6,24 @@
  *
  *     oauth2       Authorization: Bearer <secret>
  *     api_key      <header or Authorization>: <format or "Bearer {key}">, every {key} replaced by the secret
- *     basic        Authorization: Basic base64(<username>:<secret>), RFC 7617; the binding's username, else the
- * manifest's aws_sigv4    X-Amz-Date, X-Amz-Content-Sha256, Authorization (egress/sigv4) signing_key  Signature-Input,
- * Signature, and Content-Digest when it is covered and absent (egress/httpsig)
+ *     basic        Authorization: Basic base64(<username>:<secret>), RFC 7617; the binding's username, else the manifest's
+ *     aws_sigv4    X-Amz-Date, X-Amz-Content-Sha256, Authorization (egress/sigv4)
+ *     signing_key  Signature-Input, Signature, and Content-Digest when it is covered and absent (egress/httpsig)
  *
  * An injected header replaces the guest's of the same name (without case). Each hop is injected anew, and only while
  * the origin is the first one's. Values with the secret in them lie in secret memory; the others in the arena.
  *
- * Checks in order, details beside `connector`. Messages are complete, "http_request: " included; the boundary is
- * sandbox. 1 manifest declares none     CAPABILITY_DENIED        requested "credential:<asked>", boundary_detail
- * connector_manifest 2 another kind is declared   CAPABILITY_DENIED        requested, declared, boundary_detail
- * connector_manifest 3 nobody could be asked      BINDING_REQUIRED         capability_kind, boundary_detail action 4
- * nothing is bound           BINDING_REQUIRED         the same; binding_error is the message when it is given 5 the
- * bound kind differs     CAPABILITY_DENIED        capability_kind, boundary_detail vault 6 resolving failed
- * CONNECTOR_RUNTIME_ERROR  "http_request: resolve credential: <binding_error>" 7 by kind: BINDING_REQUIRED with `field`
- * when the username or access key id is missing; CAPABILITY_DENIED when no scope can be had for aws_sigv4;
- * BINDING_FAILED when the secret cannot stand in a header or is no such key
+ * Checks in order, details beside `connector`. Messages are complete, "http_request: " included; the boundary is sandbox.
+ *
+ *     1 manifest declares none     CAPABILITY_DENIED        requested "credential:<asked>", boundary_detail
+ *                                                           connector_manifest
+ *     2 another kind is declared   CAPABILITY_DENIED        requested, declared, boundary_detail connector_manifest
+ *     3 nobody could be asked      BINDING_REQUIRED         capability_kind, boundary_detail action
+ *     4 nothing is bound           BINDING_REQUIRED         the same; binding_error is the message when it is given
+ *     5 the bound kind differs     CAPABILITY_DENIED        capability_kind, boundary_detail vault
+ *     6 resolving failed           CONNECTOR_RUNTIME_ERROR  "http_request: resolve credential: <binding_error>"
+ *     7 by kind: BINDING_REQUIRED with `field` when the username or access key id is missing; CAPABILITY_DENIED when no
+ *       scope can be had for aws_sigv4; BINDING_FAILED when the secret cannot stand in a header or is no such key
  *
  * No error carries a byte of the secret.
  */
@@ -39,7 +41,8 @@
 struct injected_header {
 	struct str name;
 	struct str plain;      /* the value, when `secret` is NULL */
-	struct secret *secret; /* the whole value; also to be struck out of the answer (egress/scrub) */
+	struct str signature;  /* the part of `plain` with which the request could be sent again */
+	struct secret *secret; /* the whole value; as `signature`, to be struck out of answers (egress/scrub) */
 };
 
 struct injection {

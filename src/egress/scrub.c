@@ -186,6 +186,12 @@ int scrub_add(struct scrubber *scrubber, const struct secret *secret, struct err
 	return 0;
 }
 
+void scrub_forget(struct scrubber *scrubber)
+{
+	scrubber->n_secrets = scrubber->n_forms = 0;
+	scrubber->has_high = false;
+}
+
 static bool key_matches(const struct form *form, struct str bytes, const unsigned char *text)
 {
 	for (size_t i = form->n; i > form->key_at; i--) {

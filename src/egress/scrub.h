@@ -44,6 +44,8 @@ DEFINE_AUTO(scrubber, scrubber_free)
 int scrub_add(struct scrubber *scrubber, const struct secret *secret, struct err *err)
 	__attribute__((warn_unused_result));
 
+void scrub_forget(struct scrubber *scrubber); /* all of them */
+
 /*
  * Strikes out in place; returns the new length (at most n) and in *ret_found (may be NULL) how many places there were.
  * LIMIT when working memory of about n bytes cannot be had; the text must then not be passed on.

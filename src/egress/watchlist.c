@@ -2,8 +2,9 @@
 #include <stdlib.h>
 
 struct watchlist {
-	struct scrubber *scrubber;            /* NULL while it is empty */
-	struct secret *values[SCRUB_SECRETS]; /* copies, which the scrubber borrows */
+	const struct secret *secret;              /* the grant's; NULL = none */
+	struct scrubber *scrubber;                /* NULL while it is empty */
+	struct secret *values[SCRUB_SECRETS - 1]; /* copies, which the scrubber borrows; the oldest first */
 	size_t n;
 };
 
@@ -17,6 +18,7 @@ static int look_for(struct watchlist *list, const struct secret *secret, struct 
 struct watchlist *watchlist_new(const struct secret *secret, struct err *err)
 {
 	AUTO(watchlist) *list = NEW(struct watchlist);
+	list->secret = secret;
 	if (secret != NULL && look_for(list, secret, err) != 0)
 		return NULL;
 	return TAKE(list);
@@ -32,28 +34,46 @@ void watchlist_free(struct watchlist *list)
 	free(list);
 }
 
-static bool knows(const struct watchlist *list, const struct secret *secret)
+static bool knows(const struct watchlist *list, struct str value)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (secret_eq(list->values[i], secret_borrow(secret)))
+		if (secret_eq(list->values[i], value))
 			return true;
 	}
 	return false;
 }
 
+static int forget_oldest(struct watchlist *list, struct err *err)
+{
+	scrub_forget(list->scrubber);
+	secret_free(list->values[0]);
+	list->n--;
+	memmove(list->values, list->values + 1, list->n * sizeof list->values[0]);
+	int rc = list->secret != NULL ? look_for(list, list->secret, err) : 0;
+	for (size_t i = 0; i < list->n && rc == 0; i++)
+		rc = look_for(list, list->values[i], err);
+	return rc;
+}
+
+static int add_value(struct watchlist *list, struct str value, struct err *err)
+{
+	if (value.n == 0 || knows(list, value))
+		return 0;
+	if (list->n == ARRAY_LEN(list->values) && forget_oldest(list, err) != 0)
+		return -1;
+	struct secret *copy = secret_from(value, err);
+	if (copy == NULL)
+		return -1;
+	list->values[list->n++] = copy;
+	return look_for(list, copy, err);
+}
+
 int watchlist_add(struct watchlist *list, const struct injection *injection, struct err *err)
 {
 	for (size_t i = 0; i < injection->n; i++) {
-		const struct secret *value = injection->headers[i].secret;
-		if (value == NULL || knows(list, value))
-			continue;
-		if (list->n == ARRAY_LEN(list->values))
-			return fail(err, ERR_LIMIT, "more than %zu secret values in one call", list->n);
-		struct secret *copy = secret_from(secret_borrow(value), err);
-		if (copy == NULL)
-			return -1;
-		list->values[list->n++] = copy;
-		if (look_for(list, copy, err) != 0)
+		const struct injected_header *header = &injection->headers[i];
+		struct str value = header->secret != NULL ? secret_borrow(header->secret) : header->signature;
+		if (add_value(list, value, err) != 0)
 			return -1;
 	}
 	return 0;

@@ -1,9 +1,9 @@
 /*
  * watchlist: the secret values of one call, and the scrubber that looks for them
  *
- * The call's credential from the beginning; each header value that was made of it from the first request that carried
- * it. Made once a grant, so that a request does not pay for it, and kept to the grant's end: a service may hand out
- * later what it was sent before. One loop's thread.
+ * The call's credential from the beginning; each header value or signature that was made of it from the first request
+ * that carried it. Made once a grant, so that a request does not pay for it, and kept to the grant's end, but for
+ * signatures older than the newest seven values: a service may hand out later what it was sent before. One loop's thread.
  */
 #pragma once
 #include "base/err.h"
@@ -19,7 +19,7 @@ struct watchlist *watchlist_new(const struct secret *secret, struct err *err) __
 void watchlist_free(struct watchlist *list); /* NULL is fine */
 DEFINE_AUTO(watchlist, watchlist_free)
 
-/* Looks for the secret headers of an injection too, from now on; those that are known already cost nothing. */
+/* Looks for the secret headers and the signatures of an injection too, from now on; those that are known already cost nothing. */
 int watchlist_add(struct watchlist *list, const struct injection *injection, struct err *err)
 	__attribute__((warn_unused_result));
 

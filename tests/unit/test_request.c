@@ -519,6 +519,43 @@ static void the_service_sees_the_credential_and_the_guest_does_not(void **state)
 	}
 }
 
+/* A signature is no secret for long, but until then who has it may send the request again. More than are remembered. */
+static void signatures_are_struck_out(void **state)
+{
+	(void)state;
+	static const struct str components[] = {{"@path", 5}};
+	static const struct {
+		enum credential_kind kind;
+		const char *before, *after;
+	} rows[] = {{CREDENTIAL_AWS_SIGV4, "Signature=", "\r"}, {CREDENTIAL_SIGNING_KEY, "Signature: sig1=:", ":"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_PERMIT p;
+		make_permit(&p);
+		give_key(&p, rows[i].kind, "", "");
+		p.grant.region = S("us-east-1");
+		p.grant.service = S("athena");
+		p.grant.algorithm = S("hmac-sha256");
+		p.grant.label = S("sig1");
+		p.grant.components = components;
+		p.grant.n_components = 1;
+		AUTO_FREE char *more = xasprintf(",\"credential\":\"%s\"", credential_kind_name(rows[i].kind));
+		for (int n = 0; n < 3 * SCRUB_SECRETS; n++) {
+			AUTO_FREE char *path = xasprintf("/echo?n=%d", n);
+			AUTO_OUTCOME o = {0};
+			ask_path(&p, path, more, &o);
+			assert_int_equal(o.rc, 0);
+			AUTO_FREE char *head = server_last_head(b.tls);
+			char *signature = strstr(head, rows[i].before);
+			assert_non_null(signature);
+			signature += strlen(rows[i].before);
+			signature[strcspn(signature, rows[i].after)] = '\0';
+			assert_true(strlen(signature) >= 44);
+			assert_null(strstr(o.body, signature));
+			assert_non_null(strstr(o.body, "[secret removed]"));
+		}
+	}
+}
+
 static void the_body_survives_signing(void **state)
 {
 	(void)state;
@@ -987,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_may_hold_the_secret_can_be_searched),
 		cmocka_unit_test(codings_that_were_not_asked_for_are_not_undone),
 		cmocka_unit_test(the_service_sees_the_credential_and_the_guest_does_not),
+		cmocka_unit_test(signatures_are_struck_out),
 		cmocka_unit_test(the_body_survives_signing),
 		cmocka_unit_test(redirects_change_the_method_as_go_does),
 		cmocka_unit_test(redirects_end_after_ten),
