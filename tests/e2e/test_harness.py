@@ -213,6 +213,28 @@ class Harness(unittest.TestCase):
         finally:
             service.close()
 
+    def test_forms_of_a_signing_key(self):
+        from service import Service
+        service = Service()
+        pem = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], capture_output=True, check=True).stdout
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                key, toml = pathlib.Path(folder) / "key", pathlib.Path(folder) / "manifest.toml"
+                toml.write_text('[connector]\nname = "github://example/k"\nversion = "1.0.0"\n[capabilities.network]\n'
+                                'hosts = ["api.example.com:443"]\n[capabilities.credential]\nkind = "signing_key"\n'
+                                'algorithm = "ed25519"\n')
+                for content in (pem, os.urandom(32), b"k" * 32 + b"\n"):
+                    key.write_bytes(content)
+                    line = run("http_cred", {"url": "https://api.example.com/ok", "credential": "signing_key"},
+                               ["--json", *service.flags()], env={"AILERON_DEV_KEY_FILE": str(key)}, toml=toml).line
+                    if content.endswith(b"k\n"):
+                        self.assertEqual((line["error"]["class"], line["error"]["boundary"]), ("binding_failed", "sandbox"))
+                        self.assertIn("32 bytes, or PKCS#8 in PEM", line["error"]["message"])
+                    else:
+                        self.assertEqual(line["output"]["status"], 200)
+        finally:
+            service.close()
+
     def test_output_is_whole_when_a_pipe_is_slow(self):
         process = start("big_output", {"bytes": 3 << 20})
         self.assertEqual(len(json.loads(finish(process).out)["output"]["bytes"]), 3 << 20)

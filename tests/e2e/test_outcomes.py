@@ -129,7 +129,8 @@ class Outcomes(unittest.TestCase):
     def test_spawn_does_not_exist_yet(self):
         for how in ("spawn", "spawn_op"):
             result = run("spawn", {"how": how}, ["--json"])
-            self.assertEqual(result.line["error"]["class"], "spawn_sandbox_unavailable")
+            self.assertEqual((result.line["error"]["class"], result.line["error"]["boundary"]),
+                             ("spawn_sandbox_unavailable", "runtime"))
             self.assertIn(b"-3,-2,-1,-1", result.err)
 
     def test_what_does_not_load(self):

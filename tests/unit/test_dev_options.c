@@ -247,6 +247,22 @@ static void the_man_page_lists_the_same_options(void **state)
 	}
 }
 
+static void every_boundary_is_a_word_of_the_help_and_the_page(void **state)
+{
+	(void)state;
+	AUTO_BUF page = BUF_INIT(1 * MIB);
+	assert_int_equal(file_read(SOURCE_DIR "/docs/man/aileron-connector-dev-run.1", &page, NULL), 0);
+	AUTO_BUF help = BUF_INIT(64 * KIB);
+	dev_options_help(&help);
+	static const char *const words[] = {"namespaces", "root", "landlock", "capabilities", "seccomp"};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		struct str word = str_from(words[i]);
+		assert_true(confine_is_boundary(word));
+		assert_true(str_find(buf_str(&help), word) != STR_NPOS);
+		assert_true(str_find(buf_str(&page), word) != STR_NPOS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +276,7 @@ int main(void)
 		cmocka_unit_test(openings_are_bounded),
 		cmocka_unit_test(the_help_lists_every_option),
 		cmocka_unit_test(the_man_page_lists_the_same_options),
+		cmocka_unit_test(every_boundary_is_a_word_of_the_help_and_the_page),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
