@@ -12,6 +12,9 @@
  *
  * A form's characters are computed when they are compared, so there is no second copy of a secret, however spelled.
  * At each position at most SCRUB_KEY characters of each form are compared, and what lies in front of those only once.
+ *
+ * Undoing escapes from the left may swallow a form's first characters: a guest's "%" in front of "2Bc…" reads as "%2B".
+ * So the key leaves out as many as an escape can have, which in a text as it is must match too.
  */
 
 enum family { RAW, HEX, BASE64, FAMILY__MAX };
@@ -23,7 +26,7 @@ struct form {
 	enum family family;
 	unsigned skipped_bits; /* base64: of the secret, in front of the first whole character: 0, 2 or 4 */
 	size_t n;              /* characters */
-	size_t key_at;         /* where the last SCRUB_KEY of them begin */
+	size_t key_at;         /* where the characters begin that decide, at most SCRUB_KEY */
 };
 
 struct scrubber {
@@ -122,6 +125,14 @@ void scrubber_free(struct scrubber *scrubber)
 	free(scrubber);
 }
 
+static size_t key_of(size_t n)
+{
+	enum { LONGEST = 5, SHORTER = 2 }; /* of \uXXXX; of %XX and \n: without what they begin with */
+	if (n > SCRUB_KEY)
+		return n - SCRUB_KEY;
+	return n >= 3 * LONGEST ? LONGEST : n >= 4 * SHORTER ? SHORTER : 0;
+}
+
 static size_t block_of(unsigned char first, unsigned char second)
 {
 	return (size_t)first << 8 | second;
@@ -147,7 +158,7 @@ static void build_table(struct scrubber *scrubber)
 {
 	scrubber->window = SCRUB_KEY;
 	for (size_t i = 0; i < scrubber->n_forms; i++)
-		scrubber->window = MIN(scrubber->window, scrubber->forms[i].n);
+		scrubber->window = MIN(scrubber->window, scrubber->forms[i].n - scrubber->forms[i].key_at);
 	unsigned char *shifts = (unsigned char *)secret_borrow_mut(scrubber->shifts);
 	memset(shifts, (int)(scrubber->window - 1), UINT16_MAX + 1);
 	for (size_t i = 0; i < scrubber->n_forms; i++)
@@ -164,7 +175,7 @@ static void add_form(struct scrubber *scrubber, const struct secret *secret, enu
 		.family = family,
 		.skipped_bits = skipped_bits,
 		.n = n,
-		.key_at = n > SCRUB_KEY ? n - SCRUB_KEY : 0,
+		.key_at = key_of(n),
 	};
 }
 
@@ -226,20 +237,30 @@ static bool take_base64_ends(const struct form *form, const unsigned char *text,
 	return true;
 }
 
-/* Whether the form's key stands at `at`; then [*ret_from, *ret_to) is what is the secret's, not in front of `floor`. */
-static bool form_matches(const struct form *form, const unsigned char *text, size_t n, size_t at, size_t floor,
-			 size_t *ret_from, size_t *ret_to)
+/* A text to be searched. */
+struct haystack {
+	const unsigned char *text;
+	size_t n;
+	bool undone; /* escapes were undone in it */
+};
+
+/* Whether the form stands with its key at `at`; then [*ret_from, *ret_to) is what is the secret's, from `floor` on. */
+static bool form_matches(const struct form *form, const struct haystack *hay, size_t at, size_t floor, size_t *ret_from,
+			 size_t *ret_to)
 {
+	const unsigned char *text = hay->text;
 	struct str bytes = secret_borrow(form->secret);
 	size_t key_n = form->n - form->key_at;
-	if (key_n > n - at || !key_matches(form, bytes, text + at))
+	if (key_n > hay->n - at || !key_matches(form, bytes, text + at))
 		return false;
 	size_t from = at, to = at + key_n, left = form->key_at;
 	while (left > 0 && from > floor && fold(form->family, text[from - 1]) == form_char(form, bytes, left - 1)) {
 		from--;
 		left--;
 	}
-	if (form->family == BASE64 && left == 0 && !take_base64_ends(form, text, n, &from, &to))
+	if (left > 0 && form->n <= SCRUB_KEY && !hay->undone)
+		return false;
+	if (form->family == BASE64 && left == 0 && !take_base64_ends(form, text, hay->n, &from, &to))
 		return false;
 	*ret_from = from;
 	*ret_to = to;
@@ -247,13 +268,13 @@ static bool form_matches(const struct form *form, const unsigned char *text, siz
 }
 
 /* The longest of what begins at `at`; occurrences do not overlap, since each is struck out whole. */
-static bool longest_match(const struct scrubber *scrubber, const unsigned char *text, size_t n, size_t at, size_t floor,
+static bool longest_match(const struct scrubber *scrubber, const struct haystack *hay, size_t at, size_t floor,
 			  size_t *ret_from, size_t *ret_to)
 {
 	size_t best_from = at, best_to = at;
 	for (size_t i = 0; i < scrubber->n_forms; i++) {
 		size_t from, to;
-		if (form_matches(&scrubber->forms[i], text, n, at, floor, &from, &to)) {
+		if (form_matches(&scrubber->forms[i], hay, at, floor, &from, &to)) {
 			best_from = MIN(best_from, from);
 			best_to = MAX(best_to, to);
 		}
@@ -265,17 +286,17 @@ static bool longest_match(const struct scrubber *scrubber, const unsigned char *
 	return true;
 }
 
-static void search(const struct scrubber *scrubber, const unsigned char *text, size_t n, struct marks *marks)
+static void search(const struct scrubber *scrubber, const struct haystack *hay, struct marks *marks)
 {
 	size_t window = scrubber->window;
 	const unsigned char *shifts = (const unsigned char *)secret_borrow(scrubber->shifts).p;
 	size_t floor = 0;
-	for (size_t end = window; end <= n;) {
-		unsigned shift = shifts[block_of(text[end - 2], text[end - 1])];
+	for (size_t end = window; end <= hay->n;) {
+		unsigned shift = shifts[block_of(hay->text[end - 2], hay->text[end - 1])];
 		size_t from, to;
 		if (shift > 0) {
 			end += shift;
-		} else if (longest_match(scrubber, text, n, end - window, floor, &from, &to)) {
+		} else if (longest_match(scrubber, hay, end - window, floor, &from, &to)) {
 			marks_set(marks, from, to);
 			floor = to;
 			end = to + window;
@@ -313,7 +334,7 @@ static int search_wrapped(const struct scrubber *scrubber, const unsigned char *
 			continue;
 		result = escape_view_make(&view, ESCAPE_LINE_END, text + from, to - from);
 		if (result == ESCAPE_UNDONE)
-			search(scrubber, view.bytes, view.n, &view.marks);
+			search(scrubber, &(struct haystack){view.bytes, view.n, false}, &view.marks);
 		if (view.marks.any)
 			escape_view_carry(&view, ESCAPE_LINE_END, text + from, to - from, marks, from);
 	}
@@ -325,7 +346,7 @@ static int search_wrapped(const struct scrubber *scrubber, const unsigned char *
 static int search_all(const struct scrubber *scrubber, const unsigned char *text, size_t n, unsigned depth,
 		      struct marks *marks)
 {
-	search(scrubber, text, n, marks);
+	search(scrubber, &(struct haystack){text, n, depth > 0}, marks);
 	if (search_wrapped(scrubber, text, n, marks) < 0)
 		return -1;
 	int result = 0;

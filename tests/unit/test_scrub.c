@@ -93,6 +93,23 @@ static void undoes_every_json_escape(void **state)
 	assert_scrubs(S("caf\xe9 au lait"), "caf\xc3\xa9 au lait", "[removed]");
 }
 
+/* A guest's byte in front makes an escape of the secret's first characters, and the rest would not match. */
+static void an_escape_in_front_does_not_hide_it(void **state)
+{
+	(void)state;
+	static const char *const rows[][3] = {
+		{"2Bc-4f9A/z+Q~xy7-Kd", "%2Bc%2D4f9A%2Fz%2BQ~xy7-Kd", "%2B[secret removed]"},
+		{"n4f9A/z+Q\"xy7-Kd", "\\n4f9A/z+Q\\\"xy7-Kd", "\\n[secret removed]"},
+		{"u00414f9A/z\"Qxy7-Kd.k", "\\u00414f9A/z\\\"Qxy7-Kd.k", "\\u0041[secret removed]"},
+		{"2Bc-4f9A/", "%2Bc%2D4f9A%2F", "%2B[removed]"},
+		/* Without escapes the whole decides. */
+		{"2Bc-4f9A/z+Q~xy7-Kd", "xxc-4f9A/z+Q~xy7-Kd", "xxc-4f9A/z+Q~xy7-Kd"},
+		{"2Bc-4f", "%2Bc%2D4f", "%2Bc%2D4f"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_scrubs(str_from(rows[i][0]), rows[i][1], rows[i][2]);
+}
+
 static void escapes_in_the_secret_itself_are_its_own(void **state)
 {
 	(void)state;
@@ -241,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strikes_out_each_form),
 		cmocka_unit_test(undoes_every_json_escape),
+		cmocka_unit_test(an_escape_in_front_does_not_hide_it),
 		cmocka_unit_test(escapes_in_the_secret_itself_are_its_own),
 		cmocka_unit_test(marks_never_grow_a_body),
 		cmocka_unit_test(short_secrets_are_left_to_their_header),
