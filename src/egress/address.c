@@ -248,16 +248,19 @@ static bool listed_literally(const struct egress_grant *grant, const struct url 
 	return false;
 }
 
-static bool opened(const struct egress_grant *grant, const struct url *url, const struct address_range *range,
-		   const char *text)
+bool address_may_be_local(const struct egress_grant *grant, const struct url *url)
 {
-	if (!range->may_open)
-		return false;
 	for (size_t i = 0; i < grant->n_openings; i++) {
 		if (grant->openings[i].address.n == 0 && opening_is_for(&grant->openings[i], url))
 			return true;
 	}
-	return listed_literally(grant, url, text);
+	return false;
+}
+
+static bool opened(const struct egress_grant *grant, const struct url *url, const struct address_range *range,
+		   const char *text)
+{
+	return range->may_open && (address_may_be_local(grant, url) || listed_literally(grant, url, text));
 }
 
 static void detail_requested(const struct url *url, const char *rule, struct err *err)

@@ -75,6 +75,9 @@ int address_plan(const struct egress_grant *grant, const struct url *url, struct
 int address_judge(const struct egress_grant *grant, const struct url *url, const struct sockaddr_storage *addresses,
 		  size_t n, bool *ret_loopback, struct err *err) __attribute__((warn_unused_result));
 
+/* Whether a name of which nothing but the URL is known may lead to this machine: --allow-private names it. */
+bool address_may_be_local(const struct egress_grant *grant, const struct url *url);
+
 /* A credential goes over https, or over http to an address that was opened as loopback. rule "plain_http" otherwise. */
 int address_allows_credential(const struct url *url, bool loopback, struct err *err)
 	__attribute__((warn_unused_result));

@@ -297,14 +297,23 @@ static void on_resolved(void *context, const struct resolve_answer *answer)
 	judge(r);
 }
 
+/* Where to dial; what can be refused without asking for a name is. */
+static int plan_hop(const struct egress_request *r, struct address_plan *ret, struct err *err)
+{
+	if (address_plan(r->grant, &r->url, ret, err) != 0)
+		return -1;
+	if (!r->with_credential || ret->source != ADDRESS_ASK || address_may_be_local(r->grant, &r->url))
+		return 0;
+	return address_allows_credential(&r->url, false, err);
+}
+
 static void begin_hop(struct egress_request *r)
 {
 	struct err *err = &r->result.err;
 	struct address_plan plan;
 	release_hop(r);
 	if ((r->with_credential && inject(r, err) != 0) ||
-	    lines_make(r->arena, &r->headers, &r->injection, &r->lines, err) != 0 ||
-	    address_plan(r->grant, &r->url, &plan, err) != 0) {
+	    lines_make(r->arena, &r->headers, &r->injection, &r->lines, err) != 0 || plan_hop(r, &plan, err) != 0) {
 		end_fail(r, -1);
 		return;
 	}

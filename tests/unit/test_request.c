@@ -846,10 +846,17 @@ static void a_credential_needs_tls_or_this_machine(void **state)
 	AUTO_PERMIT p;
 	make_permit(&p);
 	give_key(&p, CREDENTIAL_OAUTH2, "", "");
-	AUTO_OUTCOME public = {0}, local = {0};
+	AUTO_OUTCOME public = {0}, opened = {0}, local = {0};
 	allow(&p, "public.test", 80);
+	int before = atomic_load(&b.lookups);
 	ask(&p, "http://public.test/", ",\"credential\":\"oauth2\"", &public);
-	assert_fails(&public, -1, ERR_CAPABILITY_DENIED, "http");
+	assert_fails(&public, -1, ERR_CAPABILITY_DENIED, "a credential does not go over plain http");
+	assert_int_equal(atomic_load(&b.lookups), before); /* known without asking */
+	open_address(&p, "public.test", 81, "");
+	allow(&p, "public.test", 81);
+	ask(&p, "http://public.test:81/", ",\"credential\":\"oauth2\"", &opened);
+	assert_fails(&opened, -1, ERR_CAPABILITY_DENIED, "a credential does not go over plain http");
+	assert_int_equal(atomic_load(&b.lookups), before + 1);
 	AUTO_FREE char *url = url_at("http", "api.test", b.plain, "/echo");
 	ask(&p, url, ",\"credential\":\"oauth2\"", &local);
 	assert_int_equal(local.status, 200);
