@@ -1,4 +1,5 @@
 #include "base/arena.h"
+#include "base/ascii.h"
 #include "base/err.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,6 +100,14 @@ const char *arena_z(struct arena *arena, struct str s)
 	if (s.n > 0)
 		memcpy(copy, s.p, s.n);
 	return copy;
+}
+
+struct str arena_lower(struct arena *arena, struct str s)
+{
+	char *copy = arena_alloc(arena, s.n + 1);
+	for (size_t i = 0; i < s.n; i++)
+		copy[i] = ascii_lower(s.p[i]);
+	return (struct str){copy, s.n};
 }
 
 struct str arena_printf(struct arena *arena, const char *fmt, ...)

@@ -18,9 +18,10 @@ DEFINE_AUTO(arena, arena_free)
 
 void *arena_alloc(struct arena *arena, size_t n) __attribute__((returns_nonnull));
 void *arena_array(struct arena *arena, size_t count, size_t size)
-	__attribute__((returns_nonnull));                /* checked product */
-struct str arena_str(struct arena *arena, struct str s); /* a copy, with a NUL behind it */
-const char *arena_z(struct arena *arena, struct str s);  /* the same as a NUL-terminated string */
+	__attribute__((returns_nonnull));                  /* checked product */
+struct str arena_str(struct arena *arena, struct str s);   /* a copy, with a NUL behind it */
+const char *arena_z(struct arena *arena, struct str s);    /* the same as a NUL-terminated string */
+struct str arena_lower(struct arena *arena, struct str s); /* a copy with ASCII letters in lower case */
 struct str arena_printf(struct arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_used(const struct arena *arena); /* bytes handed out since the last clear */
 

@@ -1,4 +1,5 @@
 #include "base/base64.h"
+#include "base/ascii.h"
 
 static const char alphabets[2][65] = {
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
@@ -55,11 +56,11 @@ void base64_encode(struct buf *buf, struct str bytes, enum base64_form form)
 /* 0 to 63, or -1. */
 static int value_of(char c, bool url)
 {
-	if (c >= 'A' && c <= 'Z')
+	if (ascii_is_upper(c))
 		return c - 'A';
-	if (c >= 'a' && c <= 'z')
+	if (ascii_is_lower(c))
 		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
+	if (ascii_is_digit(c))
 		return c - '0' + 52;
 	if (c == (url ? '-' : '+'))
 		return 62;

@@ -1,4 +1,5 @@
 /* The textual half of base/time.h. */
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "base/mem.h"
 #include "base/time.h"
@@ -58,7 +59,7 @@ const char *duration_format(uint64_t ns, char ret[DURATION_TEXT_SIZE])
 static struct str take_digits(struct str *text)
 {
 	size_t n = 0;
-	while (n < text->n && text->p[n] >= '0' && text->p[n] <= '9')
+	while (n < text->n && ascii_is_digit(text->p[n]))
 		n++;
 	struct str digits = str_slice(*text, 0, n);
 	*text = str_slice(*text, n, text->n);
@@ -68,7 +69,7 @@ static struct str take_digits(struct str *text)
 static const struct unit *take_unit(struct str *text)
 {
 	size_t n = 0;
-	while (n < text->n && !(text->p[n] >= '0' && text->p[n] <= '9') && text->p[n] != '.')
+	while (n < text->n && !ascii_is_digit(text->p[n]) && text->p[n] != '.')
 		n++;
 	struct str name = str_slice(*text, 0, n);
 	*text = str_slice(*text, n, text->n);

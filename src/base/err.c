@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,7 @@ void err_clear(struct err *err)
 static void mark_cut(char *text, size_t room)
 {
 	size_t end = room - 1 - 3;
-	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+	while (end > 0 && utf8_is_tail(text[end]))
 		end--;
 	memcpy(text + end, "...", 4);
 }
@@ -182,30 +183,23 @@ static void put(struct details_writer *w, const char *bytes, size_t n)
 	w->n += n;
 }
 
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	return n <= left && str_is_utf8(str_of(p, n)) ? n : 0;
-}
-
+/* escape_json() would need memory, which may have run out; hidden characters stay for whoever shows the details. */
 static void put_string(struct details_writer *w, struct str s)
 {
 	put(w, "\"", 1);
 	for (size_t i = 0; i < s.n && !w->full;) {
-		unsigned char c = (unsigned char)s.p[i];
-		size_t n = utf8_length((const unsigned char *)s.p + i, s.n - i);
+		struct utf8_char c = utf8_next(str_slice(s, i, s.n));
 		char escape[8];
-		if (n == 0 || c == 0) { /* our own strict reader takes no U+0000 either */
+		if (c.code == UTF8_INVALID || c.code == 0) { /* our own strict reader takes no U+0000 either */
 			put(w, "\xef\xbf\xbd", 3);
-			n = 1;
-		} else if (c < 0x20 || c == 0x7f) {
-			put(w, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+		} else if (c.code < 0x20 || c.code == 0x7f) {
+			put(w, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c.code));
 		} else {
-			if (c == '"' || c == '\\')
+			if (c.code == '"' || c.code == '\\')
 				put(w, "\\", 1);
-			put(w, s.p + i, n);
+			put(w, s.p + i, c.n);
 		}
-		i += n;
+		i += c.n;
 	}
 	put(w, "\"", 1);
 }
@@ -266,22 +260,6 @@ void err_detail_list(struct err *err, const char *key, const struct str *values,
 		put_string(&w, values[i]);
 	}
 	put(&w, "]", 1);
-	end_member(&w);
-}
-
-void err_set_details_json(struct err *err, struct str json)
-{
-	if (err == NULL)
-		return;
-	json = str_trim(json);
-	if (str_starts(json, S("{")) && str_ends(json, S("}")))
-		json = str_trim(str_slice(json, 1, json.n - 1));
-	err->details_n = 0;
-	err->details[0] = '\0';
-	if (json.n == 0)
-		return;
-	struct details_writer w = {.err = err};
-	put(&w, json.p, json.n);
 	end_member(&w);
 }
 

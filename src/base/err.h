@@ -92,8 +92,6 @@ int err_set_boundary(struct err *err, enum err_boundary boundary);
 void err_detail(struct err *err, const char *key, struct str value);
 void err_detail_int(struct err *err, const char *key, int64_t value);
 void err_detail_list(struct err *err, const char *key, const struct str *values, size_t n);
-/* Takes over the members of a JSON object text ("{...}" or its inside) that is already known to be valid. */
-void err_set_details_json(struct err *err, struct str json);
 
 /* "<class>: <message> (boundary=<boundary>)", the text form of the wire. Returns buf; cut when it does not fit. */
 const char *err_text(const struct err *err, char *buf, size_t n);

@@ -1,4 +1,5 @@
 #include "base/hex.h"
+#include "base/ascii.h"
 
 static const char digits[] = "0123456789abcdef";
 
@@ -33,7 +34,7 @@ const char *hex_format(struct str bytes, char *ret)
 
 int hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
+	if (ascii_is_digit(c))
 		return c - '0';
 	if (c >= 'a' && c <= 'f')
 		return c - 'a' + 10;

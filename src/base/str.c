@@ -1,4 +1,5 @@
 #include "base/str.h"
+#include "base/ascii.h"
 #include <string.h>
 
 struct str str_from(const char *z)
@@ -11,11 +12,6 @@ struct str str_of(const void *p, size_t n)
 	return (struct str){p, n};
 }
 
-static unsigned char fold(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
 bool str_eq(struct str a, struct str b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
@@ -26,7 +22,7 @@ bool str_eq_fold(struct str a, struct str b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++) {
-		if (fold(a.p[i]) != fold(b.p[i]))
+		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	}
 	return true;
@@ -118,7 +114,7 @@ bool str_to_u64(struct str s, uint64_t max, uint64_t *ret)
 		return false;
 	uint64_t value = 0;
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
+		if (!ascii_is_digit(s.p[i]))
 			return false;
 		uint64_t digit = (uint64_t)(s.p[i] - '0');
 		if (value > (UINT64_MAX - digit) / 10)
@@ -128,39 +124,5 @@ bool str_to_u64(struct str s, uint64_t max, uint64_t *ret)
 	if (value > max)
 		return false;
 	*ret = value;
-	return true;
-}
-
-/*
- * Length of the well-formed sequence at p (1 to 4), or 0. The second byte's range closes overlong forms, surrogates and
- * what lies above U+10FFFF (Unicode 15, table 3-7).
- */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-	unsigned char b = p[0];
-	if (b < 0x80)
-		return 1;
-	size_t n = b >= 0xc2 && b <= 0xdf ? 2 : b >= 0xe0 && b <= 0xef ? 3 : b >= 0xf0 && b <= 0xf4 ? 4 : 0;
-	if (n == 0 || n > left)
-		return 0;
-	unsigned char low = b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = b == 0xed ? 0x9f : b == 0xf4 ? 0x8f : 0xbf;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
-bool str_is_utf8(struct str s)
-{
-	for (size_t i = 0; i < s.n;) {
-		size_t n = utf8_sequence((const unsigned char *)s.p + i, s.n - i);
-		if (n == 0)
-			return false;
-		i += n;
-	}
 	return true;
 }

@@ -13,6 +13,12 @@ struct utf8_char {
 	unsigned n;
 };
 
+/* Whether a byte stands behind the first of its sequence. */
+static inline bool utf8_is_tail(char byte)
+{
+	return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
 /* The character at the start of the text. */
 struct utf8_char utf8_next(struct str text);
 /* Writes 1 to 4 bytes and returns how many. A surrogate or anything over U+10FFFF is written as U+FFFD. */

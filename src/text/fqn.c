@@ -1,4 +1,5 @@
 #include "text/fqn.h"
+#include "base/ascii.h"
 #include "base/escape.h"
 
 #define LOCAL_NAME_MAX 63
@@ -17,13 +18,13 @@ const char *fqn_scheme_name(enum fqn_scheme scheme)
 
 static bool is_lower_or_digit(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+	return ascii_is_lower(c) || ascii_is_digit(c);
 }
 
 /* What RFC 3986 calls unreserved. */
 static bool is_name_char(char c)
 {
-	return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' || c == '~';
+	return is_lower_or_digit(c) || ascii_is_upper(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 static int refuse(struct str text, struct err *err, const char *why)

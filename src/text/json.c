@@ -1,7 +1,9 @@
 #include "text/json.h"
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/escape.h"
 #include "base/rand.h"
+#include "base/utf8.h"
 #include <jansson.h>
 #include <pthread.h>
 
@@ -22,11 +24,6 @@ struct scan {
 enum { COST_OBJECT = 240, COST_ARRAY = 144, COST_STRING = 104, COST_NUMBER = 40, COST_COMMA = 16 };
 
 #define FRACTION ".0"
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
 
 /* Steps over the string that begins at i. One without end is left to jansson to refuse. */
 static void skip_string(struct scan *s)
@@ -69,7 +66,7 @@ static bool skip_digits(struct scan *s)
 	bool negative = s->text.p[start] == '-';
 	if (negative)
 		start++;
-	for (s->i = start; s->i < s->text.n && is_digit(s->text.p[s->i]);)
+	for (s->i = start; s->i < s->text.n && ascii_is_digit(s->text.p[s->i]);)
 		s->i++;
 	struct str digits = str_slice(s->text, start, s->i);
 	char next = '\0';
@@ -90,12 +87,13 @@ static bool next_wide_integer(struct scan *s)
 		char c = s->text.p[s->i];
 		if (c == '"') {
 			skip_string(s);
-		} else if (c == '-' || is_digit(c)) {
+		} else if (c == '-' || ascii_is_digit(c)) {
 			s->memory += COST_NUMBER;
 			if (skip_digits(s))
 				return true;
 			/* The digits of a fraction or an exponent are no number of their own. */
-			while (s->i < s->text.n && (is_digit(s->text.p[s->i]) || memchr(".eE+-", s->text.p[s->i], 5)))
+			while (s->i < s->text.n &&
+			       (ascii_is_digit(s->text.p[s->i]) || memchr(".eE+-", s->text.p[s->i], 5)))
 				s->i++;
 		} else if (!skip_punctuation(s)) {
 			return false;
@@ -126,11 +124,6 @@ static size_t offset_before_widening(struct str text, size_t offset)
 	return MIN(offset - added, text.n);
 }
 
-static bool is_continuation(char c)
-{
-	return ((unsigned char)c & 0xc0) == 0x80;
-}
-
 /* Fails about the byte before `end`. */
 static int refuse(struct str text, size_t end, unsigned flags, const char *why, struct err *err)
 {
@@ -140,13 +133,13 @@ static int refuse(struct str text, size_t end, unsigned flags, const char *why, 
 		before = str_slice(before, at + 1, before.n);
 	size_t column = 0;
 	for (size_t i = 0; i < before.n; i++)
-		column += !is_continuation(before.p[i]);
+		column += !utf8_is_tail(before.p[i]);
 
 	AUTO_BUF near = BUF_INIT(256);
 	if ((flags & JSON_READ_SENSITIVE) == 0 && before.n > 0) {
 		enum { NEAR = 24 };
 		size_t from = before.n > NEAR ? before.n - NEAR : 0;
-		while (from < before.n && is_continuation(before.p[from]))
+		while (from < before.n && utf8_is_tail(before.p[from]))
 			from++;
 		buf_add_z(&near, " near '");
 		escape_visible(&near, str_slice(before, from, before.n));

@@ -1,4 +1,5 @@
 #include "text/json_writer.h"
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include <math.h>
 
@@ -151,7 +152,7 @@ static struct decimal round_to(double value, int n)
 	struct decimal d = {.n = 0};
 	const char *p = text;
 	for (; *p != 'e'; p++) {
-		if (*p >= '0' && *p <= '9')
+		if (ascii_is_digit(*p))
 			d.digits[d.n++] = *p;
 	}
 	bool negative = p[1] == '-';

@@ -1,14 +1,10 @@
 #include "text/semver.h"
+#include "base/ascii.h"
 #include "base/escape.h"
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
 
 static bool is_tail_char(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+	return ascii_is_digit(c) || ascii_is_letter(c) || c == '.' || c == '-';
 }
 
 /* Takes the characters at the start of *rest that satisfy `fits`. */
@@ -33,7 +29,7 @@ static bool take_char(struct str *rest, char c)
 /* (0|[1-9]\d*) */
 static bool take_number(struct str *rest, struct str *ret)
 {
-	*ret = take(rest, is_digit);
+	*ret = take(rest, ascii_is_digit);
 	return ret->n == 1 || (ret->n > 1 && ret->p[0] != '0');
 }
 
@@ -94,7 +90,7 @@ static int compare_numbers(struct str a, struct str b)
 static bool is_number(struct str identifier)
 {
 	struct str rest = identifier;
-	return take(&rest, is_digit).n > 0 && rest.n == 0;
+	return take(&rest, ascii_is_digit).n > 0 && rest.n == 0;
 }
 
 static int compare_identifiers(struct str a, struct str b)

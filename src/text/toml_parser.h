@@ -8,6 +8,7 @@
  *   toml           the finished tree
  */
 #pragma once
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "text/toml.h"
 
@@ -89,7 +90,7 @@ static inline bool toml_is_control(int c)
 
 static inline bool toml_is_bare(int c) /* stands in a key without quotes */
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+	return c >= 0 && (ascii_is_letter((char)c) || ascii_is_digit((char)c) || c == '-' || c == '_');
 }
 
 /* PARSE_ERROR at the given or the present position; both return -1. */

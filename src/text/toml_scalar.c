@@ -11,11 +11,6 @@ static int fail_scalar(struct toml_parser *parser, struct str token, const char 
 	return toml_fail(parser, "'%.*s%s' %s", STR_FMT(shown), cut ? "..." : "", why);
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* What a number, boolean or date is made of; everything else ends it. */
 static bool is_scalar_byte(int c)
 {
@@ -33,7 +28,7 @@ static struct str scalar_run(const struct toml_parser *parser, size_t from)
 static bool next_is_digit(const struct toml_parser *parser, size_t ahead)
 {
 	int c = toml_peek_at(parser, ahead);
-	return c >= '0' && c <= '9';
+	return c >= 0 && ascii_is_digit((char)c);
 }
 
 /* ---- numbers ---- */
@@ -160,7 +155,7 @@ static bool take_number(struct str *rest, size_t n, unsigned min, unsigned max, 
 		return false;
 	unsigned sum = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!is_digit(rest->p[i]))
+		if (!ascii_is_digit(rest->p[i]))
 			return false;
 		sum = sum * 10 + (unsigned)(rest->p[i] - '0');
 	}
@@ -250,7 +245,7 @@ static int read_datetime(struct toml_parser *parser, struct str token, bool has_
 static bool starts_with_digits(struct str s, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (i >= s.n || !is_digit(s.p[i]))
+		if (i >= s.n || !ascii_is_digit(s.p[i]))
 			return false;
 	}
 	return true;

@@ -14,11 +14,11 @@ size_t toml_newline_at(const struct toml_parser *parser, size_t ahead)
 void toml_advance(struct toml_parser *parser, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)parser->text.p[parser->at++];
+		char c = parser->text.p[parser->at++];
 		if (c == '\n') {
 			parser->position.line++;
 			parser->position.column = 1;
-		} else if ((c & 0xc0) != 0x80) { /* the bytes behind the first of a character do not count */
+		} else if (!utf8_is_tail(c)) { /* the bytes behind the first of a character do not count */
 			parser->position.column++;
 		}
 	}

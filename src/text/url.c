@@ -1,4 +1,5 @@
 #include "text/url.h"
+#include "base/ascii.h"
 #include "base/escape.h"
 #include <arpa/inet.h>
 
@@ -143,29 +144,16 @@ static int check_bytes(const struct parse *p)
 	return 0;
 }
 
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-static struct str lower_case(struct arena *arena, struct str s)
-{
-	char *copy = arena_alloc(arena, s.n + 1);
-	for (size_t i = 0; i < s.n; i++)
-		copy[i] = lower(s.p[i]);
-	return str_of(copy, s.n);
-}
-
 static int parse_scheme(const struct parse *p, struct str scheme, struct url *url)
 {
 	if (scheme.p == NULL || scheme.n == 0)
 		return refuse(p, "it has no scheme; write it in full, as in https://host/path");
 	for (size_t i = 0; i < scheme.n; i++) {
-		char c = lower(scheme.p[i]);
-		if (!may_stand(c, SCHEME) || (i == 0 && (c < 'a' || c > 'z')))
+		char c = scheme.p[i];
+		if (!may_stand(c, SCHEME) || (i == 0 && !ascii_is_letter(c)))
 			return refuse(p, "its scheme has a character that schemes do not have");
 	}
-	url->scheme = lower_case(p->arena, scheme);
+	url->scheme = arena_lower(p->arena, scheme);
 	return 0;
 }
 
@@ -240,7 +228,7 @@ static int parse_authority(const struct parse *p, struct str authority, struct u
 		if (complaint != NULL)
 			return refuse(p, complaint);
 	}
-	url->host = lower_case(p->arena, host);
+	url->host = arena_lower(p->arena, host);
 	return port.n > 0 ? parse_port(p, port, url) : 0;
 }
 

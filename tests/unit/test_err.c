@@ -121,7 +121,6 @@ static void everything_accepts_no_error(void **state)
 	err_detail(NULL, "k", S("v"));
 	err_detail_int(NULL, "k", 1);
 	err_detail_list(NULL, "k", NULL, 0);
-	err_set_details_json(NULL, S("{}"));
 }
 
 /* Characters of every width at every place of the cut. */
@@ -164,13 +163,6 @@ static void details_are_members_of_an_object(void **state)
 	assert_string_equal(err.details, "\"text\":\"a\\\"b\\\\c\\u000a\\u001b\xef\xbf\xbd\xc3\xa9\","
 					 "\"low\":-9223372036854775808,\"list\":[\"a\",\"b\"],\"none\":[]");
 	assert_int_equal(err.details_n, strlen(err.details));
-
-	err_set_details_json(&err, S(" {\"a\":1} "));
-	assert_string_equal(err.details, "\"a\":1");
-	err_detail_int(&err, "b", 2);
-	assert_string_equal(err.details, "\"a\":1,\"b\":2");
-	err_set_details_json(&err, S("{}"));
-	assert_string_equal(err.details, "");
 }
 
 static size_t count(const char *text, const char *part)

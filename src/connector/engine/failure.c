@@ -1,4 +1,5 @@
 #include "connector/engine/failure.h"
+#include "base/ascii.h"
 #include "base/mem.h"
 #include <stdio.h>
 
@@ -33,7 +34,7 @@ static void add_on_one_line(struct buf *out, struct str text)
 		if (line.n == 0 || str_eq(line, S("Caused by:")))
 			continue;
 		/* "0: reason" in a chain of several */
-		if (!first && line.n > 3 && line.p[0] >= '0' && line.p[0] <= '9' && line.p[1] == ':')
+		if (!first && line.n > 3 && ascii_is_digit(line.p[0]) && line.p[1] == ':')
 			line = str_trim(str_slice(line, 2, line.n));
 		if (!first)
 			buf_add_z(out, ": ");
