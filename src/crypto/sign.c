@@ -50,11 +50,9 @@ static int decode_pem(struct str pem, struct buf *ret_der, struct err *err)
 		if (pem.p[i] != '\n' && pem.p[i] != '\r')
 			buf_add_char(&body, pem.p[i]);
 	}
-	if (base64_decode(ret_der, buf_str(&body), BASE64_STANDARD, err) < 0) {
-		if (err != NULL)
-			err->class = ERR_VALIDATION_ERROR;
-		return wrap(err, "signing key");
-	}
+	struct err why = {0};
+	if (base64_decode(ret_der, buf_str(&body), BASE64_STANDARD, &why) < 0)
+		return fail(err, ERR_VALIDATION_ERROR, "signing key: %s", why.message);
 	return 0;
 }
 
