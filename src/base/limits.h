@@ -1,8 +1,8 @@
 /*
- * limits: every named maximum of the program, with the reason beside it
+ * limits: the maxima that a connector, its author or a service can meet, with the reason beside each
  *
- * Bytes unless the name says otherwise. A limit that a connector can meet is named in details.limit of
- * resource_limit_exceeded by the word in brackets.
+ * What only our own programs meet stands where it is used. Bytes unless the name says otherwise. A limit that a
+ * connector can meet is named in details.limit of resource_limit_exceeded by the word in brackets.
  */
 #pragma once
 #include <stdint.h>
