@@ -31,8 +31,8 @@ struct http_client {
 	struct http_transfer *oldest, *newest;
 	size_t open;
 	size_t buffered, outside;
-	size_t slice; /* bytes of body since everything last paused for a turn of the loop */
-	struct loop_source *next_slice;
+	size_t slice;               /* bytes of body since everything last paused for a turn of the loop */
+	struct loop_source *turned; /* wakes when there is something to do at the loop's next turn */
 	uint64_t uses;
 	struct trust *trust; /* NULL until the first https request */
 };
@@ -244,12 +244,12 @@ void client_received(struct http_transfer *t, size_t bytes)
 	t->pool->buffered += bytes;
 	t->client->slice += bytes;
 	if (t->client->slice >= HTTP_SLICE)
-		loop_wake(t->client->next_slice);
+		loop_wake(t->client->turned);
 }
 
 /*
  * Lets go on whoever may. Only called from outside libcurl. A resumed transfer may at once get bytes that libcurl held
- * back, and pause again.
+ * back, and pause again, or break by them; libcurl tells that only here. Who is told waits for the loop.
  */
 static void resume(struct http_client *client)
 {
@@ -257,16 +257,10 @@ static void resume(struct http_client *client)
 		if (!t->paused || client_must_pause(t))
 			continue;
 		t->paused = false;
-		curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		t->broken = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		if (t->broken != CURLE_OK)
+			loop_wake(client->turned);
 	}
-}
-
-static void on_next_slice(void *user, int what)
-{
-	(void)what;
-	struct http_client *client = user;
-	client->slice = 0;
-	resume(client);
 }
 
 /* Out of libcurl and out of the lists; what it collected is still there. */
@@ -293,6 +287,24 @@ static void finish(struct http_transfer *t, CURLcode code)
 	transfer_free(t);
 	resume(client);
 	close_least_used(client);
+}
+
+static struct http_transfer *first_broken(const struct http_client *client)
+{
+	struct http_transfer *t = client->oldest;
+	while (t != NULL && t->broken == CURLE_OK)
+		t = t->next;
+	return t;
+}
+
+static void on_turned(void *user, int what)
+{
+	(void)what;
+	struct http_client *client = user;
+	client->slice = 0;
+	resume(client);
+	for (struct http_transfer *t; (t = first_broken(client)) != NULL;)
+		finish(t, t->broken);
 }
 
 void http_cancel(struct http_transfer *t)
@@ -415,10 +427,10 @@ struct http_client *http_client_new(const struct http_client_options *options, s
 	AUTO(http_client) *client = NEW(struct http_client);
 	client->options = *options;
 	/* No timer: what a timer's function starts may still run in the same turn. */
-	client->next_slice = loop_wakeup(options->loop, on_next_slice, client, err);
-	if (client->next_slice == NULL)
+	client->turned = loop_wakeup(options->loop, on_turned, client, err);
+	if (client->turned == NULL)
 		return NULL;
-	loop_source_background(client->next_slice);
+	loop_source_background(client->turned);
 	client->ca_fd = -1;
 	if (client->options.handshake_ms == 0)
 		client->options.handshake_ms = HTTP_TLS_HANDSHAKE_MS;
@@ -436,7 +448,7 @@ void http_client_free(struct http_client *client)
 	}
 	while (client->pools != NULL)
 		pool_free(client->pools);
-	loop_source_free(client->next_slice);
+	loop_source_free(client->turned);
 	trust_free(client->trust);
 	free(client);
 }

@@ -39,6 +39,7 @@ struct http_transfer {
 	bool head_done;     /* what follows are trailers */
 	bool connected;     /* TCP stands */
 	bool paused;
+	CURLcode broken; /* what resuming it led to, until that is told */
 	bool headers_too_large, body_too_large, coding_refused;
 	int line_status; /* of the status line being read */
 	char error[CURL_ERROR_SIZE];

@@ -612,6 +612,23 @@ static void a_fast_answer_comes_in_slices(void **state)
 	assert_true(most <= 2 * HTTP_SLICE);
 }
 
+/* Bytes that libcurl held back may be too many only when they are let go. */
+static void a_paused_answer_may_break(void **state)
+{
+	(void)state;
+	new_client();
+	for (size_t max = HTTP_SLICE; max <= 8 * HTTP_SLICE; max += HTTP_SLICE / 2) {
+		AUTO_OUTCOME o = {0};
+		AUTO_FREE char *url = url_of(b.tls, "localhost", "/bomb");
+		struct http_call call = call_to(b.tls, url, &o);
+		call.body_max = max;
+		assert_non_null(http_start(b.client, &call, NULL));
+		wait_for(&o);
+		assert_int_equal(o.end, HTTP_BODY_TOO_LARGE);
+	}
+	assert_int_equal(http_client_open(b.client), 0);
+}
+
 /* More answers than fit together all come to their end, one after the other. */
 static void paused_transfers_go_on(void **state)
 {
@@ -769,6 +786,7 @@ int main(void)
 		cmocka_unit_test(transfers_pause_above_the_mark),
 		cmocka_unit_test(a_pool_has_a_share),
 		cmocka_unit_test(a_fast_answer_comes_in_slices),
+		cmocka_unit_test(a_paused_answer_may_break),
 		cmocka_unit_test(paused_transfers_go_on),
 		cmocka_unit_test(answers_that_wait_elsewhere_stop_all),
 		cmocka_unit_test(freeing_in_the_middle_of_everything),
