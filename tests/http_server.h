@@ -18,6 +18,7 @@
  *     /identity            200, Content-Encoding: identity, "hello"
  *     /tegzip              200, Transfer-Encoding: gzip, chunked
  *     /bomb                200, gzip without end: 1 byte becomes 158
+ *     /burst               200, gzip, 13 KB that become 2 MiB at once, and then nothing until the client gives up
  *     /badgzip             200, Content-Encoding: gzip and a body that is not
  *     /big/N               200, N bytes 'x', Content-Length
  *     /half/N              200, N bytes 'x' of 2 N, and then nothing until the client gives up
@@ -311,7 +312,7 @@ static const unsigned char gzip_hello[] = {0x1f, 0x8b, 8,    0,    0,    0,   0,
  * Deflate with the fixed code: one literal zero, then for ever "258 bytes from 1 back", which is 8 bits of length and 5
  * of distance. Eight of those are 13 bytes, so after the first bits the stream repeats.
  */
-static inline void serve_bomb(struct served *s)
+static inline void serve_bomb(struct served *s, bool once)
 {
 	static const unsigned char head[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
 	unsigned char stream[13 * 5041];
@@ -327,8 +328,8 @@ static inline void serve_bomb(struct served *s)
 #undef PUT
 	served_say(s, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
 	served_send(s, head, sizeof head);
-	size_t first = 13 * 16;
-	if (!served_send(s, stream, first))
+	size_t first = once ? 13 * 1000 : 13 * 16;
+	if (!served_send(s, stream, first) || once)
 		return;
 	while (served_send(s, stream + 13, 13 * 5000)) /* the same phase: whole periods further on */
 		;
@@ -445,7 +446,11 @@ static inline void serve_one(struct served *s)
 			    sizeof gzip_hello);
 		served_send(s, gzip_hello, sizeof gzip_hello);
 	} else if (served_is(s, "/bomb")) {
-		serve_bomb(s);
+		serve_bomb(s, false);
+	} else if (served_is(s, "/burst")) {
+		serve_bomb(s, true);
+		while (served_read(s))
+			;
 	} else if (served_is(s, "/endless")) {
 		serve_forever(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk);
 	} else if (served_is(s, "/headers")) {

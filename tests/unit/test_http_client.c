@@ -617,15 +617,14 @@ static void a_paused_answer_may_break(void **state)
 {
 	(void)state;
 	new_client();
-	for (size_t max = HTTP_SLICE; max <= 8 * HTTP_SLICE; max += HTTP_SLICE / 2) {
-		AUTO_OUTCOME o = {0};
-		AUTO_FREE char *url = url_of(b.tls, "localhost", "/bomb");
-		struct http_call call = call_to(b.tls, url, &o);
-		call.body_max = max;
-		assert_non_null(http_start(b.client, &call, NULL));
-		wait_for(&o);
-		assert_int_equal(o.end, HTTP_BODY_TOO_LARGE);
-	}
+	AUTO_OUTCOME o = {0};
+	AUTO_FREE char *url = url_of(b.plain, "localhost", "/burst");
+	struct http_call call = call_to(b.plain, url, &o);
+	call.body_max = HTTP_SLICE + HTTP_SLICE / 2;
+	call.total_ms = 0; /* nothing else ends it */
+	assert_non_null(http_start(b.client, &call, NULL));
+	wait_for(&o);
+	assert_int_equal(o.end, HTTP_BODY_TOO_LARGE);
 	assert_int_equal(http_client_open(b.client), 0);
 }
 
