@@ -50,7 +50,7 @@ static wasm_trap_t *fd_read(void *env, wasmtime_caller_t *caller, wasmtime_val_r
 	uint8_t *memory = memory_of(caller);
 	uint32_t to = u32_at(memory, (uint32_t)raw[1].i32), room = u32_at(memory, (uint32_t)raw[1].i32 + 4);
 	uint32_t count = (uint32_t)MIN((size_t)room, sizeof INPUT - 1 - guest->read);
-	memcpy(memory + to, INPUT + guest->read, count);
+	memcpy(memory + to, &INPUT[guest->read], count);
 	memcpy(memory + (uint32_t)raw[3].i32, &count, sizeof count);
 	guest->read += count;
 	raw[0].i32 = 0;

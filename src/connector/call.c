@@ -254,6 +254,7 @@ void call_wait(struct call *call, int cancel_fd)
 		if (fds[2].revents != 0)
 			call_cancel(call);
 		egress_link_process(call->link);
+		tell_granted(call); /* the grant may have waited for egress to start */
 		(void)runner_process(call->runner, NULL);
 	}
 }

@@ -383,9 +383,12 @@ static void other_texts_stay_as_they_are(void **state)
 		AUTO_BUF other = BUF_INIT(TEXT_MAX);
 		AUTO_BUF text = BUF_INIT(TEXT_MAX);
 		make_secret(&g, &word);
-		/* All but one byte of the secret is the hardest body that is none. */
+		/*
+		 * All but one byte of the secret is the hardest body that is none. Not one of its first five: those an
+		 * escape in front may have swallowed, so a text without them is taken for the secret on purpose.
+		 */
 		buf_add_str(&other, buf_str(&word));
-		size_t at = generate_below(&g, other.n);
+		size_t at = other.n > 5 ? 5 + generate_below(&g, other.n - 5) : other.n - 1;
 		other.p[at] = (char)(other.p[at] == 'a' ? 'b' : 'a');
 		AUTO(secret) *secret = secret_from(buf_str(&word), NULL);
 		AUTO(scrubber) *scrubber = scrubber_new(NULL);

@@ -185,7 +185,7 @@ static void nothing_is_lost_when_the_system_refuses(void **state)
 			assert_int_equal(waitpid(pid, &status, 0), pid);
 			if (!WIFEXITED(status) || WEXITSTATUS(status) != AS_WANTED)
 				fail_msg("%s, call %d: status 0x%x", operations[i].what, operations[i].calls[c],
-					   (unsigned)status);
+					 (unsigned)status);
 			assert_nothing_lost(operations[i].what);
 		}
 	}
