@@ -9,6 +9,7 @@
 #include "measure.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <wasmtime.h>
 
 #define INPUT "{\"args\":{\"name\":\"Ada\"},\"op\":\"greet\"}"
@@ -110,11 +111,26 @@ static wasm_trap_t *answer_zero(void *env, wasmtime_caller_t *caller, wasmtime_v
 	return NULL;
 }
 
+/* Real, as the runner's: with a clock that stands still a Go program does half the work while it starts. */
+static wasm_trap_t *clock_time_get(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *raw, size_t n)
+{
+	(void)env, (void)n;
+	struct timespec t;
+	clock_gettime(raw[0].i32 == 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC, &t);
+	uint64_t ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	memcpy(memory_of(caller) + (uint32_t)raw[2].i32, &ns, 8);
+	raw[0].i32 = 0;
+	return NULL;
+}
+
 static const struct {
 	const char *name;
 	wasmtime_func_unchecked_callback_t run;
-} functions[] = {
-	{"fd_read", fd_read}, {"fd_write", fd_write}, {"fd_prestat_get", fd_prestat_get}, {"proc_exit", proc_exit}};
+} functions[] = {{"fd_read", fd_read},
+		 {"fd_write", fd_write},
+		 {"fd_prestat_get", fd_prestat_get},
+		 {"proc_exit", proc_exit},
+		 {"clock_time_get", clock_time_get}};
 
 static wasmtime_func_unchecked_callback_t function_named(const wasm_name_t *name)
 {
