@@ -54,7 +54,7 @@ void rpc_set_sensitive(struct rpc_channel *channel, bool sensitive);
  */
 int rpc_recv(struct rpc_channel *channel, struct rpc_frame *ret, struct err *err) __attribute__((warn_unused_result));
 /*
- * For non-blocking descriptors: 1 with a frame, 0 at the end, 2 when more bytes must arrive first, -1. Reads the
+ * Never waits, whatever the descriptor: 1 with a frame, 0 at the end, 2 when more bytes must arrive first, -1. Reads the
  * descriptor at most once per call and only when no whole frame is buffered: call until 2.
  */
 int rpc_pump(struct rpc_channel *channel, struct rpc_frame *ret, struct err *err) __attribute__((warn_unused_result));
