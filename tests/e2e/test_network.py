@@ -1,13 +1,16 @@
 """The gate, the request and the hostile service, through the real programs."""
 import json
 import os
+import pathlib
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
-from house import run, manifest_with
-from service import Service
-import tempfile
+from house import manifest_with, run
+from service import Service, make_certificate
 
 TOKEN = {"AILERON_DEV_TOKEN": "tok-123456789"}
 
@@ -165,6 +168,32 @@ class Network(unittest.TestCase):
                      ["--trace", *self.service.flags()], env=TOKEN)
         self.assertIn(b"http_request", result.err)
         self.assertNotIn(b"tok-123456789", result.err + result.out)
+
+
+class Http2(unittest.TestCase):
+    """Over a server that speaks HTTP/2 and nothing else."""
+
+    def test_requests_over_http2(self):
+        if shutil.which("nghttpd") is None:
+            self.skipTest("nghttpd is missing (Debian: nghttp2-server)")
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = make_certificate(folder)
+            pathlib.Path(folder, "hello").write_text("over two")
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
+            server = subprocess.Popen(["nghttpd", "--address=127.0.0.1", "-d", folder, str(port), str(key), str(cert)],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+                    self.assertIsNone(server.poll(), "nghttpd ended")
+                flags = ["--json", "--resolve", f"api.example.com:443:127.0.0.1:{port}", "--ca-file", str(cert)]
+                args = {"url": "https://api.example.com/hello", "credential": "api_key"}
+                output = run("http_cred", args, flags, env=TOKEN).line["output"]
+                self.assertEqual((output["status"], output["body"]), (200, "over two"))
+                self.assertEqual(run("many_requests", {**args, "times": 50}, flags, env=TOKEN).line["output"], {"worked": 50})
+            finally:
+                server.kill()
+                server.wait()
 
 
 class RefusedAddresses(unittest.TestCase):
