@@ -29,6 +29,11 @@ const struct err_row *err_row(enum err_class class)
 	return &rows[class];
 }
 
+bool err_class_is_closed(enum err_class class)
+{
+	return class > ERR_NONE && class <= ERR_APPROVAL_TIMEOUT; /* the group's last row */
+}
+
 const char *err_boundary_name(enum err_boundary boundary)
 {
 	return (unsigned)boundary < BOUNDARY__MAX ? boundaries[boundary] : "";

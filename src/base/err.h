@@ -64,6 +64,8 @@ struct err_row {
 	const char *title;
 };
 const struct err_row *err_row(enum err_class class);
+/* Whether it is of the closed set that callers of connectors and actions see (the first group of errors.def). */
+bool err_class_is_closed(enum err_class class);
 const char *err_boundary_name(enum err_boundary boundary);
 /* The class with that name, or ERR_NONE. */
 enum err_class err_class_named(struct str name);

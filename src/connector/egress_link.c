@@ -7,8 +7,6 @@
 #include <poll.h>
 
 #define NO_DEADLINE UINT64_MAX
-#define GRANT_MAX   (4 * MIB)
-#define GRANT_LIST  4096 /* entries of one list that egress takes; more would end it for every call */
 
 /* A call's id is its place and the place's generation, so that a late result of an old call finds nobody. */
 #define PLACE_BITS 12
@@ -220,7 +218,7 @@ static void lose(struct egress_link *link)
 static int send_grant(struct link_call *call)
 {
 	struct egress_link *link = call->link;
-	AUTO_BUF head = BUF_INIT(GRANT_MAX);
+	AUTO_BUF head = BUF_INIT(EGRESS_GRANT_MAX);
 	AUTO_BUF length = BUF_INIT(4);
 	egress_grant_put_head(&head, call->grant);
 	struct str secret = call->grant->secret != NULL ? secret_borrow(call->grant->secret) : STR_EMPTY;
@@ -249,8 +247,8 @@ static void send_request(struct link_call *call, struct str envelope)
 
 static bool grant_fits(const struct egress_grant *grant)
 {
-	return grant->n_hosts <= GRANT_LIST && grant->n_subset <= GRANT_LIST && grant->n_openings <= GRANT_LIST &&
-	       grant->n_components <= GRANT_LIST;
+	return grant->n_hosts <= EGRESS_GRANT_LIST_MAX && grant->n_subset <= EGRESS_GRANT_LIST_MAX &&
+	       grant->n_openings <= EGRESS_GRANT_LIST_MAX && grant->n_components <= EGRESS_GRANT_LIST_MAX;
 }
 
 static void refuse(struct link_call *call, enum err_class class, const char *why)

@@ -12,7 +12,7 @@ void host_record_fail(struct host_record *record, const struct err *error)
 	record->failed = true;
 	record->error = *error;
 	/* That no process could be confined is for the user of this machine; all else is one of the classes for callers. */
-	if (error->class > ERR_APPROVAL_TIMEOUT && error->class != ERR_UNCONFINED)
+	if (!err_class_is_closed(error->class) && error->class != ERR_UNCONFINED)
 		fail(&record->error, ERR_CONNECTOR_RUNTIME_ERROR, "%s", error->message);
 }
 

@@ -4,10 +4,8 @@
 #include "text/wire.h"
 
 /* Bytes of a GRANT beside its secret: hosts, names and openings of one manifest, which is at most 1 MiB itself. */
-#define GRANT_BODY_MAX (4 * MIB)
 /* An err is at most its fields and their framing; notes are one line. */
 #define RESULT_HEAD_MAX (64 * KIB)
-#define GRANT_LIST_MAX  4096
 
 const struct rpc_rule egress_parent_rules[] = {
 	{EGRESS_HELLO, EGRESS_STATE_NEW, 64 * KIB, "hello"},
@@ -17,7 +15,7 @@ const struct rpc_rule egress_parent_rules[] = {
 
 const struct rpc_rule egress_child_rules[] = {
 	{EGRESS_START, EGRESS_STATE_NEW, 16, "start"},
-	{EGRESS_GRANT, EGRESS_STATE_SERVING, GRANT_BODY_MAX + SECRET_MAX, "grant"},
+	{EGRESS_GRANT, EGRESS_STATE_SERVING, EGRESS_GRANT_MAX + SECRET_MAX, "grant"},
 	{EGRESS_REQUEST, EGRESS_STATE_SERVING, LIMIT_ENVELOPE + 64, "request"},
 	{EGRESS_CANCEL, EGRESS_STATE_SERVING, 0, "cancel"},
 	{EGRESS_END, EGRESS_STATE_SERVING, 0, "end"},
@@ -81,7 +79,7 @@ static struct str get_str(struct wire_reader *r, struct arena *arena)
 static const struct str *get_list(struct wire_reader *r, struct arena *arena, size_t *ret_n)
 {
 	uint32_t n = wire_count(r, sizeof(uint32_t));
-	if (n > GRANT_LIST_MAX) {
+	if (n > EGRESS_GRANT_LIST_MAX) {
 		r->bad = true;
 		n = 0;
 	}
@@ -95,7 +93,7 @@ static const struct str *get_list(struct wire_reader *r, struct arena *arena, si
 static const struct egress_opening *get_openings(struct wire_reader *r, struct arena *arena, size_t *ret_n)
 {
 	uint32_t n = wire_count(r, 2 * sizeof(uint32_t) + 2 * sizeof(uint16_t));
-	if (n > GRANT_LIST_MAX) {
+	if (n > EGRESS_GRANT_LIST_MAX) {
 		r->bad = true;
 		n = 0;
 	}

@@ -11,13 +11,17 @@
 #include "artifact/connector_manifest.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "crypto/secret.h"
 #include "rpc/rpc.h"
 
-#define EGRESS_FD_SOCKET 3
-#define EGRESS_FD_CA     4 /* START says whether there is one: PEM certificates to trust instead of the system's */
-#define EGRESS_FDS       5
+#define EGRESS_FD_SOCKET      3
+#define EGRESS_FD_CA          4 /* START says whether there is one: PEM certificates to trust instead of the system's */
+#define EGRESS_GRANT_MAX      (4 * MIB) /* bytes of one GRANT, and entries of one of its lists: more ends egress */
+#define EGRESS_GRANT_LIST_MAX 4096
+
+#define EGRESS_FDS 5
 
 /* argv: "aileron-egress" PARENT-PID NAMESPACES */
 

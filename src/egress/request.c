@@ -184,7 +184,7 @@ static void end(struct egress_request *r)
 /* With what stands in result.err. What failed of our own means (memory for a secret) has no class that a guest sees. */
 static void end_fail(struct egress_request *r, int32_t rc)
 {
-	if (r->result.err.class > ERR_APPROVAL_TIMEOUT)
+	if (!err_class_is_closed(r->result.err.class))
 		reclass(&r->result.err, ERR_CONNECTOR_RUNTIME_ERROR);
 	r->result.rc = rc;
 	end(r);

@@ -256,9 +256,19 @@ static void a_bug_names_its_place_and_ends_the_program(void **state)
 	assert_non_null(strstr(text, ": it happened\n"));
 }
 
+static void the_closed_set_ends_where_callers_stop_seeing(void **state)
+{
+	(void)state;
+	assert_true(err_class_is_closed(ERR_CAPABILITY_DENIED));
+	assert_true(err_class_is_closed(ERR_APPROVAL_TIMEOUT));
+	assert_false(err_class_is_closed(ERR_PARSE_ERROR));
+	assert_false(err_class_is_closed(ERR_NONE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_closed_set_ends_where_callers_stop_seeing),
 		cmocka_unit_test(a_failure_starts_with_what_its_class_says),
 		cmocka_unit_test(every_class_and_boundary_is_found_by_its_name),
 		cmocka_unit_test(the_wire_classes_keep_their_status),

@@ -174,7 +174,7 @@ static int do_call(struct run *run, struct err *err)
 /* The first group of errors.def: what the callers of connectors see. */
 static bool is_outcome(const struct run *run, const struct err *err)
 {
-	return err->class <= ERR_APPROVAL_TIMEOUT || (err->class == ERR_CANCELLED && run->report.call != NULL);
+	return err_class_is_closed(err->class) || (err->class == ERR_CANCELLED && run->report.call != NULL);
 }
 
 static void explain(const struct run *run, const struct err *err)
