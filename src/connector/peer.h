@@ -19,12 +19,32 @@
 
 #define PEER_FDS_MAX 2 /* besides standard ones and the socket */
 
+struct peer_spec;
+/*
+ * Who starts a peer where this process may start none (control): another process does, and answers with the ends of its
+ * socket and of its standard error. NULL in a spec: this process starts it itself.
+ */
+struct peer_started {
+	uint32_t id; /* the launcher's; names the relay of a serving runner, too */
+	int pid;
+	uint64_t namespaces; /* those it got */
+	int socket_fd, stderr_fd;
+};
+struct peer_launcher {
+	int (*start)(void *context, const struct peer_spec *spec, struct peer_started *ret, struct err *err);
+	void (*kill)(void *context, uint32_t id);
+	/* Waits at most `ms` until it has ended, and forgets it: 1 with how, 0 not yet. */
+	int (*ended)(void *context, uint32_t id, int ms, int *ret_exit_status, int *ret_signal);
+	void *context;
+};
+
 struct peer_spec {
-	const char *name;             /* of the program: "aileron-runner" */
-	const char *title;            /* in sentences: "the runner" */
-	const char *program;          /* its path; NULL = beside this program */
-	const char *life;             /* first argument; NULL = none */
-	const struct rpc_rule *rules; /* what it may send; outlives the peer */
+	const char *name;                     /* of the program: "aileron-runner" */
+	const char *title;                    /* in sentences: "the runner" */
+	const char *program;                  /* its path; NULL = beside this program */
+	const char *life;                     /* first argument; NULL = none */
+	const struct peer_launcher *launcher; /* NULL = this process */
+	const struct rpc_rule *rules;         /* what it may send; outlives the peer */
 	struct child_fd fds[PEER_FDS_MAX];
 	size_t n_fds;
 	const struct confine_policy *policy; /* which namespaces it wants */

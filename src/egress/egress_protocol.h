@@ -33,6 +33,10 @@ enum egress_message {
 	EGRESS_REQUEST = 34, /* id; u64 time left in ns, bool trace, str envelope (JSON of http_request) */
 	EGRESS_CANCEL = 35,  /* id; empty */
 	EGRESS_END = 36,     /* id; empty */
+	/* The daemon's: what must go out and is no connector's call. */
+	EGRESS_OAUTH = 37,       /* id; egress_oauth: one token request under a ticket of the keeper */
+	EGRESS_OAUTH_RESULT = 3, /* id; egress_oauth_result */
+	EGRESS_POST = 38,        /* id; egress_post (OTLP), answered by RESULT without body */
 };
 
 enum egress_state { EGRESS_STATE_NEW = 1, EGRESS_STATE_SERVING = 2 };
@@ -53,7 +57,16 @@ enum egress_binding {
 	BINDING_MISSING,     /* asked, none bound */
 	BINDING_FOUND,
 	BINDING_FAILED, /* resolving failed: binding_error */
+	BINDING_PERMIT, /* the daemon's: the keeper holds it; `permits` say under which use it is claimed */
 	BINDING__MAX
+};
+
+/* One credential that a call may use, claimed from the keeper when a request first needs it. */
+struct egress_permit {
+	uint64_t use;             /* keeper_protocol.h */
+	struct str binding;       /* its name, for messages */
+	struct str region;        /* aws_sigv4: the region that it serves, "" = any */
+	struct str access_key_id; /* aws_sigv4 */
 };
 
 struct egress_grant {
@@ -79,6 +92,39 @@ struct egress_grant {
 	struct str binding_error, username, bound_region, bound_access_key_id;
 	struct str pool;             /* names the credential for connection pooling; equal = may share connections */
 	const struct secret *secret; /* NULL unless BINDING_FOUND; sent from its own memory */
+	/* BINDING_PERMIT: several for aws_sigv4 alone, chosen by the region of the request's host */
+	const struct egress_permit *permits;
+	size_t n_permits;
+	/* the runner behind a relay (supervise.h) and its call, whose text is scrubbed of this grant's secrets; 0 = none */
+	uint32_t relay, relay_call;
+};
+
+/* One step of an OAuth flow. Endpoint, client and verifier come from the keeper with the ticket, never from here. */
+enum egress_oauth_step {
+	OAUTH_CODE = 1,     /* authorization_code: `code`, `redirect_uri` */
+	OAUTH_DEVICE_START, /* device authorization request (RFC 8628, 3.1) */
+	OAUTH_DEVICE_POLL,  /* one device access token request (3.4) */
+	OAUTH_STEP__MAX
+};
+struct egress_oauth {
+	enum egress_oauth_step step;
+	uint64_t ticket;
+	uint64_t left_ns;
+	struct str code, redirect_uri;
+};
+struct egress_oauth_result {
+	struct err err;      /* TOKEN_EXCHANGE_FAILED, NETWORK_ERROR, … */
+	bool pending;        /* OAUTH_DEVICE_POLL: not yet; ask again after `interval` */
+	struct str scope;    /* granted; "" when the answer did not say */
+	uint64_t expires_in; /* of the token or of the device code, seconds; 0 = not said */
+	bool has_refresh_token;
+	struct str user_code, verification_uri, verification_uri_complete;
+	uint32_t interval; /* seconds */
+};
+struct egress_post {
+	struct str url, content_type,
+		body; /* a literal loopback in the URL opens that address: it is the user's own setting */
+	uint64_t left_ns;
 };
 
 struct egress_result {
@@ -101,3 +147,11 @@ int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_gr
 /* But for the response body, which is sent as the last part: u32 length, bytes. */
 void egress_result_put_head(struct buf *out, const struct egress_result *m);
 int egress_result_get(struct str body, struct egress_result *ret, struct err *err) __attribute__((warn_unused_result));
+
+void egress_oauth_put(struct buf *out, const struct egress_oauth *m);
+int egress_oauth_get(struct str body, struct egress_oauth *ret, struct err *err) __attribute__((warn_unused_result));
+void egress_oauth_result_put(struct buf *out, const struct egress_oauth_result *m);
+int egress_oauth_result_get(struct str body, struct egress_oauth_result *ret, struct err *err)
+	__attribute__((warn_unused_result));
+void egress_post_put(struct buf *out, const struct egress_post *m);
+int egress_post_get(struct str body, struct egress_post *ret, struct err *err) __attribute__((warn_unused_result));

@@ -87,6 +87,7 @@ static int check_binding(const struct egress_grant *grant, struct err *err)
 		     STR_FMT(grant->binding_error));
 		err_detail(err, "connector", grant->connector);
 		return -1;
+	case BINDING_PERMIT:
 	case BINDING_FOUND:
 		return grant->bound == grant->declared ? 0 : refuse_bound_kind(grant, err);
 	case BINDING__MAX:

@@ -1,0 +1,76 @@
+/*
+ * operation: everything that control can be asked for, one row each
+ *
+ * The rows of operations.def and the field tables of schema_*.c are all there is to the API: routes, permission, validation of
+ * requests, OpenAPI (openapi.h), the page of the manual and the CLI's link to an operation come from them. A test holds real
+ * answers against the result schemas.
+ */
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "text/json.h"
+
+#define API_REVISION 1 /* X-Aileron-Api; told by /v1/health */
+
+enum api_permission {
+	API_OPEN,           /* no token */
+	API_DAEMON,         /* the daemon's token alone */
+	API_PERSON,         /* the daemon's token or a person token */
+	API_CAVEAT_COMMS,   /* … or a capability token with that capability */
+	API_CAVEAT_ACTIONS, /* "actions:list" */
+};
+enum api_envelope { API_CRUD, API_FAILURE }; /* which of the two shapes its errors have */
+enum api_flag {
+	API_QUICK = 1,       /* answered on the loop's thread: reads the database at most */
+	API_STREAM = 2,      /* the result is a stream */
+	API_NEEDS_VAULT = 4, /* the CLI unlocks first (or offers to make one) */
+	API_NO_CONTENT = 8,  /* 204 */
+	API_CREATED = 16,    /* 201 */
+};
+
+/* OPERATION(symbol, method, route, permission, flags, envelope, audited event or "", verb, summary) */
+enum api_operation_id {
+#define OPERATION(symbol, ...) OP_##symbol,
+#include "api/operations.def"
+#undef OPERATION
+	OP__MAX
+};
+
+enum api_type { API_STRING, API_INTEGER, API_BOOLEAN, API_OBJECT, API_ARRAY, API_STRING_MAP, API_ANY_OBJECT };
+enum api_field_flag { API_REQUIRED = 1, API_NULLABLE = 2 };
+struct api_field {
+	const char *name;
+	enum api_type type;
+	unsigned flags;
+	uint64_t max; /* most bytes, items or the largest value; 0 = no bound of its own */
+	const char *about;
+	const struct api_field *of; /* of an object, or of an array's object items; NULL: items are strings */
+	const char *const *values;  /* the only strings allowed, ended by NULL */
+};
+
+struct operation {
+	enum api_operation_id id;
+	const char *name; /* "vault_put": operationId */
+	const char *method;
+	const char *
+		route; /* "/v1/vault/entries/{path}": a name in braces takes the rest of the segment, escaped slashes included */
+	enum api_permission permission;
+	unsigned flags;
+	enum api_envelope envelope;
+	const char *audited; /* what its doing leaves in the audit, for the reader of the docs */
+	const char *verb;    /* of the CLI: "vault put"; "" = none */
+	const char *summary;
+	const struct api_field *query;   /* ended by name NULL; NULL = none */
+	const struct api_field *request; /* body: a JSON object with these members and no others; NULL = no body */
+	const struct api_field *result;  /* body of the answer; NULL = none, or a stream */
+};
+const struct operation *operation_at(enum api_operation_id id);
+
+/* By method and raw path. NULL: *ret_path_known says whether another method would do. Up to 2 raw path parameters. */
+#define API_PATH_PARAMETERS 2
+const struct operation *operation_find(struct str method, struct str path,
+				       struct str ret_parameters[API_PATH_PARAMETERS], bool *ret_path_known);
+/* INVALID_REQUEST names the member: unknown, missing, of another type, too long, not one of the values. */
+int api_validate(const struct api_field *fields, const struct json *object, struct err *err)
+	__attribute__((warn_unused_result));

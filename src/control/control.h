@@ -1,0 +1,98 @@
+/*
+ * control: the half of the daemon that decides
+ *
+ * One loop thread owns the sockets: HTTP connections, the links to parent, keeper and egress, the runners. A bounded pool of
+ * workers runs the handlers of operations, which read top to bottom and may wait: for the keeper (keeper_client.h), for a
+ * commit (store/db.h), for a call of a connector (calls.h). Rows marked API_QUICK are answered on the loop's thread.
+ *
+ * A handler is a row of handlers.c: it reads what api_validate() has let through, writes its result as JSON, and returns 0, or
+ * -1 with an error, which becomes the operation's envelope and status (base/errors.def). No secret passes through here: what a
+ * person typed is sealed to the keeper, what a service answers was scrubbed by egress.
+ */
+#pragma once
+#include "api/operation.h"
+#include "audit/audit.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "http/server/server.h"
+#include "store/db.h"
+#include "supervise/supervise.h"
+#include "text/json.h"
+#include "text/json_writer.h"
+
+#define CONTROL_WORKERS     32
+#define CONTROL_WAITING_MAX 1024 /* requests waiting for a worker; above, 503 `unavailable` */
+#define CONTROL_ANSWER_MAX  ((size_t)64 << 20)
+
+struct keeper_client;
+struct parent_client;
+struct calls;
+struct oauth_flows;
+struct tokens;
+struct processes;
+
+struct control {
+	const struct supervise_start *start;
+	struct loop *loop; /* of the loop's thread */
+	struct db *db;
+	struct http_server *http;
+	struct parent_client *parent; /* parent_client.h: runners, folders */
+	struct keeper_client *keeper; /* keeper_client.h */
+	struct calls *calls;          /* calls.h: runner pool and link to egress */
+	struct oauth_flows *oauth;    /* oauth.h: flows under way */
+	struct tokens *tokens;        /* tokens.h: daemon, person and capability tokens */
+	struct processes *processes;  /* processes.h: what the parent tells, with proofs */
+	uint64_t started_ns;          /* Unix */
+};
+
+/* Who asks. */
+enum identity_kind { IDENTITY_NOBODY, IDENTITY_DAEMON, IDENTITY_PERSON, IDENTITY_SESSION };
+struct identity {
+	enum identity_kind kind;
+	char session[32];  /* of IDENTITY_SESSION */
+	uint64_t token_id; /* of IDENTITY_PERSON */
+};
+
+struct request {
+	struct control *control;
+	const struct operation *operation;
+	struct http_exchange *exchange;
+	struct identity identity;
+	struct arena *arena;                        /* of this request */
+	struct str parameters[API_PATH_PARAMETERS]; /* of the route, unescaped */
+	const struct json *query;                   /* object of strings, validated; repeated names are refused */
+	const struct json *body;                    /* validated; NULL when the operation has none */
+	struct buf answer;
+	struct json_writer json; /* into answer */
+	unsigned status;         /* 0 = what the operation's flags say */
+	bool answered;           /* the handler did it itself (streams, pages, redirects) */
+};
+typedef int request_handler(struct request *request, struct err *err);
+
+/* Convenience over query and body; "" and the default when absent. */
+struct str request_query(const struct request *request, const char *name);
+uint64_t request_query_u64(const struct request *request, const char *name, uint64_t otherwise);
+struct str request_str(const struct request *request, const char *name);
+bool request_bool(const struct request *request, const char *name, bool otherwise);
+const struct json *request_member(const struct request *request, const char *name);
+/* The member `sealed`, decoded; SEALED_REQUIRED when it is not there or when `passphrase`, `value` … stands in its place. */
+int request_sealed(struct request *request, struct str *ret, struct err *err) __attribute__((warn_unused_result));
+/* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */
+struct audit_event request_event(const struct request *request, enum audit_type type);
+
+/* handlers_*.c, one row an operation in handlers.c. */
+request_handler handle_health, handle_status, handle_openapi, handle_doctor;
+request_handler handle_token_code, handle_token_exchange, handle_token_revoke;
+request_handler handle_session_start, handle_session_list, handle_session_get, handle_session_end;
+request_handler handle_vault_status, handle_vault_nonce, handle_vault_init, handle_vault_unlock, handle_vault_lock;
+request_handler handle_vault_passwd, handle_vault_list, handle_vault_get_meta, handle_vault_put, handle_vault_delete;
+request_handler handle_member_list, handle_member_add, handle_member_remove, handle_vault_export, handle_vault_import;
+request_handler handle_backup_list, handle_backup_delete, handle_vault_tune, handle_vault_consent;
+request_handler handle_connector_list, handle_connector_show, handle_connector_link, handle_connector_unlink;
+request_handler handle_connector_call;
+request_handler handle_binding_list, handle_binding_get, handle_binding_delete, handle_binding_setup,
+	handle_binding_rebind;
+request_handler handle_oauth_init, handle_oauth_finish, handle_oauth_callback, handle_oauth_poll;
+request_handler handle_audit_list, handle_audit_get, handle_audit_post, handle_audit_tail, handle_audit_export;
+request_handler handle_audit_verify;

@@ -1,0 +1,30 @@
+/*
+ * parent_client: control's end of its link to the parent
+ *
+ * Workers ask for folders and runners and wait; the loop's thread reads the link. A runner is what connector/peer.h calls a
+ * peer: parent_launcher() makes one out of it for connector/load.h.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "connector/peer.h"
+#include "os/loop.h"
+#include "supervise/supervise.h"
+
+struct parent_client;
+struct parent_listener {
+	void (*peer)(void *user, enum supervise_role role, int fd); /* takes over the descriptor */
+	void (*child)(void *user, const struct supervise_child *child);
+	void (*stop)(void *user, uint64_t ms);
+	void (*gone)(void *user); /* the parent has ended: so does control */
+	void *user;
+};
+struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
+	__attribute__((warn_unused_result));
+void parent_client_free(struct parent_client *client);
+
+/* Never on the loop's thread. The descriptors are the caller's; *ret_path lives in arena. */
+int parent_open_folder(struct parent_client *client, struct str path, struct arena *arena, struct str *ret_path,
+		       int *ret_manifest, int *ret_wasm, struct err *err) __attribute__((warn_unused_result));
+/* Starts runners through the parent; *relay (in struct peer) names the relay of a serving one. */
+const struct peer_launcher *parent_launcher(struct parent_client *client);

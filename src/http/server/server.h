@@ -1,0 +1,88 @@
+/*
+ * server: HTTP/1.1 on an event loop
+ *
+ * Accepts on listeners that somebody else made, keeps connections alive, reads one request at a time from each (what is
+ * pipelined waits in the socket), and hands it, complete with its body, to one function on the loop's thread. Whoever answers
+ * does so from any thread, now or later: at once with http_answer(), or as a stream (chunked; SSE is a stream whose pieces are
+ * events) with back-pressure. What a client may not do: take longer than HTTP_HEAD_MS for a head or HTTP_BODY_MS between two
+ * pieces of a body, send more than the limits of h1/message.h, hold more than the server's connections (the one that is idle
+ * longest makes room). A client that breaks the protocol gets its status and is closed; the function never hears of it.
+ *
+ * DNS rebinding: on a TCP listener a request whose Host is not one of `hosts`, or whose Origin is there and is not "http://"
+ * and one of them, gets 403 before anything else. On the Unix listener the peer's user must be our own (SO_PEERCRED).
+ *
+ * No CORS headers are ever sent; OPTIONS is a method like others. Every answer carries X-Request-ID (the client's, when it is
+ * 1 to 64 of [A-Za-z0-9._-], else 16 hex digits), Cache-Control: no-store unless the handler says otherwise, X-Content-Type-Options:
+ * nosniff, Content-Length or chunks, never both.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "http/h1/message.h"
+#include "os/loop.h"
+
+#define HTTP_HEAD_MS     10000             /* from the first byte of a head to its end */
+#define HTTP_BODY_MS     30000             /* between two pieces of a body */
+#define HTTP_IDLE_MS     120000            /* a connection without a request */
+#define HTTP_WRITE_MS    60000             /* a client that takes nothing */
+#define HTTP_STREAM_HIGH ((size_t)1 << 20) /* bytes queued above which http_stream_write() waits */
+
+struct http_server;
+struct http_exchange; /* one request and its answer */
+
+/* On the loop's thread. The exchange is to be answered exactly once. */
+typedef void http_handler(void *user, struct http_exchange *exchange);
+
+struct http_server_options {
+	struct loop *loop;
+	int tcp_fd, unix_fd;     /* listening, non-blocking or not; -1 = none; stay the caller's */
+	const struct str *hosts; /* "127.0.0.1:8443", "localhost:8443", "[::1]:8443" */
+	size_t n_hosts;
+	size_t connections; /* 0 = 4096 */
+	uint64_t body_max;  /* of a request; 0 = 32 MiB */
+	http_handler *handler;
+	void *user;
+};
+struct http_server *http_server_new(const struct http_server_options *options, struct err *err)
+	__attribute__((warn_unused_result));
+/* Stops accepting and closes idle connections; `done` when the last answer is out, or after `ms`. */
+void http_server_drain(struct http_server *server, uint64_t ms, void (*done)(void *user), void *user);
+void http_server_free(struct http_server *server); /* closes everything; on the loop's thread */
+DEFINE_AUTO(http_server, http_server_free)
+size_t http_server_connections(const struct http_server *server);
+
+/* The request; any thread, until it is answered. */
+struct str http_method(const struct http_exchange *x);
+struct str http_path(const struct http_exchange *x);                    /* raw, without the query */
+struct str http_query(const struct http_exchange *x);                   /* raw, "" when there is none */
+struct str http_header(const struct http_exchange *x, struct str name); /* "" when absent; of several the first */
+struct str http_body(const struct http_exchange *x);
+struct str http_request_id(const struct http_exchange *x);
+bool http_is_unix(const struct http_exchange *x);
+bool http_is_gone(const struct http_exchange *x); /* the client has closed: whatever is answered reaches nobody */
+/* Called on the loop's thread when the client closes before the answer is out (long polls, streams). Once. */
+void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user);
+
+struct http_answer {
+	unsigned status;
+	struct str content_type;         /* "" = application/json */
+	struct str body;                 /* copied when it cannot be written at once */
+	const struct h1_header *headers; /* further ones */
+	size_t n_headers;
+};
+/* Any thread; the exchange is gone afterwards. */
+void http_answer(struct http_exchange *x, const struct http_answer *answer);
+
+/* A stream: head first, then pieces, then the end (after which the exchange is gone). Any one thread. */
+void http_stream_begin(struct http_exchange *x, const struct http_answer *head);
+/* Waits while more than HTTP_STREAM_HIGH bytes are queued (never on the loop's thread: there it queues). -1: the client is gone. */
+int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
+void http_stream_end(struct http_exchange *x);
+/* One server-sent event, made of lines of `data`. */
+void http_put_event(struct buf *out, struct str event, struct str id, struct str data);
+
+/* Queries and paths: percent-decoded into `out`; false for a bad escape, a NUL, or what is not UTF-8. */
+bool http_unescape(struct buf *out, struct str escaped, bool plus_is_space);
+/* The next "name=value" of a query, both raw; false at the end. */
+bool http_query_next(struct str *query, struct str *ret_name, struct str *ret_value);

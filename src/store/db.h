@@ -1,0 +1,82 @@
+/*
+ * db: the one database, SQLite in WAL mode, written by one thread and read by many
+ *
+ * Everything that changes the database is a job: a function that is called on the writer's thread within a transaction.
+ * Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
+ * fails undoes itself alone. db_write() returns when the job's transaction is committed and on disk (synchronous = FULL):
+ * what it answered is not lost by a kill nor by a power loss. Readers have connections of their own, see the last commit,
+ * and never wait for the writer.
+ *
+ * Schema: numbered steps (schema.h), applied at opening, each in a transaction of its own. A file that is newer is
+ * DATABASE_NEWER; one that is no database or fails its check is DATABASE_CORRUPT, and nothing is changed; both say what to do.
+ *
+ * File names are relative to the working directory and may not contain '/': the process may be in an empty root. Secure
+ * against power loss as SQLite is; tests open it over a file system of their own (vfs) that forgets what was not synced.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include <stdbool.h>
+
+#define DB_READERS_MAX 64
+
+struct db;
+struct db_options {
+	const char *name; /* "aileron.db" */
+	const char *vfs;  /* NULL = ours over the system's */
+	size_t readers;   /* connections for readers; 0 = 8 */
+	bool read_only;   /* for `doctor`: no writer, no schema step */
+};
+
+struct db *db_open(const struct db_options *options, struct err *err) __attribute__((warn_unused_result));
+void db_close(struct db *db); /* finishes what waits; NULL is fine */
+static inline void db_free(struct db *db)
+{
+	db_close(db);
+}
+DEFINE_AUTO(db, db_free)
+int db_schema_version(const struct db *db);
+/* SQLite's integrity and foreign key checks: 0, or DATABASE_CORRUPT with the first findings. Any thread; takes a while. */
+int db_check(struct db *db, struct err *err) __attribute__((warn_unused_result));
+
+/* A connection within a transaction: of the writer in a job, or of a reader between db_read() and db_done(). */
+struct db_tx;
+typedef int db_job(struct db_tx *tx, void *user, struct err *err);
+
+/* Any thread but the writer's own. -1: the job's own error, and nothing of it was written; or STORE_ERROR. */
+int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
+/*
+ * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
+ * after the failure. `user` lives until then.
+ */
+void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
+/* A snapshot for reading; waits when all readers are taken. Never NULL. Any thread; ends with db_done() on the same one. */
+struct db_tx *db_read(struct db *db);
+void db_done(struct db_tx *tx); /* NULL is fine */
+
+/*
+ * Statements. `sql` is a literal (its address is the key of the cache of prepared ones). Bind in order, step, read columns
+ * from 0, finish. A failure in a bind is told by the next step. Text and blobs are copied when bound, borrowed when read,
+ * until the next step.
+ *
+ *     struct db_stmt *q = db_stmt(tx, "SELECT a, b FROM t WHERE c = ?");
+ *     db_bind_str(q, name);
+ *     while ((got = db_step(q, err)) == 1)
+ *             use(db_str(q, 0), db_int(q, 1));
+ *     db_finish(q);
+ */
+struct db_stmt;
+struct db_stmt *db_stmt(struct db_tx *tx, const char *sql) __attribute__((returns_nonnull, warn_unused_result));
+void db_bind_str(struct db_stmt *stmt, struct str value); /* text */
+void db_bind_blob(struct db_stmt *stmt, struct str value);
+void db_bind_int(struct db_stmt *stmt, int64_t value);
+void db_bind_null(struct db_stmt *stmt);
+int db_step(struct db_stmt *stmt, struct err *err) __attribute__((warn_unused_result)); /* 1 a row, 0 no more, -1 */
+void db_finish(struct db_stmt *stmt);                                                   /* NULL is fine */
+bool db_is_null(const struct db_stmt *stmt, int column);
+struct str db_str(const struct db_stmt *stmt, int column);
+struct str db_blob(const struct db_stmt *stmt, int column);
+int64_t db_int(const struct db_stmt *stmt, int column);
+/* A statement without rows; the number of rows that it changed, or -1. */
+int64_t db_run(struct db_stmt *stmt, struct err *err) __attribute__((warn_unused_result)); /* finishes it */

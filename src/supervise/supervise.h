@@ -1,0 +1,146 @@
+/*
+ * supervise: between the daemon's parent and its children
+ *
+ * The parent starts control, keeper, egress and, when control asks, runners; it joins them with socket pairs and never
+ * parses anything from outside. Its link to each of its three standing children is a SOCK_SEQPACKET pair (descriptor
+ * SUPERVISE_FD in the child) on which every message is exactly one struct supervise_frame, with at most
+ * SUPERVISE_FDS_MAX descriptors beside it (SCM_RIGHTS). docs/formats/supervise.md is the format; the fields of a body are
+ * text/wire.h's. Runners have no link: they speak runner_protocol.h on the pair that the parent made for them.
+ *
+ * Start of a child: it confines itself, sends PROOF, and waits; the parent judges, and sends START. The child makes
+ * itself ready and answers READY or FAILED. Then the parent sends PEER frames with its ends of the pairs: at first, and
+ * again whenever the neighbour was restarted, at which the child drops the old end with everything that was under way on
+ * it. A child ends when the link ends.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+#include "confine/confine.h"
+
+#define SUPERVISE_FD      3
+#define SUPERVISE_BODY    4592
+#define SUPERVISE_FDS_MAX 4
+
+enum supervise_role {
+	SUPERVISE_CONTROL = 1,
+	SUPERVISE_KEEPER,
+	SUPERVISE_EGRESS,
+	SUPERVISE_RUNNER,
+	SUPERVISE_ROLE__MAX
+};
+const char *supervise_role_name(enum supervise_role role); /* "control" … */
+
+/* Further descriptors that a child is started with. */
+#define CONTROL_FD_TCP    4 /* listening TCP socket */
+#define CONTROL_FD_UNIX   5 /* listening Unix socket, or /dev/null */
+#define CONTROL_FD_FOLDER 6 /* ~/.aileron/control, its working directory */
+#define CONTROL_FDS       7
+#define KEEPER_FD_FOLDER  4 /* ~/.aileron/vault, its working directory */
+#define KEEPER_FDS        5
+/* EGRESS_FD_CA (egress_protocol.h): 4, certificates or /dev/null */
+
+enum supervise_type {
+	/* child to parent */
+	SUPERVISE_PROOF = 1, /* confine report */
+	SUPERVISE_READY =
+		2, /* keeper: str public X25519 key (32), str device public key (32), str key id (8); else empty */
+	SUPERVISE_FAILED = 3,        /* err: it cannot start; the parent tells whoever waits, and ends */
+	SUPERVISE_START_RUNNER = 16, /* control; id; u8 life (0 compile, 1 serve); fds: input, compile: and output */
+	SUPERVISE_KILL_RUNNER = 17,  /* control; id */
+	SUPERVISE_OPEN_FOLDER = 18,  /* control; id; str path: manifest.toml and connector.wasm of a linked folder */
+	/* parent to child */
+	SUPERVISE_START = 32,          /* u32 count, (str key, str value) …: supervise_setting() */
+	SUPERVISE_PEER = 33,           /* u8 role of the neighbour; fd */
+	SUPERVISE_STOP = 34,           /* u64 ms: finish what is under way within that time, then exit 0 */
+	SUPERVISE_LOG = 35,            /* fd: the new log file, to become standard error */
+	SUPERVISE_LOCK = 36,           /* keeper: lock the vault now */
+	SUPERVISE_CHILD = 48,          /* control; supervise_child: a process of ours changed */
+	SUPERVISE_RUNNER_STARTED = 49, /* control; id; u32 pid, u64 namespaces; fds: socket, standard error */
+	SUPERVISE_RUNNER_FAILED = 50,  /* control; id; err */
+	SUPERVISE_RUNNER_ENDED = 51,   /* control; id; i32 exit status or -1, i32 signal */
+	SUPERVISE_FOLDER = 52,         /* control; id; str canonical path; fds: manifest, wasm */
+	SUPERVISE_FOLDER_FAILED = 53,  /* control; id; err */
+	SUPERVISE_RELAY = 64,          /* egress; id = the runner's; fds: the runner's socket, control's socket */
+};
+
+struct supervise_frame {
+	uint32_t type, id;
+	uint32_t n;    /* bytes of body in use */
+	uint32_t zero; /* 0 */
+	unsigned char body[SUPERVISE_BODY];
+};
+_Static_assert(sizeof(struct supervise_frame) == 4608, "one size on the wire");
+
+struct supervise_message {
+	struct supervise_frame frame;
+	int fds[SUPERVISE_FDS_MAX]; /* -1 = none; the receiver's, close-on-exec */
+	size_t n_fds;
+};
+static inline struct str supervise_body(const struct supervise_message *m)
+{
+	return str_of(m->frame.body, m->frame.n);
+}
+void supervise_close_fds(struct supervise_message *m);
+
+/* A connected SOCK_SEQPACKET pair, close-on-exec. */
+int supervise_pair(int ret[2], struct err *err) __attribute__((warn_unused_result));
+/* One frame. Waits while the peer's queue is full. SYSTEM with EPIPE when the peer is gone. Any thread. */
+int supervise_send(int fd, uint32_t type, uint32_t id, struct str body, const int *fds, size_t n_fds, struct err *err)
+	__attribute__((warn_unused_result));
+/* 1 with a message, 0 at the end, 2 when a non-blocking descriptor has none, -1 PROTOCOL or SYSTEM. */
+int supervise_recv(int fd, struct supervise_message *ret, struct err *err) __attribute__((warn_unused_result));
+
+/* What control is told about a process, and shows in `status`. Texts are borrowed from the message. */
+struct supervise_child {
+	enum supervise_role role;
+	bool running;
+	uint32_t pid;
+	uint32_t restarts;
+	uint64_t started_at;    /* Unix ns, 0 = never */
+	struct str last_end;    /* how the last one ended: "signal 9 (Killed)", "" = none has */
+	struct str confinement; /* confine report as bytes, "" until it came */
+};
+void supervise_child_put(struct buf *out, const struct supervise_child *m);
+int supervise_child_get(struct str body, struct supervise_child *ret, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------------------------------------------- the child's side */
+
+/*
+ * Called by main() of a child, first of all, with one thread: checks argv ("aileron-x PARENT-PID NAMESPACES"), fills the
+ * standard descriptors, ignores SIGPIPE, enters `folder_fd` (fchdir) when it is not -1, confines itself with that folder as
+ * the one place it may write, sends PROOF, waits for START. On failure it has told the parent and the log; the caller exits 1.
+ */
+struct supervised_spec {
+	const char *name; /* "aileron-keeper" */
+	const struct confine_policy *policy;
+	int keep_fds;
+	int folder_fd; /* -1 = none */
+};
+struct supervise_start; /* settings that START carried; lives until the process ends */
+const struct supervise_start *supervised_begin(const struct supervised_spec *spec, int argc, char **argv)
+	__attribute__((warn_unused_result));
+/* "" when it was not given. Keys: supervise_keys.h lists them. Secret ones (token, caveat_key) are wiped by supervised_forget(). */
+struct str supervise_setting(const struct supervise_start *start, const char *key);
+uint64_t supervise_setting_u64(const struct supervise_start *start, const char *key, uint64_t otherwise);
+void supervised_forget(const struct supervise_start *start, const char *key);
+int supervised_ready(struct str body, struct err *err) __attribute__((warn_unused_result));
+void supervised_failed(const struct err *err);
+
+/*
+ * Keys of START:
+ *   instance_id   32 hex digits, new at every start of the parent       all
+ *   version       of the program                                        all
+ *   log_level     debug | info | warn | error                           all
+ *   log_json      "1"                                                   all
+ *   allowed       boundaries that the user goes without                 all
+ *   token         the daemon's token, 64 hex digits                     control
+ *   caveat_key    32 bytes                                              control
+ *   listen        "127.0.0.1:PORT"                                      control
+ *   state_dir     ~/.aileron, for messages alone                        control
+ *   started_at    Unix ns                                               control
+ *   otlp_endpoint "http://127.0.0.1:4318", "" = off                     control
+ *   otlp_service  service.name, default "aileron"                       control
+ *   ca_file       "1" when EGRESS_FD_CA holds certificates              egress
+ *   auto_lock_ms  0 = never                                             keeper
+ */
