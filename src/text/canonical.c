@@ -1,0 +1,121 @@
+#include "text/canonical.h"
+#include "base/escape.h"
+#include "text/json_writer.h"
+#include <stdlib.h>
+
+#define INTEGER_MAX (INT64_C(1) << 53)
+
+/* Where in the document a value stands, from it up to the root: only an error asks. */
+struct place {
+	const struct place *above;
+	struct str member;
+	size_t index;
+};
+
+static void put_place(struct buf *out, const struct place *place)
+{
+	if (place->above == NULL)
+		return;
+	put_place(out, place->above);
+	if (place->member.p == NULL) {
+		buf_addf(out, "[%zu]", place->index);
+		return;
+	}
+	buf_add_char(out, '/');
+	escape_visible(out, place->member);
+}
+
+static int refuse(const struct place *place, const char *why, struct err *err)
+{
+	AUTO_BUF path = BUF_INIT(64 << 10);
+	put_place(&path, place);
+	char shown[ESCAPE_SHOWN_SIZE];
+	return fail(err, ERR_VALIDATION_ERROR, "'%s' %s; write it as a string",
+		    path.n > 0 ? escape_shown(buf_str(&path), shown) : "the value", why);
+}
+
+static int put_value(struct json_writer *w, const struct json *value, const struct place *place, struct err *err);
+
+static int by_name(const void *a, const void *b)
+{
+	const struct json_iter *one = a, *other = b;
+	return str_cmp(one->name, other->name);
+}
+
+static int put_object(struct json_writer *w, const struct json *object, const struct place *place, struct err *err)
+{
+	size_t n = json_length(object);
+	AUTO_FREE struct json_iter *members = xcalloc(MAX(n, 1), sizeof *members);
+	struct json_iter it;
+	json_iter_init(&it, object);
+	for (size_t i = 0; json_iter_next(&it); i++)
+		members[i] = it;
+	qsort(members, n, sizeof *members, by_name);
+
+	jsonw_begin_object(w);
+	for (size_t i = 0; i < n; i++) {
+		jsonw_key(w, members[i].name);
+		struct place below = {.above = place, .member = members[i].name};
+		if (put_value(w, members[i].value, &below, err) != 0)
+			return -1;
+	}
+	jsonw_end_object(w);
+	return 0;
+}
+
+static int put_array(struct json_writer *w, const struct json *array, const struct place *place, struct err *err)
+{
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < json_length(array); i++) {
+		struct place below = {.above = place, .index = i};
+		if (put_value(w, json_at(array, i), &below, err) != 0)
+			return -1;
+	}
+	jsonw_end_array(w);
+	return 0;
+}
+
+static int put_value(struct json_writer *w, const struct json *value, const struct place *place, struct err *err)
+{
+	int64_t integer;
+	switch (json_kind(value)) {
+	case JSON_KIND_OBJECT:
+		return put_object(w, value, place, err);
+	case JSON_KIND_ARRAY:
+		return put_array(w, value, place, err);
+	case JSON_KIND_REAL:
+		return refuse(place, "is a number with a fraction, an exponent or a sign before zero, or is very large",
+			      err);
+	case JSON_KIND_INT:
+		if (!json_get_int(value, &integer) || integer < -INTEGER_MAX || integer > INTEGER_MAX)
+			return refuse(place, "is an integer beyond 2^53", err);
+		jsonw_int(w, integer);
+		return 0;
+	case JSON_KIND_NULL:
+	case JSON_KIND_BOOL:
+	case JSON_KIND_STR:
+		jsonw_value(w, value);
+		return 0;
+	}
+	BUG("a JSON value of no kind");
+}
+
+int json_canonical(struct buf *out, const struct json *value, struct err *err)
+{
+	size_t before = out->n;
+	struct json_writer w;
+	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	int made = put_value(&w, value, &(struct place){0}, err);
+	if (made == 0)
+		made = buf_check(out, "the canonical form", err);
+	if (made != 0)
+		buf_truncate(out, before);
+	return made;
+}
+
+bool json_is_canonical(struct str text)
+{
+	AUTO(json) *json = json_parse(text, JSON_READ_ALLOW_NUL | JSON_READ_SENSITIVE, NULL);
+	AUTO_BUF out = BUF_INIT(text.n);
+	return json != NULL && json_canonical(&out, json, NULL) == 0 && str_eq(buf_str(&out), text);
+}
