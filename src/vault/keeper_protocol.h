@@ -22,6 +22,10 @@
 #include "base/str.h"
 #include "rpc/rpc.h"
 
+#define KEEPER_BLOB_MAX         ((size_t)64 << 20) /* bytes of a vault file that is imported or exported */
+#define KEEPER_ANSWER_MAX       ((size_t)72 << 20)
+#define KEEPER_PERMIT_HOSTS_MAX 4096
+
 enum keeper_message {
 	/* control to keeper */
 	KEEPER_STATE = 32,  /* empty → keeper_state */
