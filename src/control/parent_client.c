@@ -1,0 +1,433 @@
+#include "control/parent_client.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "text/wire.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define ANSWER_MS 10000
+
+/* One worker that waits for an answer with its number. On the worker's stack. */
+struct wait {
+	struct wait *next;
+	uint32_t id, want, refusal; /* types of the frames that answer it */
+	bool over;
+	int rc;
+	struct supervise_message *answer; /* with its descriptors the worker's */
+	struct err *err;
+};
+
+/* What is asked. */
+struct question {
+	uint32_t type;
+	struct str body;
+	int fds[SUPERVISE_FDS_MAX];
+	size_t n_fds;
+};
+
+/* A runner from the moment it was asked for until it was seen to have ended. */
+struct runner {
+	struct runner *next;
+	uint32_t id;
+	bool ended;
+	int exit_status, signal;
+};
+
+struct parent_client {
+	struct parent_listener listener;
+	struct loop_source *watch;
+	struct peer_launcher launcher;
+
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t changed;
+	struct wait *waits;
+	struct runner *runners;
+	uint32_t last_id;
+	bool gone;
+};
+
+static struct timespec moment_in(uint64_t ms)
+{
+	uint64_t ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
+	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
+}
+
+/* -------------------------------------------------------------------------------------------------- what is waited for */
+
+static struct wait *wait_take(struct parent_client *client, uint32_t id, uint32_t type)
+{
+	for (struct wait **at = &client->waits; *at != NULL; at = &(*at)->next) {
+		if ((*at)->id == id && ((*at)->want == type || (*at)->refusal == type)) {
+			struct wait *wait = *at;
+			*at = wait->next;
+			return wait;
+		}
+	}
+	return NULL;
+}
+
+static struct runner **runner_find(struct parent_client *client, uint32_t id)
+{
+	struct runner **at = &client->runners;
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void runner_forget(struct parent_client *client, uint32_t id)
+{
+	struct runner **at = runner_find(client, id);
+	struct runner *runner = *at;
+	if (runner == NULL)
+		return;
+	*at = runner->next;
+	free(runner);
+}
+
+static uint32_t next_id(struct parent_client *client)
+{
+	if (++client->last_id == 0)
+		client->last_id = 1;
+	return client->last_id;
+}
+
+/* Under the lock, which is let go of while it waits. */
+static int ask(struct parent_client *client, const struct question *question, struct wait *wait, struct err *err)
+{
+	if (client->gone)
+		return fail(err, ERR_UNAVAILABLE, "the daemon is ending");
+	wait->err = err;
+	wait->next = client->waits;
+	client->waits = wait;
+	pthread_mutex_unlock(&client->lock);
+	int sent = supervise_send(SUPERVISE_FD, question->type, wait->id, question->body, question->fds,
+				  question->n_fds, NULL);
+	pthread_mutex_lock(&client->lock);
+	const struct timespec until = moment_in(ANSWER_MS);
+	int timed_out = 0;
+	while (sent == 0 && !wait->over && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&client->changed, &client->lock, &until);
+	if (wait->over)
+		return wait->rc;
+	for (struct wait **at = &client->waits; *at != NULL; at = &(*at)->next) {
+		if (*at == wait) {
+			*at = wait->next;
+			break;
+		}
+	}
+	if (sent < 0)
+		return fail(err, ERR_UNAVAILABLE, "the parent cannot be asked");
+	return fail(err, ERR_UNAVAILABLE, "the parent did not answer within %d ms", ANSWER_MS);
+}
+
+/* --------------------------------------------------------------------------------------------------------- the loop */
+
+static int read_refusal(const struct supervise_message *message, struct err *err)
+{
+	static _Thread_local struct err told;
+	struct wire_reader r = wire_reader(supervise_body(message));
+	wire_get_err(&r, &told);
+	if (wire_done(&r, "refusal", err) < 0)
+		return -1;
+	if (told.class == ERR_NONE)
+		return fail(err, ERR_PROTOCOL, "the parent refused without saying why");
+	if (err != NULL)
+		*err = told;
+	return -1;
+}
+
+/* An answer to a worker; one that nobody waits for any more is dropped with its descriptors. */
+static void on_answer(struct parent_client *client, struct supervise_message *message)
+{
+	uint32_t type = message->frame.type;
+	pthread_mutex_lock(&client->lock);
+	struct wait *wait = wait_take(client, message->frame.id, type);
+	if (wait != NULL) {
+		wait->over = true;
+		wait->rc = type == wait->refusal ? read_refusal(message, wait->err) : 0;
+		*wait->answer = *message;
+		if (wait->rc == 0)
+			message->n_fds = 0;
+		else
+			wait->answer->n_fds = 0;
+		pthread_cond_broadcast(&client->changed);
+	}
+	pthread_mutex_unlock(&client->lock);
+	bool late_runner = wait == NULL && type == SUPERVISE_RUNNER_STARTED;
+	supervise_close_fds(message);
+	if (late_runner)
+		(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, message->frame.id, STR_EMPTY, NULL, 0, NULL);
+}
+
+static void on_runner_ended(struct parent_client *client, const struct supervise_message *message)
+{
+	struct wire_reader r = wire_reader(supervise_body(message));
+	int exit_status = wire_i32(&r), signal = wire_i32(&r);
+	pthread_mutex_lock(&client->lock);
+	struct runner *runner = *runner_find(client, message->frame.id);
+	if (runner != NULL) {
+		runner->ended = true;
+		runner->exit_status = exit_status;
+		runner->signal = signal;
+		pthread_cond_broadcast(&client->changed);
+	}
+	pthread_mutex_unlock(&client->lock);
+}
+
+static int on_peer(struct parent_client *client, struct supervise_message *message, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(message));
+	unsigned role = wire_u8(&r);
+	if (wire_done(&r, "peer", err) < 0)
+		return -1;
+	if (message->n_fds != 1 || (role != SUPERVISE_KEEPER && role != SUPERVISE_EGRESS))
+		return fail(err, ERR_PROTOCOL, "the parent named a peer of role %u with %zu descriptors", role,
+			    message->n_fds);
+	message->n_fds = 0;
+	client->listener.peer(client->listener.user, (enum supervise_role)role, message->fds[0]);
+	return 0;
+}
+
+static int on_child(struct parent_client *client, const struct supervise_message *message, struct err *err)
+{
+	struct supervise_child child;
+	if (supervise_child_get(supervise_body(message), &child, err) < 0)
+		return -1;
+	client->listener.child(client->listener.user, &child);
+	return 0;
+}
+
+static int on_stop(struct parent_client *client, const struct supervise_message *message, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(message));
+	uint64_t ms = wire_u64(&r);
+	if (wire_done(&r, "stop", err) < 0)
+		return -1;
+	client->listener.stop(client->listener.user, ms);
+	return 0;
+}
+
+static int on_log(const struct supervise_message *message, struct err *err)
+{
+	if (message->n_fds != 1)
+		return fail(err, ERR_PROTOCOL, "the parent sent no log file");
+	if (dup2(message->fds[0], STDERR_FILENO) < 0)
+		return fail_errno(err, "cannot turn to the new log file");
+	return 0;
+}
+
+static int on_message(struct parent_client *client, struct supervise_message *message, struct err *err)
+{
+	switch (message->frame.type) {
+	case SUPERVISE_PEER:
+		return on_peer(client, message, err);
+	case SUPERVISE_CHILD:
+		return on_child(client, message, err);
+	case SUPERVISE_STOP:
+		return on_stop(client, message, err);
+	case SUPERVISE_LOG:
+		return on_log(message, err);
+	case SUPERVISE_RUNNER_ENDED:
+		on_runner_ended(client, message);
+		return 0;
+	case SUPERVISE_RUNNER_STARTED:
+	case SUPERVISE_RUNNER_FAILED:
+	case SUPERVISE_FOLDER:
+	case SUPERVISE_FOLDER_FAILED:
+		on_answer(client, message);
+		return 0;
+	default:
+		return fail(err, ERR_PROTOCOL, "the parent sent a message of type %u", message->frame.type);
+	}
+}
+
+static void on_gone(struct parent_client *client)
+{
+	loop_source_free(TAKE(client->watch));
+	pthread_mutex_lock(&client->lock);
+	client->gone = true;
+	while (client->waits != NULL) {
+		struct wait *wait = client->waits;
+		client->waits = wait->next;
+		wait->over = true;
+		wait->rc = fail(wait->err, ERR_UNAVAILABLE, "the daemon is ending");
+	}
+	pthread_cond_broadcast(&client->changed);
+	pthread_mutex_unlock(&client->lock);
+	client->listener.gone(client->listener.user);
+}
+
+static void on_ready(void *user, int what)
+{
+	(void)what;
+	struct parent_client *client = user;
+	static _Thread_local struct err err;
+	err_clear(&err);
+	struct supervise_message message;
+	int got;
+	while ((got = supervise_recv(SUPERVISE_FD, &message, &err)) == 1) {
+		got = on_message(client, &message, &err);
+		supervise_close_fds(&message);
+		if (got < 0)
+			break;
+		if (client->watch == NULL)
+			return;
+	}
+	if (got == 2)
+		return;
+	if (got < 0)
+		log_error("parent.link", log_err(&err));
+	on_gone(client);
+}
+
+/* -------------------------------------------------------------------------------------------------------- the launcher */
+
+/* Descriptors in the order of their numbers in the runner: input, and for `compile` output. */
+static size_t ordered_fds(const struct peer_spec *spec, int ret[SUPERVISE_FDS_MAX])
+{
+	_Static_assert(PEER_FDS_MAX == 2 && PEER_FDS_MAX <= SUPERVISE_FDS_MAX,
+		       "two at most, which one comparison sorts");
+	for (size_t i = 0; i < spec->n_fds; i++)
+		ret[i] = spec->fds[i].from;
+	if (spec->n_fds == 2 && spec->fds[0].to > spec->fds[1].to) {
+		ret[0] = spec->fds[1].from;
+		ret[1] = spec->fds[0].from;
+	}
+	return spec->n_fds;
+}
+
+static int read_started(struct supervise_message *answer, struct peer_started *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(answer));
+	uint32_t pid = wire_u32(&r);
+	uint64_t namespaces = wire_u64(&r);
+	if (wire_done(&r, "runner started", err) < 0 || answer->n_fds != 2) {
+		supervise_close_fds(answer);
+		return fail(err, ERR_PROTOCOL, "the parent's word of a new runner cannot be read");
+	}
+	*ret = (struct peer_started){.id = answer->frame.id,
+				     .pid = (int)pid,
+				     .namespaces = namespaces,
+				     .socket_fd = answer->fds[0],
+				     .stderr_fd = answer->fds[1]};
+	return 0;
+}
+
+static void kill_runner(void *context, uint32_t id)
+{
+	(void)context;
+	/* A parent that is gone has taken its runners along. */
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, id, STR_EMPTY, NULL, 0, NULL);
+}
+
+static int launch(void *context, const struct peer_spec *spec, struct peer_started *ret, struct err *err)
+{
+	struct parent_client *client = context;
+	bool serves = spec->life != NULL && strcmp(spec->life, "serve") == 0;
+	AUTO_BUF body = BUF_INIT(8);
+	wire_put_u8(&body, serves ? 1 : 0);
+	struct question question = {.type = SUPERVISE_START_RUNNER, .body = buf_str(&body)};
+	question.n_fds = ordered_fds(spec, question.fds);
+	struct supervise_message answer;
+	struct wait wait = {.want = SUPERVISE_RUNNER_STARTED, .refusal = SUPERVISE_RUNNER_FAILED, .answer = &answer};
+
+	pthread_mutex_lock(&client->lock);
+	wait.id = next_id(client);
+	struct runner *runner = NEW(struct runner);
+	*runner = (struct runner){.next = client->runners, .id = wait.id};
+	client->runners = runner;
+	int rc = ask(client, &question, &wait, err);
+	bool lies = rc == 0 && read_started(&answer, ret, err) < 0;
+	if (rc < 0 || lies)
+		runner_forget(client, wait.id);
+	pthread_mutex_unlock(&client->lock);
+	if (lies)
+		kill_runner(client, wait.id);
+	return rc < 0 || lies ? wrap(err, "starting a runner") : 0;
+}
+
+static int runner_ended(void *context, uint32_t id, int ms, int *ret_exit_status, int *ret_signal)
+{
+	struct parent_client *client = context;
+	const struct timespec until = moment_in(ms < 0 ? UINT32_MAX : (uint64_t)ms);
+	pthread_mutex_lock(&client->lock);
+	struct runner *runner;
+	int timed_out = 0;
+	while ((runner = *runner_find(client, id)) != NULL && !runner->ended && !client->gone && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&client->changed, &client->lock, &until);
+	int rc = runner == NULL || runner->ended || client->gone ? 1 : 0;
+	if (rc == 1) {
+		*ret_exit_status = runner != NULL && runner->ended ? runner->exit_status : -1;
+		*ret_signal = runner != NULL && runner->ended ? runner->signal : 0;
+		runner_forget(client, id);
+	}
+	pthread_mutex_unlock(&client->lock);
+	return rc;
+}
+
+const struct peer_launcher *parent_launcher(struct parent_client *client)
+{
+	return &client->launcher;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the client */
+
+struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
+{
+	struct parent_client *client = NEW(struct parent_client);
+	client->listener = *listener;
+	client->launcher =
+		(struct peer_launcher){.start = launch, .kill = kill_runner, .ended = runner_ended, .context = client};
+	pthread_mutex_init(&client->lock, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&client->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	client->watch = loop_watch(loop, SUPERVISE_FD, LOOP_READ, on_ready, client, err);
+	if (client->watch != NULL)
+		return client;
+	parent_client_free(client);
+	return NULL;
+}
+
+void parent_client_free(struct parent_client *client)
+{
+	if (client == NULL)
+		return;
+	loop_source_free(client->watch);
+	while (client->runners != NULL)
+		runner_forget(client, client->runners->id);
+	pthread_cond_destroy(&client->changed);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+int parent_open_folder(struct parent_client *client, struct str path, struct arena *arena, struct str *ret_path,
+		       int *ret_manifest, int *ret_wasm, struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_str(&body, path);
+	if (buf_check(&body, "the path of the folder", err) < 0)
+		return -1;
+	const struct question question = {.type = SUPERVISE_OPEN_FOLDER, .body = buf_str(&body)};
+	struct supervise_message answer;
+	struct wait wait = {.want = SUPERVISE_FOLDER, .refusal = SUPERVISE_FOLDER_FAILED, .answer = &answer};
+	pthread_mutex_lock(&client->lock);
+	wait.id = next_id(client);
+	int rc = ask(client, &question, &wait, err);
+	pthread_mutex_unlock(&client->lock);
+	if (rc < 0)
+		return -1;
+	struct wire_reader r = wire_reader(supervise_body(&answer));
+	struct str canonical = wire_str(&r);
+	if (wire_done(&r, "folder", err) < 0 || answer.n_fds != 2) {
+		supervise_close_fds(&answer);
+		return fail(err, ERR_PROTOCOL, "the parent's word of a folder cannot be read");
+	}
+	*ret_path = arena_str(arena, canonical);
+	*ret_manifest = answer.fds[0];
+	*ret_wasm = answer.fds[1];
+	return 0;
+}
