@@ -14,7 +14,7 @@ struct call {
 	struct runner *runner;
 	struct egress_link *link;
 	struct link_call *link_call; /* NULL until the first request */
-	const struct egress_grant *grant;
+	struct egress_grant grant;   /* with this call's place behind the relay, if there is one */
 	const struct call_events *events;
 	void *owner;
 	uint32_t id;
@@ -139,7 +139,7 @@ static void on_http(void *owner, enum runner_envelope kind, struct str envelope)
 		break;
 	}
 	if (call->link_call == NULL)
-		call->link_call = link_call_new(call->link, call->grant);
+		call->link_call = link_call_new(call->link, &call->grant);
 	link_call_request(call->link_call, envelope, time_left(call), call->trace, on_result, call);
 	tell_granted(call);
 }
@@ -186,7 +186,7 @@ struct call *call_start(const struct call_spec *spec, struct runner *runner, str
 	*call = NEW(struct call);
 	call->runner = runner;
 	call->link = link;
-	call->grant = spec->grant;
+	call->grant = *spec->grant;
 	call->events = spec->events;
 	call->owner = spec->owner;
 	call->trace = spec->trace;
@@ -208,6 +208,8 @@ struct call *call_start(const struct call_spec *spec, struct runner *runner, str
 		.input = buf_str(&call->input),
 	};
 	call->id = runner_call(runner, &run, &sink, call, err);
+	call->grant.relay = runner_relay(runner);
+	call->grant.relay_call = call->id;
 	return call->id == 0 ? NULL : TAKE(call);
 }
 

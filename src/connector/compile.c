@@ -2,7 +2,6 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "confine/policies.h"
-#include "connector/peer.h"
 #include "text/wire.h"
 #include <poll.h>
 #include <signal.h>
@@ -49,7 +48,7 @@ static int explain_end(const struct child *child, struct err *err)
 
 static int on_hello(struct compiler *compiler, struct str body, struct err *err)
 {
-	if (peer_judge(&compiler->peer, body, compiler->spec->allowed, err) < 0)
+	if (peer_judge(&compiler->peer, body, compiler->spec->allowed, NULL, err) < 0)
 		return -1;
 	AUTO_BUF start = BUF_INIT(256);
 	const struct runner_start m = {.strategy = compiler->spec->strategy};
@@ -133,6 +132,7 @@ int compile_confined(const struct compile_spec *spec, struct runner_compiled *re
 		.title = "the compiler",
 		.program = spec->program,
 		.life = "compile",
+		.launcher = spec->launcher,
 		.rules = runner_parent_rules,
 		.fds = {{spec->module_fd, RUNNER_FD_INPUT}, {spec->output_fd, RUNNER_FD_OUTPUT}},
 		.n_fds = 2,

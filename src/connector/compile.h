@@ -7,10 +7,12 @@
 #pragma once
 #include "base/err.h"
 #include "base/str.h"
+#include "connector/peer.h"
 #include "connector/runner_protocol.h"
 
 struct compile_spec {
-	const char *program; /* path of aileron-runner; NULL = beside this program */
+	const char *program;                  /* path of aileron-runner; NULL = beside this program */
+	const struct peer_launcher *launcher; /* who starts it; NULL = this process */
 	int module_fd;
 	int output_fd; /* empty; gets the bare code, without the trailer of code_file.h */
 	enum runner_strategy strategy;

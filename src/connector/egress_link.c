@@ -29,20 +29,30 @@ struct link_call {
 	void *owner;
 };
 
+/* A request that is no call's. */
+struct errand {
+	link_oauth_result *oauth; /* which of the two it is */
+	link_result *post;
+	void *owner;
+	bool failing; /* its end was lost with egress */
+};
+
 struct place {
 	uint32_t generation;
 	uint32_t next_free;
-	struct link_call *call; /* NULL = free, or leaving */
-	bool leaving;           /* the call was freed while egress was at its request: the result is still to come */
-	uint64_t deadline;      /* for the result; NO_DEADLINE = egress owes none */
+	struct link_call *call; /* NULL = free, an errand's, or leaving */
+	struct errand *errand;
+	bool leaving;      /* the call was freed while egress was at its request: the result is still to come */
+	uint64_t deadline; /* for the result; NO_DEADLINE = egress owes none */
 };
 
 struct egress_link {
 	struct peer peer;
 	char *program, *allowed;
 	int ca_fd;
+	bool foreign;
 	bool ready;
-	uint32_t starts; /* how often it was started */
+	uint32_t starts; /* how often it was started, or another one attached */
 	uint64_t grace_ns;
 	uint64_t start_deadline;
 	uint64_t deadline; /* no later than any place's; may be earlier than all of them */
@@ -51,6 +61,7 @@ struct egress_link {
 	struct place *places;
 	struct err error; /* of the last end */
 	struct egress_result result;
+	struct egress_oauth_result oauth_result;
 };
 
 struct egress_link *egress_link_new(const struct egress_link_spec *spec)
@@ -60,6 +71,7 @@ struct egress_link *egress_link_new(const struct egress_link_spec *spec)
 	link->program = spec->program != NULL ? xstrdup(spec->program) : NULL;
 	link->allowed = str_dup(spec->allowed);
 	link->ca_fd = spec->ca_fd;
+	link->foreign = spec->foreign;
 	link->grace_ns = spec->grace_ns > 0 ? spec->grace_ns : EGRESS_GRACE_NS;
 	link->start_deadline = link->deadline = NO_DEADLINE;
 	link->places = xcalloc(PLACES, sizeof link->places[0]);
@@ -74,6 +86,8 @@ void egress_link_free(struct egress_link *link)
 	if (link->calls > 0)
 		BUG("an egress link was freed before its calls");
 	peer_stop(&link->peer);
+	for (uint32_t i = 0; i < link->places_used; i++)
+		free(link->places[i].errand);
 	free(link->places);
 	free(link->program);
 	free(link->allowed);
@@ -84,6 +98,8 @@ int egress_link_start(struct egress_link *link, struct err *err)
 {
 	if (peer_runs(&link->peer))
 		return 0;
+	if (link->foreign)
+		return fail(err, ERR_SYSTEM, "egress does not run; the daemon starts it anew");
 	struct peer_spec spec = {
 		.name = "aileron-egress",
 		.title = "egress",
@@ -104,7 +120,8 @@ int egress_link_start(struct egress_link *link, struct err *err)
 
 /* ------------------------------------------------------------------------------------------------------------ places */
 
-static void take_place(struct egress_link *link, struct link_call *call)
+/* A place that is nobody's yet, and its id; NULL when all are taken. */
+static struct place *take_place(struct egress_link *link, uint32_t *ret_id)
 {
 	uint32_t number;
 	if (link->first_free < PLACES) {
@@ -113,16 +130,16 @@ static void take_place(struct egress_link *link, struct link_call *call)
 	} else if (link->places_used < PLACES) {
 		number = link->places_used++;
 	} else {
-		return;
+		return NULL;
 	}
 	struct place *place = &link->places[number];
 	uint32_t generation = (place->generation + 1) & (UINT32_MAX >> PLACE_BITS);
 	*place = (struct place){
 		.generation = generation > 0 ? generation : 1,
-		.call = call,
 		.deadline = NO_DEADLINE,
 	};
-	call->id = place->generation << PLACE_BITS | number;
+	*ret_id = place->generation << PLACE_BITS | number;
+	return place;
 }
 
 /* Of a call that has one. */
@@ -135,13 +152,14 @@ static struct place *own_place(const struct link_call *call)
 static struct place *place_of(struct egress_link *link, uint32_t id)
 {
 	struct place *place = &link->places[id & (PLACES - 1)];
-	bool taken = place->call != NULL || place->leaving;
+	bool taken = place->call != NULL || place->errand != NULL || place->leaving;
 	return taken && place->generation == id >> PLACE_BITS ? place : NULL;
 }
 
 static void free_place(struct egress_link *link, struct place *place)
 {
 	place->call = NULL;
+	free(TAKE(place->errand));
 	place->leaving = false;
 	place->deadline = NO_DEADLINE;
 	place->next_free = link->first_free;
@@ -171,6 +189,11 @@ static void finish(struct link_call *call, const struct egress_result *result)
 	call->result(call->owner, result);
 }
 
+static const char *what_next(const struct egress_link *link)
+{
+	return link->foreign ? "try again in a moment" : "the next call starts it again";
+}
+
 /* That a process is unconfined is told as it is; any other end of egress is a failure of the network. */
 static void fail_request(struct link_call *call)
 {
@@ -180,10 +203,32 @@ static void fail_request(struct link_call *call)
 	if (link->error.class == ERR_UNCONFINED)
 		failure->err = link->error;
 	else
-		fail(&failure->err, ERR_NETWORK_ERROR, "http_request: %s; the next call starts it again",
-		     link->error.message);
+		fail(&failure->err, ERR_NETWORK_ERROR, "http_request: %s; %s", link->error.message, what_next(link));
 	call->lost = true;
 	finish(call, failure);
+}
+
+static void fail_errand(struct egress_link *link, const struct errand *errand)
+{
+	if (errand->oauth != NULL) {
+		struct egress_oauth_result *failure = &link->oauth_result;
+		*failure = (struct egress_oauth_result){.pending = false};
+		fail(&failure->err, ERR_NETWORK_ERROR, "%s; %s", link->error.message, what_next(link));
+		errand->oauth(errand->owner, failure);
+	} else {
+		struct egress_result *failure = &link->result;
+		*failure = (struct egress_result){.rc = -1};
+		fail(&failure->err, ERR_NETWORK_ERROR, "%s; %s", link->error.message, what_next(link));
+		errand->post(errand->owner, failure);
+	}
+}
+
+/* Its place is free for what the one who is told asks next. */
+static struct errand end_errand(struct egress_link *link, struct place *place)
+{
+	struct errand errand = *place->errand;
+	free_place(link, place);
+	return errand;
 }
 
 /* Those who are told may free their calls, and may ask anew, which is another request than the one that is lost. */
@@ -191,15 +236,21 @@ static void fail_requests(struct egress_link *link)
 {
 	for (uint32_t i = 0; i < link->places_used; i++) {
 		struct link_call *call = link->places[i].call;
+		if (link->places[i].errand != NULL)
+			link->places[i].errand->failing = true;
 		if (call == NULL)
 			continue;
 		call->failing = call->open;
 		call->lost = call->lost || call->granted != 0;
 	}
 	for (uint32_t i = 0; i < link->places_used; i++) {
-		struct link_call *call = link->places[i].call;
-		if (call != NULL && call->failing)
-			fail_request(call);
+		struct place *place = &link->places[i];
+		if (place->call != NULL && place->call->failing) {
+			fail_request(place->call);
+		} else if (place->errand != NULL && place->errand->failing) {
+			struct errand errand = end_errand(link, place);
+			fail_errand(link, &errand);
+		}
 	}
 }
 
@@ -213,6 +264,23 @@ static void lose(struct egress_link *link)
 			free_place(link, &link->places[i]);
 	}
 	fail_requests(link);
+}
+
+int egress_link_attach(struct egress_link *link, int fd, struct err *err)
+{
+	if (!link->foreign)
+		BUG("an egress attached to a link that starts its own");
+	if (peer_runs(&link->peer)) {
+		fail(&link->error, ERR_SYSTEM, "egress was started anew");
+		lose(link);
+	}
+	if (peer_attach(&link->peer, "egress", fd, egress_parent_rules, err) < 0)
+		return -1;
+	rpc_set_sensitive(link->peer.channel, true);
+	rpc_set_state(link->peer.channel, EGRESS_STATE_SERVING);
+	link->starts++;
+	link->ready = true;
+	return 0;
 }
 
 static int send_grant(struct link_call *call)
@@ -248,7 +316,8 @@ static void send_request(struct link_call *call, struct str envelope)
 static bool grant_fits(const struct egress_grant *grant)
 {
 	return grant->n_hosts <= EGRESS_GRANT_LIST_MAX && grant->n_subset <= EGRESS_GRANT_LIST_MAX &&
-	       grant->n_openings <= EGRESS_GRANT_LIST_MAX && grant->n_components <= EGRESS_GRANT_LIST_MAX;
+	       grant->n_openings <= EGRESS_GRANT_LIST_MAX && grant->n_components <= EGRESS_GRANT_LIST_MAX &&
+	       grant->n_permits <= EGRESS_PERMITS_MAX;
 }
 
 static void refuse(struct link_call *call, enum err_class class, const char *why)
@@ -296,7 +365,9 @@ struct link_call *link_call_new(struct egress_link *link, const struct egress_gr
 	struct link_call *call = NEW(struct link_call);
 	call->link = link;
 	call->grant = grant;
-	take_place(link, call);
+	struct place *place = take_place(link, &call->id);
+	if (place != NULL)
+		place->call = call;
 	link->calls++;
 	return call;
 }
@@ -339,11 +410,54 @@ void link_call_free(struct link_call *call)
 	free(call);
 }
 
+/* ----------------------------------------------------------------------------------------------------------- errands */
+
+/*
+ * Sends what `body` holds, of which the message is `type`: 0; -1 with link->error when it cannot be. A frame that cannot
+ * be sent means that egress is gone, which the next receive finds out and explains.
+ */
+static int send_errand(struct egress_link *link, const struct errand *errand, uint16_t type, const struct buf *body,
+		       uint64_t left_ns)
+{
+	if (buf_check(body, "what is to be sent", &link->error) < 0)
+		return -1;
+	if (!peer_runs(&link->peer) || !link->ready)
+		return fail(&link->error, ERR_SYSTEM, "egress does not run");
+	uint32_t id;
+	struct place *place = take_place(link, &id);
+	if (place == NULL)
+		return fail(&link->error, ERR_SYSTEM, "too many calls are using the network");
+	place->errand = NEW(struct errand);
+	*place->errand = *errand;
+	set_deadline(link, place, later(later(clock_monotonic_ns(NULL), left_ns), link->grace_ns));
+	const struct str part = buf_str(body);
+	(void)!peer_send(&link->peer, type, id, &part, 1);
+	return 0;
+}
+
+void egress_link_oauth(struct egress_link *link, const struct egress_oauth *ask, link_oauth_result *result, void *owner)
+{
+	const struct errand errand = {.oauth = result, .owner = owner};
+	AUTO_BUF body = BUF_INIT_SECRET(EGRESS_OAUTH_MAX);
+	egress_oauth_put(&body, ask);
+	if (send_errand(link, &errand, EGRESS_OAUTH, &body, ask->left_ns) < 0)
+		fail_errand(link, &errand);
+}
+
+void egress_link_post(struct egress_link *link, const struct egress_post *post, link_result *result, void *owner)
+{
+	const struct errand errand = {.post = result, .owner = owner};
+	AUTO_BUF body = BUF_INIT(EGRESS_POST_MAX);
+	egress_post_put(&body, post);
+	if (send_errand(link, &errand, EGRESS_POST, &body, post->left_ns) < 0)
+		fail_errand(link, &errand);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ frames */
 
 static int on_hello(struct egress_link *link, struct str body)
 {
-	if (peer_judge(&link->peer, body, str_from(link->allowed), &link->error) < 0)
+	if (peer_judge(&link->peer, body, str_from(link->allowed), NULL, &link->error) < 0)
 		return -1;
 	char ca_file = link->ca_fd >= 0;
 	const struct str part = str_of(&ca_file, 1);
@@ -360,11 +474,34 @@ static int on_hello(struct egress_link *link, struct str body)
 	return 0;
 }
 
+static int on_oauth_result(struct egress_link *link, struct place *place, struct str body)
+{
+	struct egress_oauth_result *result = &link->oauth_result;
+	if (egress_oauth_result_get(body, result, &link->error) < 0)
+		return peer_break(&link->peer, &link->error, "it sent a malformed 'oauth result'");
+	struct errand errand = end_errand(link, place);
+	errand.oauth(errand.owner, result);
+	return 0;
+}
+
+static int on_post_result(struct egress_link *link, struct place *place, struct str body)
+{
+	struct egress_result *result = &link->result;
+	if (egress_result_get(body, result, &link->error) < 0 || result->body.n > 0)
+		return peer_break(&link->peer, &link->error, "it sent a malformed 'result'");
+	struct errand errand = end_errand(link, place);
+	errand.post(errand.owner, result);
+	return 0;
+}
+
 static int on_result(struct egress_link *link, const struct rpc_frame *frame)
 {
 	struct place *place = place_of(link, frame->id);
-	if (place == NULL || place->deadline == NO_DEADLINE)
+	bool oauth = place != NULL && place->errand != NULL && place->errand->oauth != NULL;
+	if (place == NULL || place->deadline == NO_DEADLINE || oauth != (frame->type == EGRESS_OAUTH_RESULT))
 		return peer_break(&link->peer, &link->error, "it answered a request that was not made");
+	if (place->errand != NULL)
+		return oauth ? on_oauth_result(link, place, frame->body) : on_post_result(link, place, frame->body);
 	if (place->leaving) {
 		free_place(link, place);
 		(void)!peer_send(&link->peer, EGRESS_END, frame->id, NULL, 0);
@@ -396,7 +533,8 @@ static int check_deadlines(struct egress_link *link)
 	for (uint32_t i = 0; i < link->places_used; i++) {
 		uint64_t deadline = link->places[i].deadline;
 		if (now >= deadline)
-			return fail(&link->error, ERR_SYSTEM, "egress did not answer in time and was killed");
+			return fail(&link->error, ERR_SYSTEM, "egress did not answer in time%s",
+				    link->foreign ? "" : " and was killed");
 		link->deadline = MIN(link->deadline, deadline);
 	}
 	return 0;

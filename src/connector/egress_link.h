@@ -10,6 +10,13 @@
  * The parent's own watch: a request that egress has not answered EGRESS_GRACE_NS after its time was over, or after it was
  * cancelled, proves that egress hangs; it is killed, which is as if it had died.
  *
+ * Where this process may start none (control), somebody else does: a `foreign` link is without an egress until
+ * egress_link_attach() gives it one's socket, and again when that has ended. It cannot kill one that hangs; it lets go of
+ * it, whereupon egress ends itself unless it gets a new socket.
+ *
+ * Beside the requests of calls a link carries the daemon's own errands: token requests under a ticket of the keeper, and
+ * posts to where the user wants his traces.
+ *
  * Nothing here blocks but egress_link_wait_ready(). Watch egress_link_fd() for egress_link_events() and call
  * egress_link_process(). One thread at a time.
  */
@@ -31,14 +38,20 @@ struct egress_link_spec {
 	int ca_fd;           /* certificates to trust instead of the system's; -1 = none; stays the caller's, open */
 	struct str allowed;  /* boundaries that the user goes without (confine_judge) */
 	uint64_t grace_ns;   /* 0 = EGRESS_GRACE_NS */
+	bool foreign;        /* never started from here: egress_link_attach() */
 };
 
 struct egress_link *egress_link_new(const struct egress_link_spec *spec) __attribute__((warn_unused_result));
-/* Ends the process. Free its calls first. NULL is fine. */
+/* Ends the process. Free its calls first; errands are forgotten without a word. NULL is fine. */
 void egress_link_free(struct egress_link *link);
 DEFINE_AUTO(egress_link, egress_link_free)
 
-/* Starts the process when it does not run. SYSTEM when it cannot be started. */
+/*
+ * A foreign link gets its egress, whose proof was judged by whoever started it, and which serves at once. What was under
+ * way on the socket before ends as if egress had died. `fd` is taken over.
+ */
+int egress_link_attach(struct egress_link *link, int fd, struct err *err) __attribute__((warn_unused_result));
+/* Starts the process when it does not run. SYSTEM when it cannot be started, or is a foreign link's to wait for. */
 int egress_link_start(struct egress_link *link, struct err *err) __attribute__((warn_unused_result));
 /* Waits until a started process has proven its confinement: 0, or -1 with UNCONFINED or how it ended. */
 int egress_link_wait_ready(struct egress_link *link, struct err *err) __attribute__((warn_unused_result));
@@ -47,7 +60,7 @@ int egress_link_fd(const struct egress_link *link); /* -1 while it does not run 
 short egress_link_events(const struct egress_link *link);
 uint64_t egress_link_deadline(const struct egress_link *link); /* monotonic ns; UINT64_MAX = none */
 void egress_link_process(struct egress_link *link);
-int egress_link_pid(const struct egress_link *link); /* 0 while it does not run */
+int egress_link_pid(const struct egress_link *link); /* 0 while it does not run, and of a foreign one */
 
 /* `result` and its texts are borrowed for the length of the call. */
 typedef void link_result(void *owner, const struct egress_result *result);
@@ -68,3 +81,15 @@ bool link_call_has_granted(const struct link_call *call);
  */
 void link_call_request(struct link_call *call, struct str envelope, uint64_t left_ns, bool trace, link_result *result,
 		       void *owner);
+
+/* ----------------------------------------------------------------------------------------------------------- errands */
+
+/*
+ * One step of an OAuth flow, and one POST of at most EGRESS_POST_MAX bytes. The message is borrowed for the call alone.
+ * `result` is called exactly once: before these return when egress does not serve (NETWORK_ERROR), else from
+ * egress_link_process() or egress_link_attach(). There is nothing to call off: `left_ns` bounds it.
+ */
+typedef void link_oauth_result(void *owner, const struct egress_oauth_result *result);
+void egress_link_oauth(struct egress_link *link, const struct egress_oauth *ask, link_oauth_result *result,
+		       void *owner);
+void egress_link_post(struct egress_link *link, const struct egress_post *post, link_result *result, void *owner);

@@ -50,6 +50,7 @@ static int compile_to(struct loading *loading, int module_fd, int output_fd, enu
 {
 	struct compile_spec spec = {
 		.program = loading->spec->runner_program,
+		.launcher = loading->spec->launcher,
 		.module_fd = module_fd,
 		.output_fd = output_fd,
 		.strategy = *strategy,
@@ -138,6 +139,7 @@ static struct runner *serve_code(struct loading *loading, struct err *err)
 	struct load_report *report = loading->report;
 	struct runner_spec serve = {
 		.program = spec->runner_program,
+		.launcher = spec->launcher,
 		.code_fd = loading->code_fd,
 		.start = {.strategy = report->strategy,
 			  .pooling = spec->pooling,

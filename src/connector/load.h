@@ -11,6 +11,8 @@
 
 struct load_spec {
 	const char *runner_program; /* NULL = beside this program */
+	const struct peer_launcher
+		*launcher; /* who starts compiler and runner; NULL = this process. Outlives the runner */
 	int module_fd;
 	const char *module_path; /* for messages */
 	struct str manifest_bytes;

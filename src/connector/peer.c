@@ -75,7 +75,39 @@ static int start_truthfully(struct peer *peer, const struct peer_spec *spec, con
 	return start_child(peer, spec, 0, launch, err);
 }
 
-int peer_start(struct peer *peer, const struct peer_spec *spec, struct err *err)
+static int unblock(int fd, const char *name, struct err *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return fail_errno(err, "cannot prepare a descriptor of '%s'", name);
+	return 0;
+}
+
+static int start_elsewhere(struct peer *peer, const struct peer_spec *spec, struct err *err)
+{
+	const struct peer_launcher *launcher = spec->launcher;
+	struct peer_started started;
+	if (launcher->start(launcher->context, spec, &started, err) < 0)
+		return -1;
+	AUTO_FD socket_fd = started.socket_fd;
+	AUTO_FD stderr_fd = started.stderr_fd;
+	if (unblock(socket_fd, spec->name, err) < 0 || unblock(stderr_fd, spec->name, err) < 0) {
+		launcher->kill(launcher->context, started.id);
+		return -1;
+	}
+	peer->name = spec->name;
+	peer->title = spec->title;
+	peer->launcher = launcher;
+	peer->id = started.id;
+	peer->child = CHILD_INIT;
+	peer->child.pid = started.pid;
+	peer->child.ret_namespaces = started.namespaces;
+	peer->stderr_fd = TAKE_FD(stderr_fd);
+	peer->channel = rpc_channel_new(TAKE_FD(socket_fd), spec->rules);
+	return 0;
+}
+
+static int start_here(struct peer *peer, const struct peer_spec *spec, struct err *err)
 {
 	AUTO_FREE char *path = spec->program != NULL ? xstrdup(spec->program) : child_own_program(spec->name, err);
 	if (path == NULL)
@@ -93,8 +125,8 @@ int peer_start(struct peer *peer, const struct peer_spec *spec, struct err *err)
 		return -1;
 	AUTO_FD ours = sockets[0];
 	AUTO_FD theirs = sockets[1];
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
-		return fail_errno(err, "cannot prepare the socket of '%s'", spec->name);
+	if (unblock(ours, spec->name, err) < 0)
+		return -1;
 
 	struct launch launch = {path, null_fd, write_end, theirs};
 	if (start_truthfully(peer, spec, &launch, err) < 0)
@@ -106,11 +138,40 @@ int peer_start(struct peer *peer, const struct peer_spec *spec, struct err *err)
 	return 0;
 }
 
+int peer_start(struct peer *peer, const struct peer_spec *spec, struct err *err)
+{
+	return spec->launcher != NULL ? start_elsewhere(peer, spec, err) : start_here(peer, spec, err);
+}
+
+int peer_attach(struct peer *peer, const char *title, int fd, const struct rpc_rule *rules, struct err *err)
+{
+	AUTO_FD owned = fd;
+	if (unblock(owned, title, err) < 0)
+		return -1;
+	peer->title = title;
+	peer->attached = true;
+	peer->channel = rpc_channel_new(TAKE_FD(owned), rules);
+	return 0;
+}
+
+/* What is not ours to reap must not be waited for or killed by its number. */
+static void let_go(struct peer *peer)
+{
+	if (peer->launcher == NULL) {
+		child_release(&peer->child);
+		return;
+	}
+	if (peer->child.pid != 0)
+		peer->launcher->kill(peer->launcher->context, peer->id);
+	peer->child.pid = 0;
+	peer->launcher = NULL;
+}
+
 void peer_stop(struct peer *peer)
 {
 	rpc_channel_free(peer->channel);
 	peer->channel = NULL;
-	child_release(&peer->child);
+	let_go(peer);
 	if (peer->stderr_fd >= 0)
 		close(peer->stderr_fd);
 	peer->stderr_fd = -1;
@@ -133,11 +194,14 @@ short peer_events(const struct peer *peer)
 	return (short)(POLLIN | (rpc_queued(peer->channel) > 0 ? POLLOUT : 0));
 }
 
-int peer_judge(const struct peer *peer, struct str hello, struct str allowed, struct err *err)
+int peer_judge(const struct peer *peer, struct str hello, struct str allowed, struct confine_report *ret_report,
+	       struct err *err)
 {
 	struct confine_report report;
 	if (confine_report_get(hello, &report, err) < 0)
 		return wrap(err, "judging %s", peer->title);
+	if (ret_report != NULL)
+		*ret_report = report;
 	return confine_judge(&report, peer->name, allowed, err);
 }
 
@@ -160,12 +224,29 @@ static void add_last_words(const struct peer *peer, struct buf *out)
 	escape_visible(out, text);
 }
 
+/* Waits for its death, which follows the end of its socket: whether it came, and then child_how_ended() can tell. */
+static bool has_died(struct peer *peer)
+{
+	struct child *child = &peer->child;
+	if (child->pid == 0) /* no process stands behind the socket (in a test) */
+		return false;
+	if (peer->launcher == NULL)
+		return child_wait(child, DEATH_MS, NULL) > 0;
+	if (peer->launcher->ended(peer->launcher->context, peer->id, DEATH_MS, &child->exit_status,
+				  &child->term_signal) <= 0)
+		return false;
+	child->ended = true;
+	child->pid = 0;
+	return true;
+}
+
 static int fail_ended(struct peer *peer, struct err *err)
 {
 	char how[64];
 	AUTO_BUF words = BUF_INIT(8 * LAST_WORDS_MAX);
-	/* Where no process stands behind the socket (in a test), there is nothing to wait for. */
-	if (peer->child.pid == 0 || child_wait(&peer->child, DEATH_MS, NULL) <= 0) {
+	if (peer->attached) {
+		fail(err, ERR_SYSTEM, "%s ended", peer->title);
+	} else if (!has_died(peer)) {
 		fail(err, ERR_SYSTEM, "%s closed its socket and did not end", peer->title);
 	} else {
 		add_last_words(peer, &words);

@@ -22,13 +22,15 @@
 struct peer_spec;
 /*
  * Who starts a peer where this process may start none (control): another process does, and answers with the ends of its
- * socket and of its standard error. NULL in a spec: this process starts it itself.
+ * socket and of its standard error. NULL in a spec: this process starts it itself. `start` may wait; the descriptors of
+ * the spec stay the caller's. Each peer that was started is let go exactly once: by kill(), which waits for nothing, or by
+ * an ended() that answered 1.
  */
 struct peer_started {
 	uint32_t id; /* the launcher's; names the relay of a serving runner, too */
 	int pid;
-	uint64_t namespaces; /* those it got */
-	int socket_fd, stderr_fd;
+	uint64_t namespaces;      /* those it got */
+	int socket_fd, stderr_fd; /* the peer's from now on */
 };
 struct peer_launcher {
 	int (*start)(void *context, const struct peer_spec *spec, struct peer_started *ret, struct err *err);
@@ -52,24 +54,33 @@ struct peer_spec {
 
 struct peer {
 	const char *name, *title;
-	struct child child;
-	struct rpc_channel *channel; /* NULL when it does not run */
+	struct child child;                   /* of a launched one the pid and, at last, how it ended */
+	const struct peer_launcher *launcher; /* NULL: `child` is this process's own; must outlive the peer */
+	uint32_t id;                          /* the launcher's */
+	bool attached;                        /* somebody else's process: only its socket is ours */
+	struct rpc_channel *channel;          /* NULL when it does not run */
 	int stderr_fd;
 };
 #define PEER_INIT ((struct peer){.child = CHILD_INIT, .stderr_fd = -1})
 
 /* `peer` is PEER_INIT or stopped. SYSTEM when the program cannot be found or started. */
 int peer_start(struct peer *peer, const struct peer_spec *spec, struct err *err) __attribute__((warn_unused_result));
-/* Kills and reaps it, closes everything. Safe on PEER_INIT and twice. */
+/*
+ * A process that somebody else started and watches, by its socket (taken over): its confinement was judged there, and when
+ * it ends nobody here knows how. `peer` is PEER_INIT or stopped.
+ */
+int peer_attach(struct peer *peer, const char *title, int fd, const struct rpc_rule *rules, struct err *err)
+	__attribute__((warn_unused_result));
+/* Kills and reaps what is ours, closes everything. Safe on PEER_INIT and twice. */
 void peer_stop(struct peer *peer);
 
 bool peer_runs(const struct peer *peer);
 int peer_fd(const struct peer *peer);       /* to be watched; -1 when it does not run */
 short peer_events(const struct peer *peer); /* for poll() */
 
-/* The verdict on the confinement report that HELLO carries. */
-int peer_judge(const struct peer *peer, struct str hello, struct str allowed, struct err *err)
-	__attribute__((warn_unused_result));
+/* The verdict on the confinement report that HELLO carries, which is *ret_report (NULL = not wanted) also when it is bad. */
+int peer_judge(const struct peer *peer, struct str hello, struct str allowed, struct confine_report *ret_report,
+	       struct err *err) __attribute__((warn_unused_result));
 
 /* Queues a frame and writes what the socket takes. -1: the peer is gone; peer_receive() will say how it ended. */
 int peer_send(struct peer *peer, uint16_t type, uint32_t id, const struct str *parts, size_t n_parts)

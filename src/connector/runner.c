@@ -2,7 +2,6 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "confine/policies.h"
-#include "connector/peer.h"
 #include "text/wire.h"
 #include <poll.h>
 
@@ -37,6 +36,8 @@ struct runner {
 	const struct connector_manifest *manifest;
 	char *allowed;
 	struct runner_start start;
+	bool proven; /* `proof` is there */
+	struct confine_report proof;
 	uint64_t load_ns;
 	uint64_t start_deadline;
 	uint64_t deadline; /* no later than any slot's; may be earlier than all of them */
@@ -221,8 +222,9 @@ static void send_call(struct runner *runner, struct slot *slot)
 
 static int on_hello(struct runner *runner, const struct rpc_frame *frame)
 {
-	if (peer_judge(&runner->peer, frame->body, str_from(runner->allowed), &runner->error) < 0)
+	if (peer_judge(&runner->peer, frame->body, str_from(runner->allowed), &runner->proof, &runner->error) < 0)
 		return -1;
+	runner->proven = true;
 	AUTO_BUF body = BUF_INIT(256);
 	runner_start_put(&body, &runner->start);
 	const struct str part = buf_str(&body);
@@ -418,6 +420,7 @@ struct runner *runner_start(const struct runner_spec *spec, struct err *err)
 		.title = "the runner",
 		.program = spec->program,
 		.life = "serve",
+		.launcher = spec->launcher,
 		.rules = runner_parent_rules,
 		.fds = {{spec->code_fd, RUNNER_FD_INPUT}},
 		.n_fds = 1,
@@ -468,6 +471,16 @@ size_t runner_open_calls(const struct runner *runner)
 int runner_pid(const struct runner *runner)
 {
 	return runner->peer.child.pid;
+}
+
+uint32_t runner_relay(const struct runner *runner)
+{
+	return runner->peer.launcher != NULL ? runner->peer.id : 0;
+}
+
+const struct confine_report *runner_proof(const struct runner *runner)
+{
+	return runner->proven ? &runner->proof : NULL;
 }
 
 int runner_fd(const struct runner *runner)

@@ -25,6 +25,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "confine/confine.h"
+#include "connector/peer.h"
 #include "connector/runner_protocol.h"
 
 #define RUNNER_CALLS_MAX 1024            /* open calls of one runner */
@@ -34,7 +36,8 @@
 struct runner;
 
 struct runner_spec {
-	const char *program; /* path of aileron-runner; NULL = beside this program */
+	const char *program;                  /* path of aileron-runner; NULL = beside this program */
+	const struct peer_launcher *launcher; /* who starts it; NULL = this process. Outlives the runner */
 	int code_fd; /* compiled code, sealed (code_file.h); stays the caller's, may be closed after the start */
 	struct runner_start start;
 	struct str allowed; /* boundaries that the user goes without (confine_judge) */
@@ -77,6 +80,10 @@ const struct err *runner_error(const struct runner *runner);
 uint64_t runner_load_ns(const struct runner *runner);
 size_t runner_open_calls(const struct runner *runner);
 int runner_pid(const struct runner *runner);
+/* Of a launched runner: the number that names its relay to egress (supervise.h). 0 = this process started it. */
+uint32_t runner_relay(const struct runner *runner);
+/* The proof of confinement that it started with; NULL until it came. */
+const struct confine_report *runner_proof(const struct runner *runner);
 
 int runner_fd(const struct runner *runner);       /* -1 once it has ended */
 short runner_events(const struct runner *runner); /* POLLIN, and POLLOUT while something waits to be sent */

@@ -10,6 +10,7 @@
 const struct rpc_rule egress_parent_rules[] = {
 	{EGRESS_HELLO, EGRESS_STATE_NEW, 64 * KIB, "hello"},
 	{EGRESS_RESULT, EGRESS_STATE_SERVING, LIMIT_RESPONSE_BODY + RESULT_HEAD_MAX, "result"},
+	{EGRESS_OAUTH_RESULT, EGRESS_STATE_SERVING, RESULT_HEAD_MAX, "oauth result"},
 	{0, 0, 0, NULL},
 };
 
@@ -19,6 +20,8 @@ const struct rpc_rule egress_child_rules[] = {
 	{EGRESS_REQUEST, EGRESS_STATE_SERVING, LIMIT_ENVELOPE + 64, "request"},
 	{EGRESS_CANCEL, EGRESS_STATE_SERVING, 0, "cancel"},
 	{EGRESS_END, EGRESS_STATE_SERVING, 0, "end"},
+	{EGRESS_OAUTH, EGRESS_STATE_SERVING, EGRESS_OAUTH_MAX, "oauth"},
+	{EGRESS_POST, EGRESS_STATE_SERVING, EGRESS_POST_MAX, "post"},
 	{0, 0, 0, NULL},
 };
 
@@ -37,6 +40,17 @@ static void put_openings(struct buf *out, const struct egress_opening *openings,
 		wire_put_u16(out, openings[i].port);
 		wire_put_str(out, openings[i].address);
 		wire_put_u16(out, openings[i].address_port);
+	}
+}
+
+static void put_permits(struct buf *out, const struct egress_permit *permits, size_t n)
+{
+	wire_put_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		wire_put_u64(out, permits[i].use);
+		wire_put_str(out, permits[i].binding);
+		wire_put_str(out, permits[i].region);
+		wire_put_str(out, permits[i].access_key_id);
 	}
 }
 
@@ -69,6 +83,9 @@ void egress_grant_put_head(struct buf *out, const struct egress_grant *m)
 	wire_put_str(out, m->bound_region);
 	wire_put_str(out, m->bound_access_key_id);
 	wire_put_str(out, m->pool);
+	put_permits(out, m->permits, m->n_permits);
+	wire_put_u32(out, m->relay);
+	wire_put_u32(out, m->relay_call);
 }
 
 static struct str get_str(struct wire_reader *r, struct arena *arena)
@@ -106,6 +123,25 @@ static const struct egress_opening *get_openings(struct wire_reader *r, struct a
 	}
 	*ret_n = n;
 	return openings;
+}
+
+static const struct egress_permit *get_permits(struct wire_reader *r, struct arena *arena, size_t *ret_n)
+{
+	uint32_t n = wire_count(r, sizeof(uint64_t) + 3 * sizeof(uint32_t));
+	if (n > EGRESS_PERMITS_MAX) {
+		r->bad = true;
+		n = 0;
+	}
+	struct egress_permit *permits = arena_array(arena, n, sizeof *permits);
+	for (uint32_t i = 0; i < n; i++) {
+		permits[i].use = wire_u64(r);
+		permits[i].binding = get_str(r, arena);
+		permits[i].region = get_str(r, arena);
+		permits[i].access_key_id = get_str(r, arena);
+		r->bad = r->bad || permits[i].use == 0;
+	}
+	*ret_n = n;
+	return permits;
 }
 
 /* A value below `end`; anything else makes the message bad. */
@@ -149,6 +185,9 @@ static void get_binding(struct wire_reader *r, struct arena *arena, struct egres
 	g->bound_region = get_str(r, arena);
 	g->bound_access_key_id = get_str(r, arena);
 	g->pool = get_str(r, arena);
+	g->permits = get_permits(r, arena, &g->n_permits);
+	g->relay = wire_u32(r);
+	g->relay_call = wire_u32(r);
 }
 
 /*
@@ -180,6 +219,8 @@ static int read_grant(struct arena *arena, struct str body, struct egress_grant 
 	if ((g.binding == BINDING_FOUND) != (bytes.n > 0))
 		return fail(err, ERR_PROTOCOL,
 			    "message 'grant' has a secret without a binding, or a binding without a secret");
+	if ((g.binding == BINDING_PERMIT) != (g.n_permits > 0) || (g.n_permits > 1 && g.bound != CREDENTIAL_AWS_SIGV4))
+		return fail(err, ERR_PROTOCOL, "message 'grant' has permits that do not agree with its binding");
 
 	AUTO(secret) *secret = NULL;
 	if (bytes.n > 0) {
@@ -232,5 +273,88 @@ int egress_result_get(struct str body, struct egress_result *ret, struct err *er
 
 	*ret = (struct egress_result){
 		.rc = rc, .status = status, .err = carried, .note = note, .nanoseconds = nanoseconds, .body = answer};
+	return 0;
+}
+
+void egress_oauth_put(struct buf *out, const struct egress_oauth *m)
+{
+	wire_put_u8(out, (uint8_t)m->step);
+	wire_put_u64(out, m->ticket);
+	wire_put_u64(out, m->left_ns);
+	wire_put_str(out, m->code);
+	wire_put_str(out, m->redirect_uri);
+}
+
+int egress_oauth_get(struct str body, struct egress_oauth *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	struct egress_oauth m = {.step = (enum egress_oauth_step)get_enum(&r, OAUTH_STEP__MAX)};
+	m.ticket = wire_u64(&r);
+	m.left_ns = wire_u64(&r);
+	m.code = wire_str(&r);
+	m.redirect_uri = wire_str(&r);
+	if (wire_done(&r, "oauth", err) != 0)
+		return -1;
+	if (m.step == 0 || m.ticket == 0 || (m.step == OAUTH_CODE) != (m.code.n > 0))
+		return fail(err, ERR_PROTOCOL, "message 'oauth' with fields that do not agree");
+	*ret = m;
+	return 0;
+}
+
+void egress_oauth_result_put(struct buf *out, const struct egress_oauth_result *m)
+{
+	wire_put_bool(out, m->err.class != ERR_NONE);
+	if (m->err.class != ERR_NONE)
+		wire_put_err(out, &m->err);
+	wire_put_bool(out, m->pending);
+	wire_put_str(out, m->scope);
+	wire_put_u64(out, m->expires_in);
+	wire_put_bool(out, m->has_refresh_token);
+	wire_put_str(out, m->user_code);
+	wire_put_str(out, m->verification_uri);
+	wire_put_str(out, m->verification_uri_complete);
+	wire_put_u32(out, m->interval);
+}
+
+int egress_oauth_result_get(struct str body, struct egress_oauth_result *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	ret->err.class = ERR_NONE;
+	bool has_err = wire_bool(&r);
+	if (has_err)
+		wire_get_err(&r, &ret->err);
+	ret->pending = wire_bool(&r);
+	ret->scope = wire_str(&r);
+	ret->expires_in = wire_u64(&r);
+	ret->has_refresh_token = wire_bool(&r);
+	ret->user_code = wire_str(&r);
+	ret->verification_uri = wire_str(&r);
+	ret->verification_uri_complete = wire_str(&r);
+	ret->interval = wire_u32(&r);
+	if (wire_done(&r, "oauth result", err) != 0)
+		return -1;
+	if (has_err != (ret->err.class != ERR_NONE))
+		return fail(err, ERR_PROTOCOL, "message 'oauth result' with an error that is none");
+	return 0;
+}
+
+void egress_post_put(struct buf *out, const struct egress_post *m)
+{
+	wire_put_str(out, m->url);
+	wire_put_str(out, m->content_type);
+	wire_put_str(out, m->body);
+	wire_put_u64(out, m->left_ns);
+}
+
+int egress_post_get(struct str body, struct egress_post *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	struct egress_post m = {.url = wire_str(&r)};
+	m.content_type = wire_str(&r);
+	m.body = wire_str(&r);
+	m.left_ns = wire_u64(&r);
+	if (wire_done(&r, "post", err) != 0)
+		return -1;
+	*ret = m;
 	return 0;
 }

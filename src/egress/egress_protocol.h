@@ -20,6 +20,9 @@
 #define EGRESS_FD_CA          4 /* START says whether there is one: PEM certificates to trust instead of the system's */
 #define EGRESS_GRANT_MAX      (4 * MIB) /* bytes of one GRANT, and entries of one of its lists: more ends egress */
 #define EGRESS_GRANT_LIST_MAX 4096
+#define EGRESS_PERMITS_MAX    64         /* of one GRANT */
+#define EGRESS_OAUTH_MAX      (64 * KIB) /* bytes of one OAUTH */
+#define EGRESS_POST_MAX       (4 * MIB)  /* bytes of one POST */
 
 #define EGRESS_FDS 5
 
@@ -148,9 +151,11 @@ int egress_grant_get(struct arena *arena, char *body, size_t n, struct egress_gr
 void egress_result_put_head(struct buf *out, const struct egress_result *m);
 int egress_result_get(struct str body, struct egress_result *ret, struct err *err) __attribute__((warn_unused_result));
 
+/* The texts of what follows are borrowed from the body. */
 void egress_oauth_put(struct buf *out, const struct egress_oauth *m);
 int egress_oauth_get(struct str body, struct egress_oauth *ret, struct err *err) __attribute__((warn_unused_result));
 void egress_oauth_result_put(struct buf *out, const struct egress_oauth_result *m);
+/* As an err is large, *ret is written also on failure. */
 int egress_oauth_result_get(struct str body, struct egress_oauth_result *ret, struct err *err)
 	__attribute__((warn_unused_result));
 void egress_post_put(struct buf *out, const struct egress_post *m);
