@@ -42,7 +42,8 @@ static void look_at_namespaces(const struct confine_policy *policy, const struct
 		note_missing(report, "namespaces");
 	if (policy->paths != NULL || (report->namespaces & CLONE_NEWNS) == 0)
 		return;
-	report->empty_root = namespace_empty_root() == 0;
+	report->empty_root =
+		options->own_folder > 0 ? namespace_folder_root(options->own_folder) == 0 : namespace_empty_root() == 0;
 	if (!report->empty_root)
 		note_missing(report, "root");
 }
@@ -60,8 +61,10 @@ int confine_apply(const struct confine_policy *policy, const struct confine_opti
 #endif
 	report->no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 
+	if (options->own_folder > 0 && fchdir(options->own_folder) != 0)
+		return fail_errno(err, "cannot enter the process's own folder");
 	look_at_namespaces(policy, options, report);
-	if (landlock_confine(policy, &report->landlock_abi, NULL) != 0)
+	if (landlock_confine(policy, options->own_folder, &report->landlock_abi, NULL) != 0)
 		report->landlock_abi = 0;
 	if (report->landlock_abi == 0)
 		note_missing(report, "landlock");

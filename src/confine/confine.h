@@ -7,8 +7,10 @@
  *   1. not dumpable, no new privileges, parent-death signal, rlimits
  *   2. descriptors: everything from `keep_fds` up is closed
  *   3. namespaces are asked of the parent (os/child.h, with the policy's `namespaces`) and only looked at here; inside a
- *      mount namespace the root is replaced by an empty, read-only one when the policy reads no files
- *   4. Landlock: every right of the running ABI is handled; only the policy's paths are allowed
+ *      mount namespace the root is replaced when the policy names no paths: by the process's own folder when it has one
+ *      (nosuid, nodev, noexec), else by an empty, read-only one
+ *   4. Landlock: every right of the running ABI is handled; only the policy's paths are allowed, and its own folder: to
+ *      read, write, make and remove ordinary files
  *   5. capabilities dropped
  *   6. first probe: each act that must fail is tried, with the walls of 3 to 5 alone
  *   7. seccomp: an allow-list; everything else fails with EPERM (clone3 with ENOSYS, so that libc falls back)
@@ -26,8 +28,8 @@
 
 /* What the probe tries. All must fail; CONFINE_CONNECT is not tried where the policy allows connecting. */
 enum confine_act {
-	CONFINE_OPEN_FILE,  /* open("/etc/passwd", O_RDONLY), or for a policy that reads files: one outside its table */
-	CONFINE_WRITE_FILE, /* create a file in /tmp */
+	CONFINE_OPEN_FILE,  /* open("/etc/passwd", O_RDONLY); with an own folder also by climbing out of it */
+	CONFINE_WRITE_FILE, /* create a file in /tmp; with an own folder also in the folder above it */
 	CONFINE_CONNECT,    /* a TCP socket to 127.0.0.1 */
 	CONFINE_LISTEN,     /* a listening TCP socket */
 	CONFINE_EXEC,       /* execve("/bin/true") */
@@ -45,8 +47,8 @@ struct confine_attempt {
 
 struct confine_report {
 	uint64_t namespaces; /* CLONE_NEW* that differ from the parent's, by its word and our look (user, pid, net) */
-	bool empty_root;
-	int landlock_abi; /* 0 = the kernel has none */
+	bool empty_root;     /* the old root is out of reach: there is an empty one, or the process's own folder */
+	int landlock_abi;    /* 0 = the kernel has none */
 	bool seccomp;
 	bool no_new_privs;
 	struct confine_attempt before_seccomp[CONFINE_ACT__MAX];
@@ -95,9 +97,14 @@ struct confine_options {
 	int parent_pid;      /* as seen outside, for the signal probe; 0 = do not try */
 	int keep_fds;        /* descriptors below this stay */
 	uint64_t namespaces; /* what the parent says it gave: ret_namespaces of os/child.h */
+	int own_folder; /* a folder, above the standard descriptors, which becomes the working directory; 0, -1 = none */
 };
 
-/* Fills *ret_report even when it fails. -1 only when a step that must never fail did (no_new_privs, closing). */
+/*
+ * Fills *ret_report even when it fails. -1 only when a step that must never fail did (no_new_privs, closing, entering its
+ * own folder). The descriptor of the own folder is the same number afterwards; where the root was replaced nothing above
+ * the folder can be reached by it.
+ */
 int confine_apply(const struct confine_policy *policy, const struct confine_options *options,
 		  struct confine_report *ret_report, struct err *err) __attribute__((warn_unused_result));
 /*

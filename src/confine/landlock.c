@@ -84,7 +84,17 @@ static int allow_path(int ruleset, uint64_t handled_fs, const struct confine_pat
 	return 0;
 }
 
-int landlock_confine(const struct confine_policy *policy, int *ret_abi, struct err *err)
+/* Ordinary files beneath it: no folders, links, sockets or devices are made, nothing is executed. */
+static int allow_own_folder(int ruleset, uint64_t handled_fs, int folder, struct err *err)
+{
+	const uint64_t access = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG | FS_REMOVE_FILE;
+	struct path_beneath_attr rule = {.access = access & handled_fs, .parent = folder};
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) != 0)
+		return fail_errno(err, "cannot allow a process its own folder");
+	return 0;
+}
+
+int landlock_confine(const struct confine_policy *policy, int own_folder, int *ret_abi, struct err *err)
 {
 	int abi = running_abi();
 	if (abi == 0) {
@@ -100,6 +110,8 @@ int landlock_confine(const struct confine_policy *policy, int *ret_abi, struct e
 		if (allow_path(ruleset, attr.fs, path, err) != 0)
 			return -1;
 	}
+	if (own_folder > 0 && allow_own_folder(ruleset, attr.fs, own_folder, err) != 0)
+		return -1;
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		return fail_errno(err, "cannot enter a Landlock ruleset");
 	*ret_abi = abi;

@@ -2,11 +2,13 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* The map of the first user namespace covers every id; os/child.h maps one. */
@@ -61,18 +63,98 @@ uint64_t namespace_look(uint64_t told)
  * Any folder serves as the place: the new root is mounted over it, becomes the root, and the old one, with everything
  * mounted below it, is detached. pivot_root(".", ".") stacks the old root on the new one, so no folder for it is needed.
  */
+static const char *const places[] = {"/tmp", "/proc", "/dev"};
+
+static int make_private(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+static int enter_root(const char *place)
+{
+	if (chdir(place) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+		return -1;
+	return umount2(".", MNT_DETACH) != 0 || chdir("/") != 0 ? -1 : 0;
+}
+
 int namespace_empty_root(void)
 {
-	static const char *const places[] = {"/tmp", "/proc", "/dev"};
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+	if (make_private() != 0)
 		return -1;
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		if (mount("none", places[i], "tmpfs", flags, "mode=555,size=4k,nr_inodes=2") != 0)
-			continue;
-		if (chdir(places[i]) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-			return -1;
-		return umount2(".", MNT_DETACH) != 0 || chdir("/") != 0 ? -1 : 0;
+		if (mount("none", places[i], "tmpfs", flags, "mode=555,size=4k,nr_inodes=2") == 0)
+			return enter_root(places[i]);
 	}
 	return -1;
+}
+
+/* linux/mount.h (5.12), spelt out because it and sys/mount.h do not go together everywhere. */
+struct tree_attr {
+	uint64_t set, clear, propagation, user_namespace;
+};
+#define TREE_NOSUID      0x2
+#define TREE_NODEV       0x4
+#define TREE_NOEXEC      0x8
+#define TREE_CLONE       1
+#define TREE_CLOEXEC     O_CLOEXEC
+#define MOVE_FROM_EMPTY  0x4
+#define SYS_TREE_OPEN    428 /* one number on every architecture, like those below */
+#define SYS_TREE_MOVE    429
+#define SYS_TREE_SETATTR 442
+
+/*
+ * The same folder by a path in this namespace: the descriptor comes from the parent's, whose mounts cannot be copied
+ * here. Were the name to lead elsewhere by now, the numbers would tell.
+ */
+static int reopen(int folder)
+{
+	char link[32], path[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	if (n < 0)
+		return -1;
+	path[n] = '\0';
+	AUTO_FD fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat wanted, got;
+	if (fd < 0 || fstat(folder, &wanted) != 0 || fstat(fd, &got) != 0)
+		return -1;
+	return wanted.st_dev == got.st_dev && wanted.st_ino == got.st_ino ? TAKE_FD(fd) : -1;
+}
+
+/* A copy of the folder's mount that begins at the folder: ".." stops there. */
+static int clone_tree(int folder)
+{
+	AUTO_FD here = reopen(folder);
+	if (here < 0)
+		return -1;
+	int tree = (int)syscall(SYS_TREE_OPEN, here, "", TREE_CLONE | TREE_CLOEXEC | AT_EMPTY_PATH);
+	struct tree_attr attr = {.set = TREE_NOSUID | TREE_NODEV | TREE_NOEXEC};
+	if (tree >= 0 && syscall(SYS_TREE_SETATTR, tree, "", AT_EMPTY_PATH, &attr, sizeof attr) != 0) {
+		close(tree);
+		return -1;
+	}
+	return tree;
+}
+
+static int move_tree(int tree, const char *place)
+{
+	return (int)syscall(SYS_TREE_MOVE, tree, "", AT_FDCWD, place, MOVE_FROM_EMPTY);
+}
+
+int namespace_folder_root(int folder)
+{
+	if (make_private() != 0)
+		return -1;
+	AUTO_FD tree = clone_tree(folder);
+	if (tree < 0)
+		return -1;
+	size_t i = 0;
+	while (i < ARRAY_LEN(places) && move_tree(tree, places[i]) != 0)
+		i++;
+	if (i == ARRAY_LEN(places) || enter_root(places[i]) != 0)
+		return -1;
+	/* The old descriptor knows a way up. */
+	AUTO_FD root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root < 0 || dup3(root, folder, O_CLOEXEC) < 0 ? -1 : 0;
 }

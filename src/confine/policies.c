@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What stands behind a call: the tests of its arguments. */
 #define TEST(argument, mask, value)                                                                                    \
@@ -201,11 +202,85 @@ static const struct confine_syscall reading[] = {
 	{END},
 };
 
+/* Files beneath its own folder, which Landlock and the root see to; none is made but ordinary ones, none executed. */
+#define NEVER_OPENED (O_PATH | (O_TMPFILE & ~O_DIRECTORY))
+static const struct confine_syscall own_files[] = {
+	{SCMP_SYS(openat), {HAS_NONE(2, NEVER_OPENED)}},
+	{SCMP_SYS(open), {HAS_NONE(1, NEVER_OPENED)}},
+	{SCMP_SYS(newfstatat), ALWAYS},
+	{SCMP_SYS(stat), ALWAYS},
+	{SCMP_SYS(lstat), ALWAYS},
+	{SCMP_SYS(access), ALWAYS},
+	{SCMP_SYS(faccessat), ALWAYS},
+	{SCMP_SYS(faccessat2), ALWAYS},
+	{SCMP_SYS(readlink), ALWAYS},
+	{SCMP_SYS(readlinkat), ALWAYS},
+	{SCMP_SYS(getcwd), ALWAYS},
+	{SCMP_SYS(getdents64), ALWAYS},
+	{SCMP_SYS(pwrite64), ALWAYS},
+	{SCMP_SYS(preadv), ALWAYS},
+	{SCMP_SYS(pwritev), ALWAYS},
+	{SCMP_SYS(ftruncate), ALWAYS},
+	{SCMP_SYS(fallocate), ALWAYS},
+	{SCMP_SYS(fsync), ALWAYS},
+	{SCMP_SYS(fdatasync), ALWAYS},
+	{SCMP_SYS(fstatfs), ALWAYS},
+	{SCMP_SYS(flock), ALWAYS},
+	{SCMP_SYS(fcntl), {EQ(1, F_GETLK)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_SETLK)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_SETLKW)}},
+	{SCMP_SYS(rename), ALWAYS},
+	{SCMP_SYS(renameat), ALWAYS},
+	{SCMP_SYS(renameat2), ALWAYS},
+	{SCMP_SYS(unlink), ALWAYS},
+	{SCMP_SYS(unlinkat), ALWAYS},
+	/* Two names of one file, to keep the old one while the new one takes its name. */
+	{SCMP_SYS(link), ALWAYS},
+	{SCMP_SYS(linkat), {HAS_NONE(4, AT_EMPTY_PATH)}},
+	{SCMP_SYS(fchmod), ALWAYS},
+	{SCMP_SYS(umask), ALWAYS},
+	{SCMP_SYS(getuid), ALWAYS},
+	{SCMP_SYS(geteuid), ALWAYS},
+	{SCMP_SYS(getgid), ALWAYS},
+	{SCMP_SYS(getegid), ALWAYS},
+	{SCMP_SYS(uname), ALWAYS},
+	{SCMP_SYS(sysinfo), ALWAYS},
+	{SCMP_SYS(getrusage), ALWAYS},
+	{END},
+};
+
+/* Sockets come ready: the listeners from the parent, connections out of those. None is made, named or connected. */
+static const struct confine_syscall connections[] = {
+	{SCMP_SYS(accept4), ALWAYS},         {SCMP_SYS(accept), ALWAYS},           {SCMP_SYS(getsockname), ALWAYS},
+	{SCMP_SYS(getpeername), ALWAYS},     {SCMP_SYS(getsockopt), ALWAYS},       {SCMP_SYS(setsockopt), ALWAYS},
+	{SCMP_SYS(ioctl), {EQ(1, FIONBIO)}}, {SCMP_SYS(ioctl), {EQ(1, FIONREAD)}}, {END},
+};
+
+/* Handing bytes to another process: a sealed file that has no name. */
+static const struct confine_syscall memory_files[] = {
+	{SCMP_SYS(memfd_create), ALWAYS},
+	{SCMP_SYS(fcntl), {EQ(1, F_ADD_SEALS)}},
+	{SCMP_SYS(fcntl), {EQ(1, F_GET_SEALS)}},
+	{END},
+};
+
+/* New standard error, when the log is reopened. */
+static const struct confine_syscall log_reopening[] = {
+	{SCMP_SYS(dup2), {EQ(1, STDERR_FILENO)}},
+	{SCMP_SYS(dup3), {EQ(1, STDERR_FILENO)}},
+	{END},
+};
+
 static const struct confine_syscall *const runner_compile_calls[] = {life, data_only, output, sanitizer, NULL};
 static const struct confine_syscall *const runner_compile_mapped_calls[] = {life, executable, output, sanitizer, NULL};
 static const struct confine_syscall *const runner_serve_calls[] = {life, loading, sanitizer, NULL};
 static const struct confine_syscall *const runner_serving_calls[] = {life, data_only, sanitizer, NULL};
-static const struct confine_syscall *const egress_calls[] = {life, network, event_loop, reading, sanitizer, NULL};
+static const struct confine_syscall *const egress_calls[] = {life,          network,   event_loop, reading,
+							     log_reopening, sanitizer, NULL};
+static const struct confine_syscall *const control_calls[] = {
+	life, data_only, own_files, connections, event_loop, memory_files, log_reopening, sanitizer, NULL};
+static const struct confine_syscall *const keeper_calls[] = {life,          data_only, own_files,
+							     log_reopening, sanitizer, NULL};
 
 static const struct confine_path egress_paths[] = {
 	/* What the resolver reads; its file is often a link to one of the folders, where it is replaced by renaming. */
@@ -261,6 +336,18 @@ static const struct confine_rlimit egress_rlimits[] = {
 	{-1, 0},
 };
 
+static const struct confine_rlimit control_rlimits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NOFILE, 8192}, /* a connection each, idle ones too */
+	{-1, 0},
+};
+
+static const struct confine_rlimit keeper_rlimits[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NOFILE, 64},
+	{-1, 0},
+};
+
 #define ISOLATED (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
 const struct confine_policy confine_runner_compile = {
@@ -296,4 +383,18 @@ const struct confine_policy confine_egress = {
 	.paths = egress_paths,
 	.rlimits = egress_rlimits,
 	.connects = true,
+};
+
+const struct confine_policy confine_control = {
+	.name = "control",
+	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.syscalls = control_calls,
+	.rlimits = control_rlimits,
+};
+
+const struct confine_policy confine_keeper = {
+	.name = "keeper",
+	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.syscalls = keeper_calls,
+	.rlimits = keeper_rlimits,
 };

@@ -20,6 +20,13 @@ extern const struct confine_policy confine_runner_serve;
 extern const struct confine_policy confine_runner_serving;
 /* egress: TCP and UDP out, the resolver's and the certificates' files. */
 extern const struct confine_policy confine_egress;
+/*
+ * control: the connections of listeners that it was given, its own folder (confine_options.own_folder), threads, sealed
+ * files in memory to hand on. No socket is made, connected or bound, nothing is started.
+ */
+extern const struct confine_policy confine_control;
+/* The keeper: its own folder and the sockets that it was given. */
+extern const struct confine_policy confine_keeper;
 
 /* Exit status of a process that ran into its own RLIMIT_DATA. */
 #define CONFINE_EXIT_NO_MEMORY 86

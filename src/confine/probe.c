@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -18,28 +19,49 @@
 struct probe {
 	int parent_pid;
 	bool parent_unseen; /* we are the first of a pid namespace: the parent has no number in it */
+	int own_folder;     /* -1 = none */
 	int fork_error;     /* found by act_exec() for act_fork(), which comes later */
 };
 
+/* By its name, and from the process's own folder upwards, deeper than folders of states lie. */
 static int act_open_file(struct probe *probe)
 {
-	(void)probe;
 	AUTO_FD fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-	return fd >= 0 ? 0 : errno;
+	if (fd >= 0 || probe->own_folder < 0)
+		return fd >= 0 ? 0 : errno;
+	int error = errno;
+	AUTO_FD climbed =
+		openat(probe->own_folder, "../../../../../../../../../../../../etc/passwd", O_RDONLY | O_CLOEXEC);
+	return climbed >= 0 ? 0 : error;
+}
+
+static int try_to_make(int folder, const char *prefix)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	char path[64];
+	snprintf(path, sizeof path, "%s/.aileron-probe-%d-%ld", prefix, (int)getpid(), now.tv_nsec);
+	AUTO_FD fd = openat(folder, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno;
+	unlinkat(folder, path, 0);
+	return 0;
+}
+
+/* Where the own folder is the root, the folder above it is itself, and may be written. */
+static bool is_root(int folder)
+{
+	struct stat here, above;
+	return fstat(folder, &here) == 0 && fstatat(folder, "..", &above, 0) == 0 && here.st_dev == above.st_dev &&
+	       here.st_ino == above.st_ino;
 }
 
 static int act_write_file(struct probe *probe)
 {
-	(void)probe;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	char path[64];
-	snprintf(path, sizeof path, "/tmp/.aileron-probe-%d-%ld", (int)getpid(), now.tv_nsec);
-	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return errno;
-	unlink(path);
-	return 0;
+	int error = try_to_make(AT_FDCWD, "/tmp");
+	if (error == 0 || probe->own_folder < 0 || is_root(probe->own_folder))
+		return error;
+	return try_to_make(probe->own_folder, "..") == 0 ? 0 : error;
 }
 
 static struct sockaddr_in loopback(uint16_t port)
@@ -152,6 +174,7 @@ void probe_acts(const struct confine_policy *policy, const struct confine_option
 	/* A parent that is process 1 outside has the number that we have inside. */
 	struct probe probe = {
 		.parent_pid = options->parent_pid,
+		.own_folder = options->own_folder > 0 ? options->own_folder : -1,
 		.parent_unseen = (namespaces & CLONE_NEWPID) != 0 && options->parent_pid == getpid(),
 	};
 	for (int act = 0; act < CONFINE_ACT__MAX; act++) {

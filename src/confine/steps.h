@@ -6,11 +6,13 @@
 
 /* namespace.c: those of `told` that a look does not contradict. Opens files and a socket: before the walls are up. */
 uint64_t namespace_look(uint64_t told);
-/* An empty read-only root instead of the present one; needs a mount namespace and the right to mount. -1 with errno. */
-int namespace_empty_root(void) __attribute__((warn_unused_result));
+/* Both need a mount namespace and the right to mount. -1 with errno. */
+int namespace_empty_root(void) __attribute__((warn_unused_result)); /* read-only */
+/* The folder as root and working directory; the descriptor's number then leads to the new root. */
+int namespace_folder_root(int folder) __attribute__((warn_unused_result));
 
 /* landlock.c: the ABI that is now in force, 0 when the kernel has none. */
-int landlock_confine(const struct confine_policy *policy, int *ret_abi, struct err *err)
+int landlock_confine(const struct confine_policy *policy, int own_folder, int *ret_abi, struct err *err)
 	__attribute__((warn_unused_result));
 
 /* privilege.c */

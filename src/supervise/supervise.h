@@ -87,8 +87,20 @@ int supervise_pair(int ret[2], struct err *err) __attribute__((warn_unused_resul
 /* One frame. Waits while the peer's queue is full. SYSTEM with EPIPE when the peer is gone. Any thread. */
 int supervise_send(int fd, uint32_t type, uint32_t id, struct str body, const int *fds, size_t n_fds, struct err *err)
 	__attribute__((warn_unused_result));
+/* The same without waiting, for a sender that serves others too: 1 sent, 0 no room now, -1. */
+struct supervise_outgoing {
+	uint32_t type, id;
+	struct str body;
+	const int *fds; /* the caller's */
+	size_t n_fds;
+};
+int supervise_try_send(int fd, const struct supervise_outgoing *out, struct err *err)
+	__attribute__((warn_unused_result));
 /* 1 with a message, 0 at the end, 2 when a non-blocking descriptor has none, -1 PROTOCOL or SYSTEM. */
 int supervise_recv(int fd, struct supervise_message *ret, struct err *err) __attribute__((warn_unused_result));
+
+/* An err in as many bytes as fit in a body behind an id: without its details when those are too long. */
+void supervise_put_err(struct buf *out, const struct err *err);
 
 /* What control is told about a process, and shows in `status`. Texts are borrowed from the message. */
 struct supervise_child {
@@ -108,8 +120,8 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 
 /*
  * Called by main() of a child, first of all, with one thread: checks argv ("aileron-x PARENT-PID NAMESPACES"), fills the
- * standard descriptors, ignores SIGPIPE, enters `folder_fd` (fchdir) when it is not -1, confines itself with that folder as
- * the one place it may write, sends PROOF, waits for START. On failure it has told the parent and the log; the caller exits 1.
+ * standard descriptors, ignores SIGPIPE, confines itself with `folder_fd`, unless it is -1, as its working directory and
+ * the one place it may read and write (confine_options.own_folder), sends PROOF, waits for START. On failure it has told the parent and the log; the caller exits 1.
  */
 struct supervised_spec {
 	const char *name; /* "aileron-keeper" */
@@ -120,7 +132,7 @@ struct supervised_spec {
 struct supervise_start; /* settings that START carried; lives until the process ends */
 const struct supervise_start *supervised_begin(const struct supervised_spec *spec, int argc, char **argv)
 	__attribute__((warn_unused_result));
-/* "" when it was not given. Keys: supervise_keys.h lists them. Secret ones (token, caveat_key) are wiped by supervised_forget(). */
+/* "" when it was not given. Keys: listed below. Secret ones (token, caveat_key) are wiped by supervised_forget(). */
 struct str supervise_setting(const struct supervise_start *start, const char *key);
 uint64_t supervise_setting_u64(const struct supervise_start *start, const char *key, uint64_t otherwise);
 void supervised_forget(const struct supervise_start *start, const char *key);

@@ -1,0 +1,167 @@
+#include "base/log.h"
+#include "base/mem.h"
+#include "supervise/supervise.h"
+#include "text/wire.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define SETTINGS_MAX 32
+
+struct setting {
+	struct str key, value;
+};
+
+struct supervise_start {
+	struct supervise_message message; /* what keys and values point into */
+	struct setting settings[SETTINGS_MAX];
+	size_t n;
+};
+
+/* One a process, for its whole life. */
+static struct supervise_start the_start;
+
+/* Whoever starts us gives us standard error at most; what libraries take for 0 to 2 must not be one of our sockets. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int read_arguments(const struct supervised_spec *spec, int argc, char **argv, struct confine_options *ret)
+{
+	uint64_t parent = 0, namespaces = 0;
+	if (argc != 3 || !str_to_u64(str_from(argv[1]), INT32_MAX, &parent) ||
+	    !str_to_u64(str_from(argv[2]), UINT64_MAX, &namespaces)) {
+		fprintf(stderr, "%s is started by other programs of aileron, not by hand\n", spec->name);
+		return -1;
+	}
+	*ret = (struct confine_options){
+		.parent_pid = (int)parent,
+		.keep_fds = spec->keep_fds,
+		.namespaces = namespaces,
+		.own_folder = spec->folder_fd,
+	};
+	return 0;
+}
+
+static int prove(const struct supervised_spec *spec, const struct confine_options *options, struct err *err)
+{
+	static struct confine_report report;
+	if (confine_apply(spec->policy, options, &report, err) != 0)
+		return wrap(err, "confining '%s'", spec->name);
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	confine_report_put(&body, &report);
+	return supervise_send(SUPERVISE_FD, SUPERVISE_PROOF, 0, buf_str(&body), NULL, 0, err);
+}
+
+static int read_settings(struct supervise_start *start, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(&start->message));
+	uint32_t n = wire_count(&r, 2 * sizeof(uint32_t));
+	if (n > SETTINGS_MAX)
+		return fail(err, ERR_PROTOCOL, "the order to start has more than %d settings", SETTINGS_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		start->settings[i].key = wire_str(&r);
+		start->settings[i].value = wire_str(&r);
+	}
+	if (wire_done(&r, "order to start", err) != 0)
+		return -1;
+	start->n = n;
+	return 0;
+}
+
+/* 1 with the settings, 0 when the parent ended instead. */
+static int wait_for_start(struct supervise_start *start, struct err *err)
+{
+	int got = supervise_recv(SUPERVISE_FD, &start->message, err);
+	if (got == 2)
+		return fail(err, ERR_PROTOCOL, "the link to the parent does not block");
+	if (got != 1)
+		return got;
+	if (start->message.frame.type != SUPERVISE_START || start->message.n_fds != 0) {
+		supervise_close_fds(&start->message);
+		return fail(err, ERR_PROTOCOL, "message %u came where the order to start was due",
+			    start->message.frame.type);
+	}
+	return read_settings(start, err) == 0 ? 1 : -1;
+}
+
+static void set_up_log(const struct supervise_start *start)
+{
+	struct log_options options = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
+	if (str_eq(supervise_setting(start, "log_json"), S("1")))
+		options.form = LOG_FORM_JSON;
+	(void)log_level_named(supervise_setting(start, "log_level"), &options.level);
+	log_setup(&options);
+}
+
+const struct supervise_start *supervised_begin(const struct supervised_spec *spec, int argc, char **argv)
+{
+	struct confine_options options;
+	if (read_arguments(spec, argc, argv, &options) != 0)
+		return NULL;
+	fill_standard_descriptors();
+	signal(SIGPIPE, SIG_IGN);
+	static struct err err;
+	int got = prove(spec, &options, &err);
+	if (got == 0)
+		got = wait_for_start(&the_start, &err);
+	if (got == 0) /* nobody is left to be told */
+		return NULL;
+	if (got < 0) {
+		supervised_failed(&err);
+		return NULL;
+	}
+	set_up_log(&the_start);
+	return &the_start;
+}
+
+static const struct setting *find(const struct supervise_start *start, const char *key)
+{
+	for (size_t i = 0; i < start->n; i++) {
+		if (str_eq(start->settings[i].key, str_from(key)))
+			return &start->settings[i];
+	}
+	return NULL;
+}
+
+struct str supervise_setting(const struct supervise_start *start, const char *key)
+{
+	const struct setting *setting = find(start, key);
+	return setting != NULL ? setting->value : STR_EMPTY;
+}
+
+uint64_t supervise_setting_u64(const struct supervise_start *start, const char *key, uint64_t otherwise)
+{
+	uint64_t value = otherwise;
+	(void)str_to_u64(supervise_setting(start, key), UINT64_MAX, &value);
+	return value;
+}
+
+void supervised_forget(const struct supervise_start *start, const char *key)
+{
+	const struct setting *setting = find(start, key);
+	if (setting == NULL || start != &the_start)
+		return;
+	size_t offset = (size_t)(setting->value.p - (const char *)the_start.message.frame.body);
+	mem_wipe(the_start.message.frame.body + offset, setting->value.n);
+	the_start.settings[setting - the_start.settings].value = STR_EMPTY;
+}
+
+int supervised_ready(struct str body, struct err *err)
+{
+	return supervise_send(SUPERVISE_FD, SUPERVISE_READY, 0, body, NULL, 0, err);
+}
+
+void supervised_failed(const struct err *err)
+{
+	log_error("start_failed", log_err(err));
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	supervise_put_err(&body, err);
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_FAILED, 0, buf_str(&body), NULL, 0, NULL);
+}
