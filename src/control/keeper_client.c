@@ -35,6 +35,7 @@ struct keeper_client {
 	struct rpc_channel *channel;
 	struct wait *waits;
 	uint32_t last_id;
+	uint64_t patience_ms; /* 0 = as said above */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- waiting */
@@ -291,12 +292,25 @@ static uint32_t next_id(struct keeper_client *client)
 	return client->last_id;
 }
 
+static uint64_t patience(const struct keeper_client *client, enum keeper_message type)
+{
+	if (client->patience_ms != 0)
+		return client->patience_ms;
+	return type == KEEPER_SEALED || type == KEEPER_TUNE ? ANSWER_SEALED_MS : ANSWER_MS;
+}
+
+void keeper_client_set_patience(struct keeper_client *client, uint64_t ms)
+{
+	pthread_mutex_lock(&client->lock);
+	client->patience_ms = ms;
+	pthread_mutex_unlock(&client->lock);
+}
+
 int keeper_ask(struct keeper_client *client, enum keeper_message type, struct str body, struct arena *arena,
 	       struct str *ret_body, struct err *err)
 {
 	if (check_size(type, body, err) < 0)
 		return -1;
-	uint64_t ms = type == KEEPER_SEALED || type == KEEPER_TUNE ? ANSWER_SEALED_MS : ANSWER_MS;
 	struct wait wait = {.arena = ret_body != NULL ? arena : NULL, .err = err};
 	init_monotonic(&wait.answered);
 	pthread_mutex_lock(&client->lock);
@@ -305,7 +319,7 @@ int keeper_ask(struct keeper_client *client, enum keeper_message type, struct st
 	if (rc == 0) {
 		wait.next = client->waits;
 		client->waits = &wait;
-		rc = wait_for(client, &wait, ms);
+		rc = wait_for(client, &wait, patience(client, type));
 	}
 	pthread_mutex_unlock(&client->lock);
 	pthread_cond_destroy(&wait.answered);

@@ -22,7 +22,14 @@ void keeper_client_free(struct keeper_client *client); /* NULL is fine */
 /* On the loop's thread: the new channel; takes over the descriptor. */
 int keeper_client_attach(struct keeper_client *client, int fd, struct err *err) __attribute__((warn_unused_result));
 
-/* Asks and waits (10 s; sealed operations 60 s), never on the loop's thread. *ret_body lives in `arena`; may be NULL. */
+/* For tests: another time than the ones below; 0 = those. Any thread. */
+void keeper_client_set_patience(struct keeper_client *client, uint64_t ms);
+
+/*
+ * Asks and waits (10 s; sealed operations and KEEPER_TUNE 60 s), never on the loop's thread. *ret_body lives in `arena`; may be
+ * NULL. The keeper's own error; UNAVAILABLE when it is not there, ends, or does not answer in time; LIMIT when it would not
+ * take so much.
+ */
 int keeper_ask(struct keeper_client *client, enum keeper_message type, struct str body, struct arena *arena,
 	       struct str *ret_body, struct err *err) __attribute__((warn_unused_result));
 int keeper_ask_sealed(struct keeper_client *client, const struct keeper_sealed *sealed, struct arena *arena,

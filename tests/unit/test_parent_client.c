@@ -1,0 +1,490 @@
+#include "control/parent_client.h"
+#include "base/time.h"
+#include "os/file.h"
+#include "text/wire.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+/* A client on a loop of its own thread, and the parent's end of the link in the test's hands. */
+struct stage {
+	struct loop *loop;
+	struct loop_source *stop;
+	struct parent_client *client;
+	int parent;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int events; /* all that was told */
+	enum supervise_role role;
+	int peer_fd;
+	uint32_t child_pid;
+	uint64_t stop_ms;
+	bool gone;
+};
+
+static void told(struct stage *stage)
+{
+	stage->events++;
+	pthread_cond_broadcast(&stage->changed);
+	pthread_mutex_unlock(&stage->lock);
+}
+
+static void on_peer(void *user, enum supervise_role role, int fd)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->role = role;
+	stage->peer_fd = fd;
+	told(stage);
+}
+
+static void on_child(void *user, const struct supervise_child *child)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->child_pid = child->pid;
+	told(stage);
+}
+
+static void on_stop_asked(void *user, uint64_t ms)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->stop_ms = ms;
+	told(stage);
+}
+
+static void on_gone(void *user)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->gone = true;
+	told(stage);
+}
+
+static void wait_events(struct stage *stage, int n)
+{
+	pthread_mutex_lock(&stage->lock);
+	while (stage->events < n)
+		pthread_cond_wait(&stage->changed, &stage->lock);
+	pthread_mutex_unlock(&stage->lock);
+}
+
+static void on_stop(void *user, int what)
+{
+	(void)what;
+	loop_stop(((struct stage *)user)->loop);
+}
+
+static void *run_loop(void *user)
+{
+	loop_run(((struct stage *)user)->loop);
+	return NULL;
+}
+
+static void set_up(struct stage *stage)
+{
+	*stage = (struct stage){.peer_fd = -1};
+	pthread_mutex_init(&stage->lock, NULL);
+	pthread_cond_init(&stage->changed, NULL);
+	int ends[2];
+	assert_int_equal(supervise_pair(ends, NULL), 0);
+	stage->parent = ends[1];
+	if (ends[0] != SUPERVISE_FD) {
+		assert_int_equal(dup2(ends[0], SUPERVISE_FD), SUPERVISE_FD);
+		close(ends[0]);
+	}
+	stage->loop = loop_new(NULL);
+	stage->stop = loop_wakeup(stage->loop, on_stop, stage, NULL);
+	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, stage};
+	stage->client = parent_client_new(stage->loop, &listener, NULL);
+	assert_non_null(stage->client);
+	pthread_create(&stage->thread, NULL, run_loop, stage);
+}
+
+static void tear_down(struct stage *stage)
+{
+	loop_wake(stage->stop);
+	pthread_join(stage->thread, NULL);
+	parent_client_free(stage->client);
+	loop_source_free(stage->stop);
+	loop_free(stage->loop);
+	if (stage->parent >= 0)
+		close(stage->parent);
+	close(SUPERVISE_FD);
+	if (stage->peer_fd >= 0)
+		close(stage->peer_fd);
+}
+
+static struct supervise_message expect(struct stage *stage, uint32_t type)
+{
+	struct supervise_message message;
+	assert_int_equal(supervise_recv(stage->parent, &message, NULL), 1);
+	assert_int_equal(message.frame.type, type);
+	return message;
+}
+
+static void tell(struct stage *stage, uint32_t type, uint32_t id, const struct buf *body, const int *fds, size_t n_fds)
+{
+	assert_int_equal(
+		supervise_send(stage->parent, type, id, body != NULL ? buf_str(body) : STR_EMPTY, fds, n_fds, NULL), 0);
+}
+
+/* A descriptor that holds a text, and what another holds. */
+static int file_of(const char *text)
+{
+	int fd = file_in_memory("test", NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_fd(fd, "test", str_from(text), NULL), 0);
+	return fd;
+}
+
+static void assert_holds(int fd, const char *text)
+{
+	char got[64] = "";
+	assert_true(pread(fd, got, sizeof got - 1, 0) >= 0);
+	assert_string_equal(got, text);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- folders */
+
+struct folder {
+	struct parent_client *client;
+	char path[32], canonical[64];
+	int manifest, wasm, rc;
+	struct err err;
+	pthread_t thread;
+};
+
+static void *open_folder(void *user)
+{
+	struct folder *folder = user;
+	AUTO(arena) *arena = arena_new();
+	struct str path = STR_EMPTY;
+	folder->manifest = folder->wasm = -1;
+	folder->rc = parent_open_folder(folder->client, str_from(folder->path), arena, &path, &folder->manifest,
+					&folder->wasm, &folder->err);
+	snprintf(folder->canonical, sizeof folder->canonical, "%.*s", STR_FMT(path));
+	return NULL;
+}
+
+static struct folder *open_many(struct stage *stage, size_t n)
+{
+	struct folder *folders = xcalloc(n, sizeof *folders);
+	for (size_t i = 0; i < n; i++) {
+		folders[i].client = stage->client;
+		snprintf(folders[i].path, sizeof folders[i].path, "/home/u/%zu", i);
+		assert_int_equal(pthread_create(&folders[i].thread, NULL, open_folder, &folders[i]), 0);
+	}
+	return folders;
+}
+
+#define MANY 16
+
+static void each_of_many_gets_its_own_folder(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct folder *folders = open_many(&stage, MANY);
+	struct supervise_message *asked = xcalloc(MANY, sizeof *asked);
+	for (size_t i = 0; i < MANY; i++)
+		asked[i] = expect(&stage, SUPERVISE_OPEN_FOLDER);
+	for (size_t i = MANY; i-- > 0;) {
+		struct wire_reader r = wire_reader(supervise_body(&asked[i]));
+		AUTO_BUF text = BUF_INIT(64);
+		AUTO_BUF body = BUF_INIT(256);
+		struct str path = wire_str(&r);
+		buf_addf(&text, "/real%.*s", STR_FMT(path));
+		wire_put_str(&body, buf_str(&text));
+		AUTO_FD manifest = file_of(text.p);
+		AUTO_FD wasm = file_of("wasm");
+		const int fds[] = {manifest, wasm};
+		tell(&stage, SUPERVISE_FOLDER, asked[i].frame.id, &body, fds, 2);
+	}
+	free(asked);
+	for (size_t i = 0; i < MANY; i++) {
+		pthread_join(folders[i].thread, NULL);
+		assert_int_equal(folders[i].rc, 0);
+		char expected[64];
+		snprintf(expected, sizeof expected, "/real%s", folders[i].path);
+		assert_string_equal(folders[i].canonical, expected);
+		assert_holds(folders[i].manifest, expected);
+		assert_holds(folders[i].wasm, "wasm");
+		close(folders[i].manifest);
+		close(folders[i].wasm);
+	}
+	free(folders);
+	tear_down(&stage);
+}
+
+static void a_refused_folder_says_why(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct folder *folder = open_many(&stage, 1);
+	uint32_t id = expect(&stage, SUPERVISE_OPEN_FOLDER).frame.id;
+	struct err refusal = {0};
+	(fail)(&refusal, ERR_NOT_FOUND, "there is no 'manifest.toml'");
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_err(&body, &refusal);
+	tell(&stage, SUPERVISE_FOLDER_FAILED, id, &body, NULL, 0);
+	pthread_join(folder->thread, NULL);
+	assert_int_equal(folder->rc, -1);
+	assert_int_equal(folder->err.class, ERR_NOT_FOUND);
+	assert_string_equal(folder->err.message, refusal.message);
+	assert_int_equal(folder->manifest, -1);
+	free(folder);
+
+	struct err err = {0};
+	static char path[SUPERVISE_BODY + 1];
+	memset(path, 'x', sizeof path);
+	AUTO(arena) *arena = arena_new();
+	struct str canonical;
+	int manifest, wasm;
+	assert_int_equal(
+		parent_open_folder(stage.client, str_of(path, sizeof path), arena, &canonical, &manifest, &wasm, &err),
+		-1);
+	assert_int_equal(err.class, ERR_LIMIT);
+	tear_down(&stage);
+}
+
+static void a_folder_without_its_files_is_a_lie(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct folder *folder = open_many(&stage, 1);
+	uint32_t id = expect(&stage, SUPERVISE_OPEN_FOLDER).frame.id;
+	AUTO_BUF body = BUF_INIT(64);
+	wire_put_str(&body, S("/x"));
+	AUTO_FD one = file_of("one");
+	tell(&stage, SUPERVISE_FOLDER, id, &body, &one, 1);
+	pthread_join(folder->thread, NULL);
+	assert_int_equal(folder->err.class, ERR_PROTOCOL);
+	free(folder);
+	tear_down(&stage);
+}
+
+static void the_end_of_the_parent_ends_every_wait(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct folder *folders = open_many(&stage, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		expect(&stage, SUPERVISE_OPEN_FOLDER);
+	close(stage.parent);
+	stage.parent = -1;
+	for (size_t i = 0; i < MANY; i++) {
+		pthread_join(folders[i].thread, NULL);
+		assert_int_equal(folders[i].rc, -1);
+		assert_int_equal(folders[i].err.class, ERR_UNAVAILABLE);
+	}
+	free(folders);
+	wait_events(&stage, 1);
+	assert_true(stage.gone);
+	tear_down(&stage);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- runners */
+
+struct start {
+	struct parent_client *client;
+	struct peer_spec spec;
+	struct peer_started started;
+	int rc;
+	struct err err;
+	pthread_t thread;
+};
+
+static void *start_runner(void *user)
+{
+	struct start *start = user;
+	const struct peer_launcher *launcher = parent_launcher(start->client);
+	start->rc = launcher->start(launcher->context, &start->spec, &start->started, &start->err);
+	return NULL;
+}
+
+static void a_runner_is_started_killed_and_seen_to_end(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_FD input = file_of("input");
+	AUTO_FD output = file_of("output");
+	/* In the order of their numbers in the runner, whatever order they are listed in. */
+	struct start start = {
+		.client = stage.client,
+		.spec = {.name = "aileron-runner", .life = "compile", .fds = {{output, 5}, {input, 4}}, .n_fds = 2}};
+	pthread_create(&start.thread, NULL, start_runner, &start);
+	struct supervise_message asked = expect(&stage, SUPERVISE_START_RUNNER);
+	assert_int_equal(asked.frame.n, 1);
+	assert_int_equal(asked.frame.body[0], 0);
+	assert_int_equal(asked.n_fds, 2);
+	assert_holds(asked.fds[0], "input");
+	assert_holds(asked.fds[1], "output");
+	supervise_close_fds(&asked);
+	AUTO_BUF body = BUF_INIT(64);
+	wire_put_u32(&body, 4711);
+	wire_put_u64(&body, 0x30);
+	AUTO_FD socket = file_of("socket");
+	AUTO_FD words = file_of("words");
+	const int fds[] = {socket, words};
+	tell(&stage, SUPERVISE_RUNNER_STARTED, asked.frame.id, &body, fds, 2);
+	pthread_join(start.thread, NULL);
+	assert_int_equal(start.rc, 0);
+	assert_int_equal(start.started.pid, 4711);
+	assert_int_equal(start.started.namespaces, 0x30);
+	assert_int_equal(start.started.id, asked.frame.id);
+	assert_holds(start.started.socket_fd, "socket");
+	assert_holds(start.started.stderr_fd, "words");
+	close(start.started.socket_fd);
+	close(start.started.stderr_fd);
+
+	const struct peer_launcher *launcher = parent_launcher(stage.client);
+	int status = 1, signal = 1;
+	assert_int_equal(launcher->ended(launcher->context, start.started.id, 0, &status, &signal), 0);
+	launcher->kill(launcher->context, start.started.id);
+	assert_int_equal(expect(&stage, SUPERVISE_KILL_RUNNER).frame.id, asked.frame.id);
+	AUTO_BUF end = BUF_INIT(16);
+	wire_put_i32(&end, -1);
+	wire_put_i32(&end, 9);
+	tell(&stage, SUPERVISE_RUNNER_ENDED, asked.frame.id, &end, NULL, 0);
+	assert_int_equal(launcher->ended(launcher->context, start.started.id, -1, &status, &signal), 1);
+	assert_int_equal(status, -1);
+	assert_int_equal(signal, 9);
+	tear_down(&stage);
+}
+
+static void serving_is_another_life_and_a_refusal_an_error(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_FD code = file_of("code");
+	struct start start = {.client = stage.client,
+			      .spec = {.name = "aileron-runner", .life = "serve", .fds = {{code, 4}}, .n_fds = 1}};
+	pthread_create(&start.thread, NULL, start_runner, &start);
+	struct supervise_message asked = expect(&stage, SUPERVISE_START_RUNNER);
+	assert_int_equal(asked.frame.body[0], 1);
+	assert_int_equal(asked.n_fds, 1);
+	supervise_close_fds(&asked);
+	struct err refusal = {0};
+	(fail)(&refusal, ERR_SYSTEM, "cannot start");
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_err(&body, &refusal);
+	tell(&stage, SUPERVISE_RUNNER_FAILED, asked.frame.id, &body, NULL, 0);
+	pthread_join(start.thread, NULL);
+	assert_int_equal(start.rc, -1);
+	assert_int_equal(start.err.class, ERR_SYSTEM);
+	assert_string_equal(start.err.message, "starting a runner: cannot start");
+	tear_down(&stage);
+}
+
+static void a_runner_that_nobody_asked_for_is_killed(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_BUF body = BUF_INIT(64);
+	wire_put_u32(&body, 1);
+	wire_put_u64(&body, 0);
+	int pair[2];
+	assert_int_equal(supervise_pair(pair, NULL), 0);
+	tell(&stage, SUPERVISE_RUNNER_STARTED, 99, &body, pair, 2);
+	close(pair[0]);
+	assert_int_equal(expect(&stage, SUPERVISE_KILL_RUNNER).frame.id, 99);
+	close(pair[1]);
+	tear_down(&stage);
+}
+
+/* -------------------------------------------------------------------------------------------------------- the listener */
+
+static void what_the_parent_tells_reaches_the_listener(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_u8(&body, SUPERVISE_KEEPER);
+	AUTO_FD end = file_of("a keeper");
+	tell(&stage, SUPERVISE_PEER, 0, &body, &end, 1);
+	wait_events(&stage, 1);
+	assert_int_equal(stage.role, SUPERVISE_KEEPER);
+	assert_holds(stage.peer_fd, "a keeper");
+
+	buf_clear(&body);
+	supervise_child_put(&body, &(struct supervise_child){.role = SUPERVISE_EGRESS, .running = true, .pid = 12});
+	tell(&stage, SUPERVISE_CHILD, 0, &body, NULL, 0);
+	buf_clear(&body);
+	wire_put_u64(&body, 1500);
+	tell(&stage, SUPERVISE_STOP, 0, &body, NULL, 0);
+	wait_events(&stage, 3);
+	assert_int_equal(stage.child_pid, 12);
+	assert_int_equal(stage.stop_ms, 1500);
+	tear_down(&stage);
+}
+
+static void a_new_log_becomes_standard_error(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_FD before = dup(STDERR_FILENO);
+	AUTO_FD log = file_in_memory("log", NULL);
+	tell(&stage, SUPERVISE_LOG, 0, NULL, &log, 1);
+	AUTO_BUF body = BUF_INIT(16);
+	wire_put_u64(&body, 1);
+	tell(&stage, SUPERVISE_STOP, 0, &body, NULL, 0);
+	wait_events(&stage, 1);
+	assert_int_equal(write(STDERR_FILENO, "word", 4), 4);
+	dup2(before, STDERR_FILENO);
+	assert_holds(log, "word");
+	tear_down(&stage);
+}
+
+static void a_parent_that_breaks_the_protocol_is_left(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t type;
+		uint8_t role;
+	} lies[] = {
+		{77, 0}, {SUPERVISE_PEER, SUPERVISE_CONTROL}, {SUPERVISE_PEER, SUPERVISE_KEEPER}, {SUPERVISE_STOP, 1}};
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		struct stage stage;
+		set_up(&stage);
+		AUTO_BUF body = BUF_INIT(16);
+		wire_put_u8(&body, lies[i].role);
+		tell(&stage, lies[i].type, 0, &body, NULL, 0);
+		wait_events(&stage, 1);
+		assert_true(stage.gone);
+		tear_down(&stage);
+	}
+}
+
+int main(void)
+{
+	/* Descriptor 3 is the link's in every process that has one; nothing else of the test is to get it. */
+	if (dup2(STDIN_FILENO, SUPERVISE_FD) < 0)
+		return 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_of_many_gets_its_own_folder),
+		cmocka_unit_test(a_refused_folder_says_why),
+		cmocka_unit_test(a_folder_without_its_files_is_a_lie),
+		cmocka_unit_test(the_end_of_the_parent_ends_every_wait),
+		cmocka_unit_test(a_runner_is_started_killed_and_seen_to_end),
+		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
+		cmocka_unit_test(a_runner_that_nobody_asked_for_is_killed),
+		cmocka_unit_test(what_the_parent_tells_reaches_the_listener),
+		cmocka_unit_test(a_new_log_becomes_standard_error),
+		cmocka_unit_test(a_parent_that_breaks_the_protocol_is_left),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
