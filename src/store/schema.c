@@ -1,0 +1,139 @@
+#include "store/schema.h"
+#include <stddef.h>
+
+/*
+ * The record (src/audit). `text` is the event as it was hashed and as it is exported; the columns before it are taken
+ * from it, for queries: `connector` is aileron.connector.fqn or aileron.failure.details.connector, `action` is
+ * aileron.action.fqn, `class` aileron.failure.class, `binding` the actor's credential_binding or aileron.binding.name.
+ * Nothing refers to events by a foreign key: retention takes them away under whatever names them.
+ */
+#define AUDIT                                                                                                          \
+	"CREATE TABLE audit ("                                                                                         \
+	"	seq INTEGER PRIMARY KEY,"                                                                                    \
+	"	audit_id TEXT NOT NULL UNIQUE,"                                                                              \
+	"	ts_ns INTEGER NOT NULL,"                                                                                     \
+	"	type TEXT NOT NULL,"                                                                                         \
+	"	connector TEXT,"                                                                                             \
+	"	action TEXT,"                                                                                                \
+	"	class TEXT,"                                                                                                 \
+	"	binding TEXT,"                                                                                               \
+	"	hash BLOB NOT NULL CHECK (length(hash) = 32),"                                                               \
+	"	text TEXT NOT NULL"                                                                                          \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX audit_by_time ON audit (ts_ns);"                                                                 \
+	"CREATE INDEX audit_by_type ON audit (type);"                                                                  \
+	"CREATE INDEX audit_by_connector ON audit (connector) WHERE connector IS NOT NULL;"                            \
+	"CREATE INDEX audit_by_action ON audit (action) WHERE action IS NOT NULL;"                                     \
+	"CREATE INDEX audit_by_class ON audit (class) WHERE class IS NOT NULL;"                                        \
+	"CREATE INDEX audit_by_binding ON audit (binding) WHERE binding IS NOT NULL;"
+
+/* Heads that the device key signed: `seq` and `hash` are those of the newest event it covers. */
+#define CHECKPOINTS                                                                                                    \
+	"CREATE TABLE checkpoints ("                                                                                   \
+	"	seq INTEGER PRIMARY KEY,"                                                                                    \
+	"	hash BLOB NOT NULL CHECK (length(hash) = 32),"                                                               \
+	"	signature BLOB NOT NULL,"                                                                                    \
+	"	key_id TEXT NOT NULL,"                                                                                       \
+	"	signed_ns INTEGER NOT NULL"                                                                                  \
+	") STRICT;"
+
+/*
+ * Calls of connectors, so that a start without an end is found after a crash. `id` is the call's own; `audit_id` and
+ * `seq` name its execution.started; `op` is the operation; `ended_ns` is NULL while it is open.
+ */
+#define EXECUTIONS                                                                                                     \
+	"CREATE TABLE executions ("                                                                                    \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	audit_id TEXT NOT NULL,"                                                                                     \
+	"	seq INTEGER NOT NULL,"                                                                                       \
+	"	connector TEXT NOT NULL,"                                                                                    \
+	"	op TEXT NOT NULL,"                                                                                           \
+	"	started_ns INTEGER NOT NULL,"                                                                                \
+	"	ended_ns INTEGER"                                                                                            \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX executions_open ON executions (started_ns) WHERE ended_ns IS NULL;"
+
+/*
+ * Connectors that can be called. `path` is the folder, `name` what the person called it when linking (the last part of
+ * the FQN otherwise), `content_hash` "sha256:…" as last seen, `origin` "linked", `manifest` the text of manifest.toml.
+ */
+#define CONNECTORS                                                                                                     \
+	"CREATE TABLE connectors ("                                                                                    \
+	"	fqn TEXT PRIMARY KEY,"                                                                                       \
+	"	path TEXT NOT NULL,"                                                                                         \
+	"	name TEXT NOT NULL,"                                                                                         \
+	"	content_hash TEXT NOT NULL,"                                                                                 \
+	"	version TEXT NOT NULL,"                                                                                      \
+	"	origin TEXT NOT NULL,"                                                                                       \
+	"	linked_ns INTEGER NOT NULL,"                                                                                 \
+	"	manifest TEXT NOT NULL"                                                                                      \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX connectors_by_name ON connectors (name);"
+
+/* When a vault entry was used and its token refreshed; `path` is the entry's, NULL = never. The vault is not written. */
+#define BINDING_USE                                                                                                    \
+	"CREATE TABLE binding_use ("                                                                                   \
+	"	path TEXT PRIMARY KEY,"                                                                                      \
+	"	last_used_ns INTEGER,"                                                                                       \
+	"	last_refreshed_ns INTEGER"                                                                                   \
+	") STRICT;"
+
+/* The highest generation of each vault that was opened here: an older file is a rollback. */
+#define VAULT_SEEN                                                                                                     \
+	"CREATE TABLE vault_seen ("                                                                                    \
+	"	vault_id TEXT PRIMARY KEY,"                                                                                  \
+	"	generation INTEGER NOT NULL"                                                                                 \
+	") STRICT;"
+
+/*
+ * Sessions of agents: `ended_ns` and `exit_code` are NULL while one runs; `caveat_generation` is the one that its
+ * capability tokens must carry, and raising it revokes them.
+ */
+#define SESSIONS                                                                                                       \
+	"CREATE TABLE sessions ("                                                                                      \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	agent TEXT NOT NULL,"                                                                                        \
+	"	working_dir TEXT NOT NULL,"                                                                                  \
+	"	started_ns INTEGER NOT NULL,"                                                                                \
+	"	ended_ns INTEGER,"                                                                                           \
+	"	exit_code INTEGER,"                                                                                          \
+	"	caveat_generation INTEGER NOT NULL DEFAULT 1"                                                                \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX sessions_open ON sessions (started_ns) WHERE ended_ns IS NULL;"
+
+/* Tokens of persons' browsers: `hash` is the SHA-256 of the token, which itself is nowhere; `revoked_ns` NULL = valid. */
+#define PERSON_TOKENS                                                                                                  \
+	"CREATE TABLE person_tokens ("                                                                                 \
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"                                                                       \
+	"	hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"                                                        \
+	"	issued_ns INTEGER NOT NULL,"                                                                                 \
+	"	expires_ns INTEGER NOT NULL,"                                                                                \
+	"	revoked_ns INTEGER"                                                                                          \
+	") STRICT;"
+
+/*
+ * Retention drops whole checkpoints: `first_seq` is the oldest event that one covers, `newest_ns` the latest time among
+ * them, `dropped_ns` when they went, NULL while they are here. For checkpoints of before, both are read from the events.
+ */
+#define CHECKPOINTS_COVER                                                                                              \
+	"ALTER TABLE checkpoints ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 1;"                                     \
+	"ALTER TABLE checkpoints ADD COLUMN newest_ns INTEGER NOT NULL DEFAULT 0;"                                     \
+	"ALTER TABLE checkpoints ADD COLUMN dropped_ns INTEGER;"                                                       \
+	"UPDATE checkpoints SET first_seq ="                                                                           \
+	"	(SELECT coalesce(max(before.seq), 0) + 1 FROM checkpoints AS before WHERE before.seq < "                     \
+	"checkpoints.seq);"                                                                                            \
+	"UPDATE checkpoints SET newest_ns = coalesce("                                                                 \
+	"	(SELECT max(ts_ns) FROM audit WHERE seq BETWEEN checkpoints.first_seq AND checkpoints.seq), "                \
+	"signed_ns);"
+
+const struct schema_step schema_steps[] = {
+	{1, "the record, connectors, sessions, tokens",
+	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
+	{2, "what a checkpoint covers, for retention", CHECKPOINTS_COVER},
+	{0, NULL, NULL},
+};
+
+int schema_newest(void)
+{
+	return (int)(sizeof schema_steps / sizeof schema_steps[0]) - 1;
+}
