@@ -22,7 +22,9 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
-#define OUT 3 /* the child's socket to the test; descriptors from 4 up are to be closed */
+#define OUT    3 /* the child's socket to the test */
+#define OWN    4 /* its own folder; closed where it has none */
+#define CLOSED 5 /* given, and to be closed */
 
 /* Each act answers with an errno, 0 when it was let through. */
 
@@ -82,6 +84,59 @@ static int open_hosts(void)
 {
 	int error = try_open("/etc/hosts", O_RDONLY);
 	return error == ENOENT ? 0 : error; /* a machine may have none */
+}
+static int open_above_folder(void)
+{
+	return TRY(SYS_openat, OWN, "../../../../../../../../../etc/passwd", O_RDONLY, 0);
+}
+static int write_above_folder(void)
+{
+	return TRY(SYS_openat, OWN, "../test_confine_made", O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+static int make_file(void)
+{
+	return try_open("made", O_RDWR | O_CREAT | O_EXCL);
+}
+static int name_file_twice(void)
+{
+	return TRY(SYS_linkat, AT_FDCWD, "made", AT_FDCWD, "twice", 0);
+}
+static int rename_own_file(void)
+{
+	return TRY(SYS_renameat, AT_FDCWD, "twice", AT_FDCWD, "other");
+}
+static int lock_file(void)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "other", O_RDWR, 0);
+	struct flock whole = {.l_type = F_WRLCK};
+	int error = TRY(SYS_fcntl, fd, F_SETLK, &whole);
+	return error != 0 ? error : TRY(SYS_fsync, fd);
+}
+static int map_file(void)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "other", O_RDWR, 0);
+	int error = TRY(SYS_ftruncate, fd, 4096L);
+	return error != 0 ? error : TRY(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+static int execute_own_file(void)
+{
+	return TRY(SYS_execve, "other", NULL, NULL);
+}
+static int list_folder(void)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, ".", O_RDONLY | O_DIRECTORY, 0);
+	static char entries[1024];
+	return TRY(SYS_getdents64, fd, entries, sizeof entries);
+}
+static int make_folder_in_own(void)
+{
+	return TRY(SYS_mkdirat, AT_FDCWD, "folder", 0700);
+}
+static int remove_own_files(void)
+{
+	syscall(SYS_unlinkat, AT_FDCWD, "test_confine_made", 0); /* where that could be made at all */
+	int error = TRY(SYS_unlinkat, AT_FDCWD, "made", 0);
+	return error != 0 ? error : TRY(SYS_unlinkat, AT_FDCWD, "other", 0);
 }
 static int open2(void)
 {
@@ -425,7 +480,7 @@ static int filter_more(void)
 }
 static int use_closed_descriptor(void)
 {
-	return TRY(SYS_fcntl, OUT + 1, F_GETFD);
+	return TRY(SYS_fcntl, CLOSED, F_GETFD);
 }
 static int ask_time_and_chance(void)
 {
@@ -437,8 +492,8 @@ static int ask_time_and_chance(void)
 
 #define SAN(otherwise, sanitized) (CONFINE_SANITIZED ? (sanitized) : (otherwise))
 
-/* Columns: `compile`, `serve` until the code is loaded, `serve` then, egress. */
-enum { COMPILE, SERVE, SERVING, EGRESS, COLUMNS };
+/* Columns: `compile`, `serve` until the code is loaded, `serve` then, egress, control, the keeper. */
+enum { COMPILE, SERVE, SERVING, EGRESS, CONTROL, KEEPER, COLUMNS };
 static const struct {
 	const char *name;
 	int (*act)(void);
@@ -451,89 +506,101 @@ static const struct {
 			__VA_ARGS__                                                                                    \
 		}                                                                                                      \
 	}
-	ROW(use_closed_descriptor, EBADF, EBADF, EBADF, EBADF), /* first, before its number is used again */
-	ROW(open_passwd, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_root, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_path_only, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_for_writing, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_unnamed, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_append, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_own_memory, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_parents_environment, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_proc_root, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_device, EPERM, EPERM, EPERM, EACCES),
-	ROW(open_hosts, EPERM, EPERM, EPERM, 0),
-	ROW(open2, EPERM, EPERM, EPERM, EPERM),
-	ROW(look_at_file, EPERM, EPERM, EPERM, 0),
-	ROW(read_link, EPERM, EPERM, EPERM, EPERM),
-	ROW(change_folder, EPERM, EPERM, EPERM, EPERM),
-	ROW(make_folder, EPERM, EPERM, EPERM, EPERM),
-	ROW(make_link, EPERM, EPERM, EPERM, EPERM),
-	ROW(remove_file, EPERM, EPERM, EPERM, EPERM),
-	ROW(rename_file, EPERM, EPERM, EPERM, EPERM),
-	ROW(change_mode, EPERM, EPERM, EPERM, EPERM),
-	ROW(change_owner_of_descriptor, EPERM, EPERM, EPERM, EPERM),
-	ROW(cut_file, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_tcp, EPERM, EPERM, EPERM, 0),
-	ROW(socket_tcp6, EPERM, EPERM, EPERM, 0),
-	ROW(socket_udp, EPERM, EPERM, EPERM, 0),
-	ROW(socket_raw, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_ping, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_mptcp, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_unix, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_unix_datagram, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_netlink, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_packet, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_vsock, EPERM, EPERM, EPERM, EPERM),
-	ROW(socket_alg, EPERM, EPERM, EPERM, EPERM),
-	ROW(pair_of_streams, EPERM, EPERM, EPERM, 0),
-	ROW(pair_of_datagrams, EPERM, EPERM, EPERM, EPERM),
-	ROW(connect_to_abstract_address, EPERM, EPERM, EPERM, EISCONN),
-	ROW(bind_own_socket, EPERM, EPERM, EPERM, EPERM),
-	ROW(bind_tcp, EPERM, EPERM, EPERM, EPERM),
-	ROW(listen_unbound, EPERM, EPERM, EPERM, EPERM),
-	ROW(accept_connection, EPERM, EPERM, EPERM, EPERM),
-	ROW(execute, EPERM, EPERM, EPERM, EPERM),
-	ROW(execute_descriptor, EPERM, EPERM, EPERM, EPERM),
-	ROW(make_memory_file, EPERM, 0, EPERM, EPERM),
-	ROW(fork_by_clone, EPERM, EPERM, EPERM, EPERM),
-	ROW(fork_sharing_memory, EPERM, EPERM, EPERM, EPERM),
-	ROW(fork_by_clone3, ENOSYS, ENOSYS, ENOSYS, ENOSYS),
-	ROW(start_thread, 0, 0, 0, 0),
-	ROW(signal_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(signal_itself, EPERM, EPERM, EPERM, EPERM),
-	ROW(signal_thread_of_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(signal_own_thread, 0, 0, 0, 0),
-	ROW(open_process, EPERM, EPERM, EPERM, EPERM),
-	ROW(trace_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(be_traced, EPERM, EPERM, EPERM, EPERM),
-	ROW(read_memory_of_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(write_memory_of_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(set_up_io_uring, EPERM, EPERM, EPERM, EPERM),
-	ROW(load_bpf, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_userfaultfd, EPERM, EPERM, EPERM, EPERM),
-	ROW(open_perf, EPERM, EPERM, EPERM, EPERM),
-	ROW(use_keyring, EPERM, EPERM, EPERM, EPERM),
-	ROW(mount_something, EPERM, EPERM, EPERM, EPERM),
-	ROW(change_root, EPERM, EPERM, EPERM, EPERM),
-	ROW(unshare_user, EPERM, EPERM, EPERM, EPERM),
-	ROW(enter_namespace, EPERM, EPERM, EPERM, EPERM),
-	ROW(become_dumpable, EPERM, EPERM, EPERM, EPERM),
-	ROW(outlive_parent, EPERM, EPERM, EPERM, EPERM),
-	ROW(name_thread, 0, 0, 0, 0),
-	ROW(be_another_user, EPERM, EPERM, EPERM, EPERM),
-	ROW(execute_what_is_read, EPERM, EPERM, EPERM, EPERM),
-	ROW(raise_limit, EPERM, EPERM, EPERM, EPERM),
-	ROW(look_at_limit, 0, 0, 0, 0),
-	ROW(push_terminal_input, EPERM, EPERM, EPERM, EPERM),
-	ROW(own_descriptor_signals, EPERM, EPERM, EPERM, EPERM),
-	ROW(share_memory, EPERM, EPERM, EPERM, EPERM),
-	ROW(map_data, 0, 0, 0, 0),
-	ROW(map_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), 0),
-	ROW(map_writable_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), SAN(EPERM, 0)),
-	ROW(make_data_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), SAN(EPERM, 0)),
-	ROW(make_data_code_with_key, EPERM, EPERM, EPERM, EPERM),
-	ROW(filter_more, EPERM, 0, EPERM, EPERM),
-	ROW(ask_time_and_chance, 0, 0, 0, 0),
+	ROW(use_closed_descriptor, EBADF, EBADF, EBADF, EBADF, EBADF,
+	    EBADF), /* first, before its number is used again */
+	ROW(open_passwd, EPERM, EPERM, EPERM, EACCES, ENOENT, ENOENT),
+	ROW(open_root, EPERM, EPERM, EPERM, EACCES, 0, 0),
+	ROW(open_path_only, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(open_for_writing, EPERM, EPERM, EPERM, EPERM, ENOENT, ENOENT),
+	ROW(open_unnamed, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(open_append, EPERM, EPERM, EPERM, EPERM, ENOENT, ENOENT),
+	ROW(open_own_memory, EPERM, EPERM, EPERM, EACCES, ENOENT, ENOENT),
+	ROW(open_parents_environment, EPERM, EPERM, EPERM, EACCES, ENOENT, ENOENT),
+	ROW(open_proc_root, EPERM, EPERM, EPERM, EACCES, ENOENT, ENOENT),
+	ROW(open_device, EPERM, EPERM, EPERM, EACCES, ENOENT, ENOENT),
+	ROW(open_hosts, EPERM, EPERM, EPERM, 0, 0, 0),
+	ROW(open_above_folder, EPERM, EPERM, EPERM, EBADF, ENOENT, ENOENT),
+	ROW(write_above_folder, EPERM, EPERM, EPERM, EPERM, 0, 0), /* the root's parent is the root */
+	ROW(make_file, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(name_file_twice, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(rename_own_file, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(lock_file, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(map_file, EBADF, EBADF, EPERM, EPERM, 0, 0),
+	ROW(execute_own_file, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(list_folder, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(make_folder_in_own, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(remove_own_files, EPERM, EPERM, EPERM, EPERM, 0, 0),
+	ROW(open2, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(look_at_file, EPERM, EPERM, EPERM, 0, 0, 0),
+	ROW(read_link, EPERM, EPERM, EPERM, EPERM, ENOENT, ENOENT),
+	ROW(change_folder, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(make_folder, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(make_link, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(remove_file, EPERM, EPERM, EPERM, EPERM, ENOENT, ENOENT),
+	ROW(rename_file, EPERM, EPERM, EPERM, EPERM, ENOENT, ENOENT),
+	ROW(change_mode, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(change_owner_of_descriptor, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(cut_file, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_tcp, EPERM, EPERM, EPERM, 0, EPERM, EPERM),
+	ROW(socket_tcp6, EPERM, EPERM, EPERM, 0, EPERM, EPERM),
+	ROW(socket_udp, EPERM, EPERM, EPERM, 0, EPERM, EPERM),
+	ROW(socket_raw, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_ping, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_mptcp, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_unix, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_unix_datagram, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_netlink, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_packet, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_vsock, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(socket_alg, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(pair_of_streams, EPERM, EPERM, EPERM, 0, 0, EPERM),
+	ROW(pair_of_datagrams, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(connect_to_abstract_address, EPERM, EPERM, EPERM, EISCONN, EPERM, EPERM),
+	ROW(bind_own_socket, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(bind_tcp, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(listen_unbound, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(accept_connection, EPERM, EPERM, EPERM, EPERM, EINVAL, EPERM),
+	ROW(execute, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(execute_descriptor, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(make_memory_file, EPERM, 0, EPERM, EPERM, 0, EPERM),
+	ROW(fork_by_clone, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(fork_sharing_memory, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(fork_by_clone3, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS, ENOSYS),
+	ROW(start_thread, 0, 0, 0, 0, 0, 0),
+	ROW(signal_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(signal_itself, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(signal_thread_of_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(signal_own_thread, 0, 0, 0, 0, 0, 0),
+	ROW(open_process, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(trace_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(be_traced, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(read_memory_of_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(write_memory_of_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(set_up_io_uring, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(load_bpf, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(open_userfaultfd, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(open_perf, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(use_keyring, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(mount_something, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(change_root, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(unshare_user, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(enter_namespace, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(become_dumpable, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(outlive_parent, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(name_thread, 0, 0, 0, 0, 0, 0),
+	ROW(be_another_user, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(execute_what_is_read, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(raise_limit, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(look_at_limit, 0, 0, 0, 0, 0, 0),
+	ROW(push_terminal_input, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(own_descriptor_signals, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(share_memory, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(map_data, 0, 0, 0, 0, 0, 0),
+	ROW(map_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), 0, SAN(EPERM, 0), SAN(EPERM, 0)),
+	ROW(map_writable_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), SAN(EPERM, 0), SAN(EPERM, 0), SAN(EPERM, 0)),
+	ROW(make_data_code, SAN(EPERM, 0), 0, SAN(EPERM, 0), SAN(EPERM, 0), SAN(EPERM, 0), SAN(EPERM, 0)),
+	ROW(make_data_code_with_key, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(filter_more, EPERM, 0, EPERM, EPERM, EPERM, EPERM),
+	ROW(ask_time_and_chance, 0, 0, 0, 0, 0, 0),
 #undef ROW
 };

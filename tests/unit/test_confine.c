@@ -29,8 +29,15 @@
 
 /* ---- inside: the modes */
 
-static const struct confine_policy *const policies[COLUMNS] = {&confine_runner_compile, &confine_runner_serve,
-							       &confine_runner_serving, &confine_egress};
+static const struct confine_policy *const policies[COLUMNS] = {
+	&confine_runner_compile, &confine_runner_serve, &confine_runner_serving,
+	&confine_egress,         &confine_control,      &confine_keeper,
+};
+
+static bool has_folder(int column)
+{
+	return column == CONTROL || column == KEEPER;
+}
 
 __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
@@ -210,6 +217,10 @@ static int be_confined(char **argv)
 	parent_pid = number_of(argv[3]);
 	struct confine_options options = {
 		.parent_pid = parent_pid, .keep_fds = OUT + 1, .namespaces = (uint64_t)number_of(argv[4])};
+	if (has_folder(column)) {
+		options.own_folder = OWN;
+		options.keep_fds = OWN + 1;
+	}
 	struct confine_report report;
 	struct err err = {0};
 	const struct confine_policy *policy = policies[column == SERVING ? SERVE : column];
@@ -250,6 +261,8 @@ struct run {
 	char text[16384];
 };
 
+static char own_folder_path[64];
+static int own_folder = -1;   /* of control and keeper */
 static uint16_t told_port;    /* what run_inside() tells the child, in network order; 0 = nothing */
 static bool machine_confines; /* namespaces, Landlock with every right that a column of the tests relies on */
 
@@ -276,7 +289,9 @@ static void run_inside(struct run *run, const char *mode, int column, uint64_t n
 	run->child.namespaces = namespaces;
 	run->child.fds[run->child.n_fds++] = (struct child_fd){sockets[1], OUT};
 	run->child.fds[run->child.n_fds++] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};
-	run->child.fds[run->child.n_fds++] = (struct child_fd){sockets[1], OUT + 1}; /* to be closed inside */
+	if (has_folder(column))
+		run->child.fds[run->child.n_fds++] = (struct child_fd){own_folder, OWN};
+	run->child.fds[run->child.n_fds++] = (struct child_fd){sockets[1], CLOSED};
 	assert_int_equal(child_start(&run->child, NULL), 0);
 	close(sockets[1]);
 	if (told_port != 0)
@@ -313,6 +328,8 @@ static void every_probe_fails_as_it_should(void **state)
 	(void)state;
 	static const int all_refused[] = {EPERM, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM};
 	static const int egress_refused[] = {EACCES, EPERM, UNTRIED, EPERM, EPERM, EPERM, EPERM, EPERM};
+	static const int no_such_file[] = {ENOENT, ENOENT, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM};
+	static const int not_its_file[] = {EACCES, EACCES, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM};
 	static const struct {
 		int column;
 		bool namespaces;
@@ -323,7 +340,11 @@ static void every_probe_fails_as_it_should(void **state)
 		{COMPILE, true, all_refused, {ENOENT, ENOENT, EACCES, EACCES, ENOENT, ESRCH, ESRCH, 0}},
 		{SERVE, true, all_refused, {ENOENT, ENOENT, EACCES, EACCES, ENOENT, ESRCH, ESRCH, 0}},
 		{EGRESS, true, egress_refused, {EACCES, EACCES, UNTRIED, EACCES, EACCES, ESRCH, ESRCH, 0}},
+		{CONTROL, true, no_such_file, {ENOENT, ENOENT, EACCES, EACCES, ENOENT, ESRCH, ESRCH, 0}},
+		{KEEPER, true, no_such_file, {ENOENT, ENOENT, EACCES, EACCES, ENOENT, ESRCH, ESRCH, 0}},
 		/* Landlock alone. */
+		{CONTROL, false, not_its_file, {EACCES, EACCES, EACCES, EACCES, EACCES, EPERM, EPERM, 0}},
+		{KEEPER, false, not_its_file, {EACCES, EACCES, EACCES, EACCES, EACCES, EPERM, EPERM, 0}},
 		{COMPILE, false, all_refused, {EACCES, EACCES, EACCES, EACCES, EACCES, EPERM, EPERM, 0}},
 		{SERVE, false, all_refused, {EACCES, EACCES, EACCES, EACCES, EACCES, EPERM, EPERM, 0}},
 		{EGRESS, false, egress_refused, {EACCES, EACCES, UNTRIED, EACCES, EACCES, EPERM, EPERM, 0}},
@@ -536,9 +557,52 @@ static void the_root_is_empty_and_the_rights_are_gone(void **state)
 	assert_string_equal(text, expected);
 }
 
+/* What is above the folder, and folders and programs in it, by Landlock and seccomp alone. */
+static void without_namespaces_the_folder_is_the_limit(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *act;
+		int error;
+	} expected[] = {
+		{"open_passwd", EACCES},
+		{"open_above_folder", EACCES},
+		{"write_above_folder", EACCES},
+		{"open_own_memory", EACCES},
+		{"open_device", EACCES},
+		{"make_file", 0},
+		{"name_file_twice", 0},
+		{"rename_own_file", 0},
+		{"lock_file", 0},
+		{"map_file", 0},
+		{"execute_own_file", EPERM},
+		{"list_folder", 0},
+		{"remove_own_files", 0},
+		{"open_for_writing", EACCES},
+		{"connect_to_abstract_address", EPERM},
+	};
+	if (!machine_confines)
+		skip();
+	for (int column = CONTROL; column <= KEEPER; column++) {
+		static struct run run;
+		run_inside(&run, "battery", column, 0);
+		for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+			char line[64];
+			snprintf(line, sizeof line, "\n%s %d\n", expected[i].act, expected[i].error);
+			if (strstr(run.text, line) == NULL)
+				fail_msg("not '%s %d' but '%.30s'", expected[i].act, expected[i].error,
+					 strstr(run.text, expected[i].act));
+		}
+	}
+}
+
 static int learn_about_machine(void **state)
 {
 	(void)state;
+	snprintf(own_folder_path, sizeof own_folder_path, "/tmp/test_confine-XXXXXX");
+	if (mkdtemp(own_folder_path) == NULL)
+		return -1;
+	own_folder = open(own_folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct run run = {0};
 	run_inside(&run, "report", SERVE, confine_runner_serve.namespaces);
 	machine_confines = run.report.missing[0] == '\0' && run.report.landlock_abi >= 6;
@@ -546,6 +610,14 @@ static int learn_about_machine(void **state)
 		print_message("this machine lacks: '%s' (Landlock ABI %d); tests that need them are skipped\n",
 			      run.report.missing, run.report.landlock_abi);
 	return 0;
+}
+
+/* Fails, and shows so, when a test left something in the folder. */
+static int remove_folder(void **state)
+{
+	(void)state;
+	close(own_folder);
+	return rmdir(own_folder_path);
 }
 
 int main(int argc, char **argv)
@@ -566,6 +638,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_doors_of_other_machine_words_end_the_process),
 		cmocka_unit_test(a_confined_process_dies_with_its_parent),
 		cmocka_unit_test(the_root_is_empty_and_the_rights_are_gone),
+		cmocka_unit_test(without_namespaces_the_folder_is_the_limit),
 	};
-	return cmocka_run_group_tests(tests, learn_about_machine, NULL);
+	return cmocka_run_group_tests(tests, learn_about_machine, remove_folder);
 }
