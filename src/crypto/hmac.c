@@ -1,4 +1,5 @@
 #include "crypto/hmac.h"
+#include "base/err.h"
 #include "base/mem.h"
 
 /*
@@ -13,18 +14,28 @@ static void mask(unsigned char block[BLOCK], unsigned char with)
 		block[i] ^= with;
 }
 
-void hmac_sha256(struct str key, struct str message, unsigned char ret[SHA256_SIZE])
+void hmac_sha256_parts(struct str key, const struct str *parts, size_t n, unsigned char ret[SHA256_SIZE])
 {
 	unsigned char block[BLOCK] = {0}, inner[SHA256_SIZE];
+	if (n > HMAC_PARTS_MAX)
+		BUG("an HMAC of %zu parts", n);
 	if (key.n > BLOCK)
 		sha256(key, block);
 	else if (key.n > 0)
 		memcpy(block, key.p, key.n);
 
 	mask(block, INNER);
-	sha256_parts((const struct str[]){str_of(block, BLOCK), message}, 2, inner);
+	struct str all[1 + HMAC_PARTS_MAX] = {str_of(block, BLOCK)};
+	for (size_t i = 0; i < n; i++)
+		all[1 + i] = parts[i];
+	sha256_parts(all, 1 + n, inner);
 	mask(block, INNER ^ OUTER);
 	sha256_parts((const struct str[]){str_of(block, BLOCK), str_of(inner, sizeof inner)}, 2, ret);
 	mem_wipe(block, sizeof block);
 	mem_wipe(inner, sizeof inner);
+}
+
+void hmac_sha256(struct str key, struct str message, unsigned char ret[SHA256_SIZE])
+{
+	hmac_sha256_parts(key, &message, 1, ret);
 }

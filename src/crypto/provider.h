@@ -9,3 +9,8 @@
 
 /* Once; later calls cost nothing. */
 void crypto_start(void);
+/*
+ * The same, and OpenSSL's secure heap (locked, left out of dumps, wiped) for the private keys that it copies. Does nothing
+ * to one that the program has set up already; without locked memory it works unlocked.
+ */
+void crypto_start_secure(void);

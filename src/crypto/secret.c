@@ -16,6 +16,7 @@ struct secret {
 	char *bytes;
 	size_t n;
 	bool locked;
+	bool counted; /* in held_locked */
 };
 
 /*
@@ -26,6 +27,7 @@ struct secret {
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct secret *kept;
 static size_t n_kept;
+static size_t held_locked; /* bytes, guards not counted, that secret_new_locked() gave out; under kept_lock too */
 
 static size_t page_size(void)
 {
@@ -61,6 +63,7 @@ static void forget_kept(void)
 	pthread_mutex_init(&kept_lock, NULL);
 	kept = NULL;
 	n_kept = 0;
+	held_locked = 0;
 }
 
 static void watch_forks(void)
@@ -157,12 +160,57 @@ struct secret *secret_from_env(const char *name, struct err *err)
 	return secret;
 }
 
+static size_t inner_size_of(const struct secret *secret)
+{
+	return secret->mapping_size - 2 * page_size();
+}
+
+static bool count(struct secret *secret)
+{
+	pthread_mutex_lock(&kept_lock);
+	secret->counted = held_locked + inner_size_of(secret) <= SECRET_LOCKED_MAX;
+	if (secret->counted)
+		held_locked += inner_size_of(secret);
+	pthread_mutex_unlock(&kept_lock);
+	return secret->counted;
+}
+
+static void discount(struct secret *secret)
+{
+	if (!secret->counted)
+		return;
+	pthread_mutex_lock(&kept_lock);
+	held_locked -= MIN(held_locked, inner_size_of(secret));
+	pthread_mutex_unlock(&kept_lock);
+	secret->counted = false;
+}
+
+struct secret *secret_new_locked(size_t n, struct err *err)
+{
+	AUTO(secret) *secret = secret_new(n, err);
+	if (secret == NULL)
+		return NULL;
+	/* One that was kept may be from before the limit was raised. */
+	if (!secret->locked && mlock(secret->mapping + page_size(), inner_size_of(secret)) != 0) {
+		fail_errno(err, "cannot lock memory for a secret (raise the limit of locked memory: 'ulimit -l', "
+				"LimitMEMLOCK)");
+		return NULL;
+	}
+	secret->locked = true;
+	if (!count(secret)) {
+		fail(err, ERR_LIMIT, "more than %zu bytes of secrets are open at once", SECRET_LOCKED_MAX);
+		return NULL;
+	}
+	return TAKE(secret);
+}
+
 void secret_free(struct secret *secret)
 {
 	if (secret == NULL)
 		return;
 	if (secret->bytes != NULL)
 		mem_wipe(secret->bytes, secret->n);
+	discount(secret);
 	if (keep(secret))
 		return;
 	munmap(secret->mapping, secret->mapping_size); /* unlocks */

@@ -32,3 +32,9 @@ char *secret_borrow_mut(struct secret *secret);
 bool secret_eq(const struct secret *a, struct str b); /* in constant time for equal lengths */
 /* Whether its pages could be locked (RLIMIT_MEMLOCK may forbid it), which is never fatal. */
 bool secret_locked(const struct secret *secret);
+/*
+ * For those that must be locked: n zero bytes, or SYSTEM when they cannot be, naming what the user can do. SECRET_LOCKED_MAX
+ * bounds what one process holds this way, in whole pages; LIMIT beyond.
+ */
+#define SECRET_LOCKED_MAX ((size_t)1 << 20)
+struct secret *secret_new_locked(size_t n, struct err *err) __attribute__((warn_unused_result));

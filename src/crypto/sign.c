@@ -1,14 +1,9 @@
 #include "crypto/sign.h"
 #include "base/base64.h"
 #include "crypto/provider.h"
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdlib.h>
-
-/* Holds private keys of this and of TLS, which are some hundred bytes each and live for a handshake. */
-enum { SECURE_HEAP = 256 << 10, SECURE_HEAP_MIN = 32 };
 
 /* A DER key of either version is 85 bytes at most; PEM adds its lines. Longer is something else. */
 #define PEM_MAX ((size_t)1024)
@@ -17,14 +12,6 @@ struct sign_key {
 	EVP_PKEY *pkey;
 	unsigned char public[ED25519_PUBLIC_SIZE];
 };
-
-/* Does nothing when the program has set one up already; without locked memory it works unlocked. */
-static void prepare_heap(void)
-{
-	crypto_start();
-	if (!CRYPTO_secure_malloc_initialized())
-		CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_MIN);
-}
 
 /*
  * RFC 8410, section 7, byte for byte: OneAsymmetricKey of version 1, or of version 2 with the public key behind the
@@ -74,8 +61,7 @@ static int parse_pkcs8(struct str der, struct str *ret_seed, struct str *ret_pub
 
 static struct sign_key *key_from_seed(struct str seed)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, prepare_heap);
+	crypto_start_secure();
 	struct sign_key *key = NEW(struct sign_key);
 	key->pkey = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, (const unsigned char *)seed.p, seed.n);
 	size_t n = sizeof key->public;

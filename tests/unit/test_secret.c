@@ -276,6 +276,45 @@ static void a_variable_that_is_too_long_is_named(void **state)
 	unsetenv("TEST_SECRET");
 }
 
+static int lock_without_permission(struct secret *secret)
+{
+	(void)secret;
+	static struct err err;
+	struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0))
+		return 2;
+	if (secret_new_locked(32, &err) != NULL)
+		return 3;
+	return err.class == ERR_SYSTEM && (err.os_errno == EPERM || err.os_errno == ENOMEM) ? 0 : 4;
+}
+
+static void one_that_must_be_locked_is_refused_when_it_cannot_be(void **state)
+{
+	(void)state;
+	if (!LOCKING_IS_REAL)
+		skip();
+	assert_int_equal(in_child(lock_without_permission, NULL), 0);
+}
+
+static void what_must_be_locked_is_bounded(void **state)
+{
+	(void)state;
+	static struct secret *held[SECRET_LOCKED_MAX / SECRET_MAX];
+	static struct err err;
+	for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+		held[i] = secret_new_locked(SECRET_MAX, &err);
+		assert_non_null(held[i]);
+		assert_true(secret_locked(held[i]));
+	}
+	assert_null(secret_new_locked(1, &err));
+	assert_int_equal(err.class, ERR_LIMIT);
+	secret_free(held[0]);
+	held[0] = secret_new_locked(1, &err);
+	assert_non_null(held[0]);
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		secret_free(held[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +329,8 @@ int main(void)
 		cmocka_unit_test(moves_a_variable_out_of_the_environment),
 		cmocka_unit_test(an_empty_variable_is_an_empty_secret),
 		cmocka_unit_test(a_variable_that_is_too_long_is_named),
+		cmocka_unit_test(one_that_must_be_locked_is_refused_when_it_cannot_be),
+		cmocka_unit_test(what_must_be_locked_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 /* Project Wycheproof's cases for what crypto/ offers, read from the shared vectors. */
 #include "base/hex.h"
+#include "crypto/aead.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
+#include "crypto/kdf.h"
 #include "crypto/sign.h"
 #include "text/json.h"
 #include <setjmp.h>
@@ -54,14 +56,22 @@ static struct str bytes_of(struct buf *buf, const struct json *object, struct st
 	return buf_str(buf);
 }
 
-/* Calls `holds` for each case and counts; a case is "valid" or "invalid", and holds() must agree. */
-static void run_all(const struct json *json, bool (*holds)(const struct json *group, const struct json *test))
+/*
+ * Calls `holds` for each case and counts; a case is "valid" or "invalid", and holds() must agree. Groups that `concerns`
+ * says no to are of sizes that we do not offer.
+ */
+static void run_all(const struct json *json, bool (*concerns)(const struct json *group),
+		    bool (*holds)(const struct json *group, const struct json *test))
 {
 	const struct json *groups = json_member(json, S("testGroups"));
-	int64_t ran = 0;
+	int64_t ran = 0, left_out = 0;
 	size_t valid = 0;
 	for (size_t i = 0; i < json_length(groups); i++) {
 		const struct json *tests = json_member(json_at(groups, i), S("tests"));
+		if (concerns != NULL && !concerns(json_at(groups, i))) {
+			left_out += (int64_t)json_length(tests);
+			continue;
+		}
 		for (size_t k = 0; k < json_length(tests); k++, ran++) {
 			const struct json *test = json_at(tests, k);
 			struct str result = text_of(test, S("result"));
@@ -73,7 +83,7 @@ static void run_all(const struct json *json, bool (*holds)(const struct json *gr
 			valid += expected;
 		}
 	}
-	assert_int_equal(ran, int_of(json, S("numberOfTests")));
+	assert_int_equal(ran + left_out, int_of(json, S("numberOfTests")));
 	assert_true(valid > 0 && (int64_t)valid < ran);
 	print_message("%ld cases, %zu of them valid\n", ran, valid);
 }
@@ -94,7 +104,7 @@ static void hmac_sha256_passes(void **state)
 {
 	(void)state;
 	AUTO(json) *json = read_vectors("hmac_sha256_test.json");
-	run_all(json, hmac_holds);
+	run_all(json, NULL, hmac_holds);
 }
 
 static bool signature_holds(const struct json *group, const struct json *test)
@@ -110,7 +120,70 @@ static void ed25519_passes(void **state)
 {
 	(void)state;
 	AUTO(json) *json = read_vectors("ed25519_test.json");
-	run_all(json, signature_holds);
+	run_all(json, NULL, signature_holds);
+}
+
+static bool is_ours(const struct json *group)
+{
+	return int_of(group, S("keySize")) == 8 * AEAD_KEY && int_of(group, S("ivSize")) == 8 * AEAD_NONCE &&
+	       int_of(group, S("tagSize")) == 8 * AEAD_TAG;
+}
+
+/* Opening says what the case says; sealing gives the same bytes again. */
+static bool aead_holds(const struct json *group, const struct json *test)
+{
+	(void)group;
+	AUTO_BUF key = BUF_INIT(FILE_MAX);
+	AUTO_BUF iv = BUF_INIT(FILE_MAX);
+	AUTO_BUF aad = BUF_INIT(FILE_MAX);
+	AUTO_BUF message = BUF_INIT(FILE_MAX);
+	AUTO_BUF sealed = BUF_INIT(FILE_MAX);
+	AUTO_BUF tag = BUF_INIT(FILE_MAX);
+	bytes_of(&key, test, S("key"));
+	bytes_of(&aad, test, S("aad"));
+	bytes_of(&message, test, S("msg"));
+	bytes_of(&sealed, test, S("ct"));
+	buf_add_str(&sealed, bytes_of(&tag, test, S("tag")));
+	const unsigned char *nonce = (const unsigned char *)bytes_of(&iv, test, S("iv")).p;
+	unsigned char text[1024], again[1024];
+	assert_true(sealed.n <= sizeof text);
+	if (!aead_open(buf_str(&key), nonce, buf_str(&aad), buf_str(&sealed), text))
+		return false;
+	assert_int_equal(sealed.n, message.n + AEAD_TAG);
+	assert_memory_equal(text, message.p, message.n);
+	aead_seal(buf_str(&key), nonce, buf_str(&aad), buf_str(&message), again);
+	assert_memory_equal(again, sealed.p, sealed.n);
+	return true;
+}
+
+static void aes_gcm_passes(void **state)
+{
+	(void)state;
+	AUTO(json) *json = read_vectors("aes_gcm_test.json");
+	run_all(json, is_ours, aead_holds);
+}
+
+static bool hkdf_holds(const struct json *group, const struct json *test)
+{
+	(void)group;
+	AUTO_BUF key = BUF_INIT(FILE_MAX);
+	AUTO_BUF salt = BUF_INIT(FILE_MAX);
+	AUTO_BUF info = BUF_INIT(FILE_MAX);
+	AUTO_BUF wanted = BUF_INIT(FILE_MAX);
+	static unsigned char got[HKDF_MAX];
+	size_t n = (size_t)int_of(test, S("size"));
+	if (n > HKDF_MAX)
+		return false;
+	hkdf_sha256(bytes_of(&key, test, S("ikm")), bytes_of(&salt, test, S("salt")), bytes_of(&info, test, S("info")),
+		    got, n);
+	return str_eq(str_of(got, n), bytes_of(&wanted, test, S("okm")));
+}
+
+static void hkdf_sha256_passes(void **state)
+{
+	(void)state;
+	AUTO(json) *json = read_vectors("hkdf_sha256_test.json");
+	run_all(json, NULL, hkdf_holds);
 }
 
 int main(void)
@@ -118,6 +191,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hmac_sha256_passes),
 		cmocka_unit_test(ed25519_passes),
+		cmocka_unit_test(aes_gcm_passes),
+		cmocka_unit_test(hkdf_sha256_passes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
