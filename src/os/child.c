@@ -52,9 +52,10 @@ struct start_failure {
 struct start_plan {
 	const struct child *child;
 	const char *const *envp;
-	int report; /* write end of the pipe */
-	int parent; /* a pidfd of the parent: readable when it has died */
-	int first;  /* lowest number above every target descriptor */
+	int program; /* -1 = by path */
+	int report;  /* write end of the pipe */
+	int parent;  /* a pidfd of the parent: readable when it has died */
+	int first;   /* lowest number above every target descriptor */
 	char uid_map[32], gid_map[32];
 	size_t uid_map_n, gid_map_n;
 };
@@ -74,7 +75,9 @@ WITHOUT_SANITIZER static int plan_descriptors(struct start_plan *plan)
 	/* All sources move above all targets first, so that no dup hits one that is still wanted. */
 	plan->report = (int)syscall(SYS_fcntl, plan->report, F_DUPFD_CLOEXEC, plan->first);
 	plan->parent = (int)syscall(SYS_fcntl, plan->parent, F_DUPFD_CLOEXEC, plan->first);
-	if (plan->report < 0 || plan->parent < 0)
+	if (plan->program >= 0)
+		plan->program = (int)syscall(SYS_fcntl, plan->program, F_DUPFD_CLOEXEC, plan->first);
+	if (plan->report < 0 || plan->parent < 0 || (plan->program < 0 && child->program_fd >= 0))
 		return -1;
 	for (size_t i = 0; i < child->n_fds; i++) {
 		moved[i] = (int)syscall(SYS_fcntl, child->fds[i].from, F_DUPFD_CLOEXEC, plan->first);
@@ -175,7 +178,10 @@ WITHOUT_SANITIZER static enum start_step carry_out(struct start_plan *plan)
 		return STEP_NAMESPACES;
 	if (plan_parent(plan) != 0) /* last: changing credentials would clear the signal */
 		return STEP_PARENT;
-	syscall(SYS_execve, plan->child->path, plan->child->argv, plan->envp);
+	if (plan->program >= 0)
+		syscall(SYS_execveat, plan->program, "", plan->child->argv, plan->envp, AT_EMPTY_PATH);
+	else
+		syscall(SYS_execve, plan->child->path, plan->child->argv, plan->envp);
 	return STEP_EXEC;
 }
 
@@ -217,6 +223,7 @@ static int try_start(struct child *child, struct start_plan *plan, enum start_st
 	AUTO_FD reading = pipe_fds[0];
 	AUTO_FD writing = pipe_fds[1];
 	plan->report = writing;
+	plan->program = child->program_fd;
 
 	/* No handler of ours may run in the copy before its signals are at their defaults. */
 	sigset_t all, before;
@@ -376,6 +383,12 @@ const char *child_how_ended(const struct child *child, char *buf, size_t n)
 	else
 		snprintf(buf, n, "exit status %d", child->exit_status);
 	return buf;
+}
+
+int child_open_program(const char *path, struct err *err)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	return fd >= 0 ? fd : fail_errno(err, "cannot open the program '%s'", path);
 }
 
 char *child_own_program(const char *name, struct err *err)

@@ -27,7 +27,8 @@ struct child_fd {
 
 struct child {
 	/* in */
-	const char *path;        /* of the program; no search in PATH */
+	const char *path;        /* of the program; no search in PATH. With program_fd, for messages alone */
+	int program_fd;          /* the program itself (no script), opened before, O_PATH will do; -1 = by path */
 	const char *const *argv; /* NULL-terminated, argv[0] included */
 	const char *const *envp; /* NULL-terminated; NULL = empty environment */
 	struct child_fd fds[CHILD_FDS_MAX];
@@ -44,7 +45,7 @@ struct child {
 	int exit_status; /* 0-255, or -1 when a signal ended it */
 	int term_signal; /* 0 when it exited */
 };
-#define CHILD_INIT ((struct child){.pidfd = -1})
+#define CHILD_INIT ((struct child){.program_fd = -1, .pidfd = -1})
 
 /*
  * Starts it. With `namespaces` a user namespace (which comes with any other) maps the caller's own user and group to
@@ -62,6 +63,8 @@ void child_release(struct child *child);
 /* "exit status 3", "signal 9 (Killed)": into buf, which is returned. */
 const char *child_how_ended(const struct child *child, char *buf, size_t n);
 
+/* The program behind a path, opened to be started again and again whatever becomes of the path. A descriptor, or -1. */
+int child_open_program(const char *path, struct err *err) __attribute__((warn_unused_result));
 /*
  * The path of a program of ours: beside the running executable, else in ../libexec/aileron of it. Returns a fresh string,
  * or NULL with a message that names both places.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #define SETTINGS_MAX 32
 
@@ -107,6 +108,7 @@ const struct supervise_start *supervised_begin(const struct supervised_spec *spe
 		return NULL;
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, spec->name, 0, 0, 0); /* started by a descriptor it has no name of its own */
 	static struct err err;
 	int got = prove(spec, &options, &err);
 	if (got == 0)

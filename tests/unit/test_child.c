@@ -220,6 +220,38 @@ static void a_failed_exec_is_an_error_of_start(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* A program that was replaced meanwhile is started as it was, and nothing of its descriptor is left in it. */
+static void a_program_is_started_by_its_descriptor(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	AUTO_FD program = child_open_program("/proc/self/exe", NULL);
+	assert_true(program >= 0);
+	AUTO_CHILD child = self("descriptors", NULL);
+	child.path = "/nonexistent/program";
+	child.program_fd = program;
+	child.fds[child.n_fds++] = (struct child_fd){program, program + 1};
+	child.fds[child.n_fds - 1].from = STDERR_FILENO;
+	char expected[32];
+	snprintf(expected, sizeof expected, "1- %d? ", program + 1);
+	assert_string_equal(output_of(&child), expected);
+
+	AUTO_CHILD other = self("namespaces", NULL);
+	other.program_fd = program;
+	other.namespaces = ALL_NAMESPACES;
+	output_of(&other);
+	assert_int_equal(other.exit_status, 0);
+
+	AUTO_FD folder = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CHILD none = self("exit", "0");
+	none.path = "the folder";
+	none.program_fd = folder;
+	assert_int_equal(child_start(&none, &err), -1);
+	assert_string_equal(err.message, "cannot execute 'the folder': Permission denied");
+	assert_int_equal(child_open_program("/nonexistent/program", &err), -1);
+	assert_string_equal(err.message, "cannot open the program '/nonexistent/program': No such file or directory");
+}
+
 /* Sources and targets overlap in a circle, and one source has two targets. */
 static void descriptors_are_exactly_those_named(void **state)
 {
@@ -468,6 +500,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_exit_status_is_told),
 		cmocka_unit_test(a_signal_is_told),
 		cmocka_unit_test(a_failed_exec_is_an_error_of_start),
+		cmocka_unit_test(a_program_is_started_by_its_descriptor),
 		cmocka_unit_test(descriptors_are_exactly_those_named),
 		cmocka_unit_test(words_and_environment_are_exactly_those_given),
 		cmocka_unit_test(signals_are_at_their_defaults),
