@@ -27,6 +27,7 @@ enum api_flag {
 	API_NEEDS_VAULT = 4, /* the CLI unlocks first (or offers to make one) */
 	API_NO_CONTENT = 8,  /* 204 */
 	API_CREATED = 16,    /* 201 */
+	API_LAX_QUERY = 32,  /* what else stands in the query is ignored: others write it */
 };
 
 /* OPERATION(symbol, method, route, permission, flags, envelope, audited event or "", verb, summary) */
@@ -38,12 +39,18 @@ enum api_operation_id {
 };
 
 enum api_type { API_STRING, API_INTEGER, API_BOOLEAN, API_OBJECT, API_ARRAY, API_STRING_MAP, API_ANY_OBJECT };
-enum api_field_flag { API_REQUIRED = 1, API_NULLABLE = 2 };
+enum api_field_flag {
+	API_REQUIRED = 1,
+	API_NULLABLE = 2,
+	API_SEALED = 4, /* a sealed message, base64; without it, or with a plain secret in its place, SEALED_REQUIRED */
+};
+#define API_MAP_VALUE_MAX 4096 /* bytes of a value of an API_STRING_MAP */
 struct api_field {
 	const char *name;
 	enum api_type type;
 	unsigned flags;
-	uint64_t max; /* most bytes, items or the largest value; 0 = no bound of its own */
+	uint64_t
+		max; /* most bytes, items or members, or the largest value (integers are never negative); 0 = no bound */
 	const char *about;
 	const struct api_field *of; /* of an object, or of an array's object items; NULL: items are strings */
 	const char *const *values;  /* the only strings allowed, ended by NULL */
@@ -71,6 +78,11 @@ const struct operation *operation_at(enum api_operation_id id);
 #define API_PATH_PARAMETERS 2
 const struct operation *operation_find(struct str method, struct str path,
 				       struct str ret_parameters[API_PATH_PARAMETERS], bool *ret_path_known);
-/* INVALID_REQUEST names the member: unknown, missing, of another type, too long, not one of the values. */
+/* The name of a type as JSON Schema has it: "string", "integer" … */
+const char *api_type_name(enum api_type type);
+/*
+ * INVALID_REQUEST names the member ("bindings[0].source.kind"): unknown, missing, of another type, too long, not one of
+ * the values. SEALED_REQUIRED as above. `fields` NULL stands for an object without members. Any thread.
+ */
 int api_validate(const struct api_field *fields, const struct json *object, struct err *err)
 	__attribute__((warn_unused_result));
