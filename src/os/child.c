@@ -109,6 +109,8 @@ WITHOUT_SANITIZER static int plan_signals(void)
 /* In a pid namespace getppid() says 0, so the parent's life is asked of its pidfd. */
 WITHOUT_SANITIZER static int plan_parent(const struct start_plan *plan)
 {
+	if (plan->child->detached)
+		return (int)syscall(SYS_setsid) < 0 ? -1 : 0;
 	if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		return -1;
 	struct pollfd died = {.fd = plan->parent, .events = POLLIN};
@@ -208,6 +210,8 @@ static pid_t clone_copy(uint64_t namespaces, int *ret_pidfd)
 	return (pid_t)syscall(SYS_clone, flags, NULL, ret_pidfd, NULL, NULL);
 }
 
+static int reap(struct child *child, int ms);
+
 /*
  * One attempt with child->namespaces as they stand. 0 started; -1 with errno and *ret_step (STEP_NAMESPACES also when
  * it was clone itself that refused them).
@@ -242,9 +246,11 @@ static int try_start(struct child *child, struct start_plan *plan, enum start_st
 
 	child->pid = pid;
 	child->pidfd = pidfd;
+	child->ended = false;
 	struct start_failure failure;
 	if (read(reading, &failure, sizeof failure) != (ssize_t)sizeof failure)
 		return 0;
+	(void)reap(child, -1); /* it is about to end by itself */
 	child_release(child);
 	*ret_step = (enum start_step)failure.step;
 	errno = failure.error;
@@ -290,7 +296,6 @@ int child_start(struct child *child, struct err *err)
 	uint64_t wanted = child->namespaces;
 	if (wanted != 0)
 		child->namespaces |= CLONE_NEWUSER;
-	child->ended = false;
 	enum start_step step;
 	int result = try_start(child, &plan, &step);
 	if (result == 0) {
@@ -364,7 +369,7 @@ void child_kill(struct child *child, int sig)
 
 void child_release(struct child *child)
 {
-	if (child->pid != 0 && !child->ended) {
+	if (child->pid != 0 && !child->ended && !child->detached) {
 		child_kill(child, SIGKILL);
 		(void)reap(child, -1);
 	}

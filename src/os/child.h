@@ -3,7 +3,7 @@
  *
  * Fill the struct, start it, wait for it. The child gets exactly the descriptors named in `fds`, the arguments and the
  * environment given here and nothing else: every other descriptor is closed, signals are at their defaults and
- * unblocked, and it dies with its parent (PR_SET_PDEATHSIG). It is held by a pidfd, so a recycled pid is never hit.
+ * unblocked, and it dies with its parent (PR_SET_PDEATHSIG) unless it is detached. It is held by a pidfd, so a recycled pid is never hit.
  *
  * The kernel takes the *thread* that started it for its parent: start from one that lives as long as the child should.
  * The first process of a pid namespace is spared every signal that it does not handle, but for SIGKILL, SIGSTOP and
@@ -34,6 +34,7 @@ struct child {
 	struct child_fd fds[CHILD_FDS_MAX];
 	size_t n_fds;
 	uint64_t namespaces; /* CLONE_NEW* flags wanted; see `ret_namespaces` */
+	bool detached;       /* a session of its own, which outlives its parent; child_release() lets it be */
 
 	/* out of child_start() */
 	pid_t pid;               /* 0 when there is none */
@@ -57,7 +58,7 @@ int child_start(struct child *child, struct err *err) __attribute__((warn_unused
 /* Waits until it has ended and reaps it; at most `ms` milliseconds (-1 = for ever). 1 ended, 0 not yet, -1 error. */
 int child_wait(struct child *child, int ms, struct err *err) __attribute__((warn_unused_result));
 void child_kill(struct child *child, int sig); /* nothing when it has ended */
-/* Kills, reaps, closes. Safe on CHILD_INIT and twice. */
+/* Kills and reaps (unless it is detached), closes. Safe on CHILD_INIT and twice. */
 void child_release(struct child *child);
 #define AUTO_CHILD __attribute__((cleanup(child_release))) struct child
 /* "exit status 3", "signal 9 (Killed)": into buf, which is returned. */

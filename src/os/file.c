@@ -81,13 +81,20 @@ int file_draft_begin(struct file_draft *draft, const char *folder, mode_t mode, 
 	return 0;
 }
 
+static int give_name(struct file_draft *draft, const char *name, struct err *err)
+{
+	if (renameat(draft->folder, draft->name, draft->folder, name) != 0)
+		return fail_errno(err, "cannot put '%s' in its place", name);
+	draft->name[0] = '\0';
+	return 0;
+}
+
 int file_draft_commit(struct file_draft *draft, const char *name, struct err *err)
 {
 	if (fsync(draft->fd) != 0)
 		return fail_errno(err, "cannot bring '%s' to the disk", name);
-	if (renameat(draft->folder, draft->name, draft->folder, name) != 0)
-		return fail_errno(err, "cannot put '%s' in its place", name);
-	draft->name[0] = '\0';
+	if (give_name(draft, name, err) != 0)
+		return -1;
 	if (fsync(draft->folder) != 0)
 		return fail_errno(err, "cannot bring the folder of '%s' to the disk", name);
 	return 0;
@@ -140,6 +147,14 @@ int file_replace(const char *path, struct str bytes, mode_t mode, struct err *er
 	if (begin_beside(&draft, path, bytes, mode, err) != 0)
 		return -1;
 	return file_draft_commit(&draft, last_part(path), err);
+}
+
+int file_publish(const char *path, struct str bytes, mode_t mode, struct err *err)
+{
+	AUTO_DRAFT draft = FILE_DRAFT_INIT;
+	if (begin_beside(&draft, path, bytes, mode, err) != 0)
+		return -1;
+	return give_name(&draft, last_part(path), err);
 }
 
 /* A link, unlike a rename, fails when the name is taken; so no half-written file ever has the name. */
@@ -217,13 +232,19 @@ static char *home_folder(struct err *err)
 	return NULL;
 }
 
+char *file_home_path(const char *name, struct err *err)
+{
+	AUTO_FREE char *home = home_folder(err);
+	return home != NULL ? xasprintf("%s/%s", home, name) : NULL;
+}
+
 char *file_cache_path(const char *name, struct err *err)
 {
 	const char *cache = getenv("XDG_CACHE_HOME");
 	if (cache != NULL && cache[0] == '/')
 		return xasprintf("%s/aileron/%s", cache, name);
-	AUTO_FREE char *home = home_folder(err);
-	return home != NULL ? xasprintf("%s/.cache/aileron/%s", home, name) : NULL;
+	AUTO_FREE char *below = xasprintf(".cache/aileron/%s", name);
+	return file_home_path(below, err);
 }
 
 int file_in_memory(const char *name, struct err *err)

@@ -40,6 +40,8 @@ bool file_is_draft(const char *name);
 
 /* A draft that is begun, filled and committed. */
 int file_replace(const char *path, struct str bytes, mode_t mode, struct err *err) __attribute__((warn_unused_result));
+/* The same without waiting for the disk: for what a crash of the machine makes worthless anyway. */
+int file_publish(const char *path, struct str bytes, mode_t mode, struct err *err) __attribute__((warn_unused_result));
 /* Creates it if nothing has that name, a dangling link included: 1 made, whole and on disk; 0 there was one; -1. */
 int file_create(const char *path, struct str bytes, mode_t mode, struct err *err) __attribute__((warn_unused_result));
 
@@ -56,5 +58,7 @@ int file_check_private_folder(int fd, const char *path, struct err *err) __attri
  * path, else ".cache" in HOME, else in the user's home directory. Source: XDG Base Directory Specification 0.8.
  */
 char *file_cache_path(const char *name, struct err *err) __attribute__((warn_unused_result));
+/* "<home>/<name>", a fresh string: HOME when that is an absolute path, else the user's home directory. */
+char *file_home_path(const char *name, struct err *err) __attribute__((warn_unused_result));
 /* An anonymous file in memory for handing over bytes; `name` shows in /proc alone. A descriptor, or -1. */
 int file_in_memory(const char *name, struct err *err) __attribute__((warn_unused_result));

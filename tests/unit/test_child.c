@@ -93,15 +93,34 @@ static int role_wait_for_ever(char **argv)
 	return 1;
 }
 
+/* Lives on until its standard input ends, which is after its parent has. */
+static int role_say_and_end(char **argv)
+{
+	(void)argv;
+	char byte;
+	(void)!read(0, &byte, 1);
+	printf("alive, leader %d", getsid(0) == getpid());
+	return 0;
+}
+
 /* Starts a child that keeps descriptor 1 open for ever, and ends itself. */
 static int role_leave_behind(char **argv)
 {
-	const char *words[] = {argv[0], "wait_for_ever", NULL};
+	bool detached = argv[2][0] == 'd';
+	const char *words[] = {argv[0], detached ? "say_and_end" : "wait_for_ever", NULL};
 	struct child child = CHILD_INIT;
+	child.detached = detached;
+	if (detached)
+		child.fds[child.n_fds++] = (struct child_fd){0, 0};
 	child.path = "/proc/self/exe";
 	child.argv = words;
 	child.namespaces = argv[2][0] == 'n' ? ALL_NAMESPACES : 0;
 	child.fds[child.n_fds++] = (struct child_fd){1, 1};
+	if (detached) {
+		bool started = child_start(&child, NULL) == 0;
+		child_release(&child);
+		_exit(started ? 7 : 1);
+	}
 	_exit(child_start(&child, NULL) == 0 ? 7 : 1);
 }
 
@@ -116,6 +135,7 @@ static const struct {
 	{"words", role_words},
 	{"exit", role_exit},
 	{"wait_for_ever", role_wait_for_ever},
+	{"say_and_end", role_say_and_end},
 	{"leave_behind", role_leave_behind},
 };
 
@@ -322,6 +342,29 @@ static void a_child_dies_with_its_parent(void **state)
 	it_dies_with_its_parent("namespaces");
 }
 
+static void a_detached_child_outlives_its_parent(void **state)
+{
+	(void)state;
+	int in[2], out[2];
+	char said[64] = "";
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	AUTO_CHILD child = self("leave_behind", "detached");
+	child.fds[child.n_fds++] = (struct child_fd){in[0], 0};
+	child.fds[child.n_fds++] = (struct child_fd){out[1], 1};
+	assert_int_equal(child_start(&child, NULL), 0);
+	close(in[0]);
+	close(out[1]);
+	assert_int_equal(child_wait(&child, -1, NULL), 1);
+	assert_int_equal(child.exit_status, 7);
+	close(in[1]);
+	size_t n = 0;
+	for (ssize_t got; (got = read(out[0], said + n, sizeof said - 1 - n)) > 0;)
+		n += (size_t)got;
+	close(out[0]);
+	assert_string_equal(said, "alive, leader 1");
+}
+
 static void namespaces_map_the_caller_alone(void **state)
 {
 	(void)state;
@@ -505,6 +548,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(words_and_environment_are_exactly_those_given),
 		cmocka_unit_test(signals_are_at_their_defaults),
 		cmocka_unit_test(a_child_dies_with_its_parent),
+		cmocka_unit_test(a_detached_child_outlives_its_parent),
 		cmocka_unit_test(namespaces_map_the_caller_alone),
 		cmocka_unit_test(an_undumpable_ordinary_user_gets_namespaces_too),
 		cmocka_unit_test(without_namespaces_it_starts_all_the_same),
