@@ -66,6 +66,7 @@ static void a_file_is_replaced_whole(void **state)
 	assert_int_equal(mode_of("a"), 0600);
 	int old = open("a", O_RDONLY);
 	assert_int_equal(file_publish("a", S("between"), 0600, NULL), 0);
+	assert_holds("a", "between");
 	assert_int_equal(file_replace("./a", S("another"), 0640, NULL), 0);
 	assert_holds("a", "another");
 	assert_int_equal(mode_of("a"), 0640);
@@ -218,8 +219,8 @@ static void the_cache_lies_where_the_user_says(void **state)
 	setenv("HOME", "/home/me", 1);
 	AUTO_FREE char *home = file_cache_path("code", NULL);
 	assert_string_equal(home, "/home/me/.cache/aileron/code");
-	AUTO_FREE char *state = file_home_path(".aileron", NULL);
-	assert_string_equal(state, "/home/me/.aileron");
+	AUTO_FREE char *below = file_home_path(".aileron", NULL);
+	assert_string_equal(below, "/home/me/.aileron");
 	unsetenv("XDG_CACHE_HOME");
 	unsetenv("HOME");
 	AUTO_FREE char *user = file_cache_path("code", NULL);
