@@ -5,51 +5,70 @@
  * worker whose connector has no living runner loads it itself (connector/load.h, which blocks) and gives it to the pool.
  */
 #pragma once
+#include "base/arena.h"
 #include "base/err.h"
 #include "connector/call.h"
 #include "connector/grant.h"
-#include "control/parent_client.h"
+#include "connector/peer.h"
 
 struct calls;
-struct calls *calls_new(struct parent_client *parent, struct err *err) __attribute__((warn_unused_result));
-void calls_free(struct calls *calls); /* cancels what runs; NULL is fine */
+/* `launcher` starts runners and outlives this. Compiled code is kept in the folder `cache` ("compiled"). */
+struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct err *err)
+	__attribute__((warn_unused_result));
+/* Ends what runs: calls that are waited for end as cancelled. NULL is fine. No worker may begin anything any more. */
+void calls_free(struct calls *calls);
+DEFINE_AUTO(calls, calls_free)
 /* The channel to a new egress; takes over the descriptor. Calls of the old one end with network_error. Any thread. */
 void calls_attach_egress(struct calls *calls, int fd);
 
 struct calls_spec {
 	const struct connector_manifest *manifest;
 	struct str manifest_bytes;
-	int module_fd; /* a sealed memfd; what is hashed is what runs */
+	int module_fd; /* opened now; what is hashed is what runs */
+	const uint8_t *content_hash;
 	struct str op;
 	const struct json *args;
-	struct call_limits limits; /* resolved */
-	const struct egress_grant *grant;
-	/* raw, scrubbed by egress; called on the calls' thread */
+	struct call_limits limits;        /* resolved */
+	const struct egress_grant *grant; /* lives until calls_run() returns */
+	bool trace;
+	/* Scrubbed by egress, raw otherwise; called on the calls' thread, which waits for them. NULL = not wanted. */
 	void (*log)(void *user, struct str level, struct str message);
-	int32_t (*audit)(void *user, struct str text); /* audit_emit: 0, -1, -2, -3 */
+	void (*traced)(void *user, struct str text, uint64_t nanoseconds);
+	/*
+	 * A line of the connector's own (audit_emit), of at most 4 KiB: a JSON object. To be answered exactly once, from any
+	 * thread, by calls_answer_audit() with 0 (stored), -1, -2 or -3; `user` may be gone by then.
+	 */
+	void (*audit)(void *user, struct str text, struct calls *calls, uint64_t ticket);
+	/* Polled while the call runs: true cancels it. NULL = never. */
+	bool (*gone)(void *user);
 	void *user;
 };
 struct calls_result {
 	bool ok;
 	struct err error;
-	struct buf output; /* JSON object; the caller releases */
+	struct buf output; /* JSON object; the caller releases, whatever came */
 	struct call_report report;
-	uint8_t content_hash[CODE_FILE_HASH];
 	bool warm; /* the runner was there */
 };
-/* Waits until it has ended; `gone` (may be NULL) is polled: true cancels. Any worker. */
-void calls_run(struct calls *calls, const struct calls_spec *spec, bool (*gone)(void *user), struct calls_result *ret);
+/* Sees to it that a runner of that module is there, so that a call's time is not spent on compiling. Any worker. */
+int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
+	__attribute__((warn_unused_result));
+/* Waits until it has ended. Any worker. */
+void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_result *ret);
+/* A call that has ended meanwhile is no error. */
+void calls_answer_audit(struct calls *calls, uint64_t ticket, int32_t rc);
+
 /* OAuth steps and posts of egress. Wait until answered. Any worker. */
 int calls_oauth(struct calls *calls, const struct egress_oauth *request, struct arena *arena,
 		struct egress_oauth_result *ret, struct err *err) __attribute__((warn_unused_result));
 int calls_post(struct calls *calls, const struct egress_post *request, int *ret_status, struct err *err)
 	__attribute__((warn_unused_result));
-/* Told by the parent: that runner has ended. Any thread. */
-size_t calls_runners(struct calls *calls);
-/* One runner for `status`. Texts in arena. */
+/* One runner for `status`. Texts in the arena. */
 struct calls_runner {
 	int pid;
-	uint64_t calls;
-	struct str connector, content_hash, confinement; /* report text */
+	uint64_t calls; /* that it was given */
+	struct str connector, content_hash;
+	const struct confine_report *proof; /* in the arena; NULL while there is none */
 };
+/* Any worker. */
 size_t calls_list_runners(struct calls *calls, struct arena *arena, struct calls_runner **ret);

@@ -1,0 +1,623 @@
+#include "control/calls.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/vec.h"
+#include "connector/load.h"
+#include "connector/runner_pool.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#define RUNNERS_MAX    32
+#define RUNNER_THREADS 8
+#define RUNNER_IDLE_NS (300 * TIME_SECOND)
+#define GONE_POLL_NS   (250 * TIME_MILLISECOND) /* how often a waiting worker asks whether its client is still there */
+#define OUTPUT_MAX     (6 * LIMIT_STDOUT + MIB)
+
+/* What a worker hands over and waits for; it lies on the worker's stack. */
+struct task {
+	struct task *next;
+	void (*begin)(struct calls *calls, struct task *task);
+	bool done;
+	pthread_cond_t wake;
+};
+
+/* A runner of the pool, by name. */
+struct served {
+	const struct runner *runner;
+	uint8_t hash[CODE_FILE_HASH];
+	char *connector;
+	uint64_t calls;
+};
+
+struct calls {
+	const struct peer_launcher *launcher;
+	struct code_cache *cache;
+	pthread_mutex_t
+		loading; /* one at a time: the cache is one thread's, and nobody loads what another is loading */
+	pthread_t thread;
+	int wake_fd;
+
+	pthread_mutex_t lock; /* of what follows */
+	struct task *first, **last;
+	int egress_fd; /* to be attached; -1 = none */
+	bool stopping;
+
+	/* the thread's own */
+	struct runner_pool *pool;
+	struct egress_link *link;
+	VEC(struct served) served;
+	struct run *running;
+	uint64_t tickets;
+};
+
+/* -------------------------------------------------------------------------------------------------- between the threads */
+
+static void wake(struct calls *calls)
+{
+	const uint64_t one = 1;
+	while (write(calls->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}
+
+static void task_init(struct task *task, void (*begin)(struct calls *, struct task *))
+{
+	pthread_condattr_t attr;
+	*task = (struct task){.begin = begin};
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&task->wake, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void submit(struct calls *calls, struct task *task)
+{
+	pthread_mutex_lock(&calls->lock);
+	*calls->last = task;
+	calls->last = &task->next;
+	pthread_mutex_unlock(&calls->lock);
+	wake(calls);
+}
+
+/* By the thread. The task is its worker's again, and may be gone at once. */
+static void finish(struct calls *calls, struct task *task)
+{
+	pthread_mutex_lock(&calls->lock);
+	task->done = true;
+	pthread_cond_signal(&task->wake);
+	pthread_mutex_unlock(&calls->lock);
+}
+
+static struct timespec soon(void)
+{
+	uint64_t at = clock_monotonic_ns(NULL) + GONE_POLL_NS;
+	return (struct timespec){.tv_sec = (time_t)(at / TIME_SECOND), .tv_nsec = (long)(at % TIME_SECOND)};
+}
+
+/* Waits until the task is done. `tick` (may be NULL) is called every quarter of a second without the lock. */
+static void await(struct calls *calls, struct task *task, void (*tick)(struct calls *calls, struct task *task))
+{
+	pthread_mutex_lock(&calls->lock);
+	while (!task->done) {
+		if (tick == NULL) {
+			pthread_cond_wait(&task->wake, &calls->lock);
+			continue;
+		}
+		struct timespec until = soon();
+		if (pthread_cond_timedwait(&task->wake, &calls->lock, &until) == ETIMEDOUT && !task->done) {
+			pthread_mutex_unlock(&calls->lock);
+			tick(calls, task);
+			pthread_mutex_lock(&calls->lock);
+		}
+	}
+	pthread_mutex_unlock(&calls->lock);
+	pthread_cond_destroy(&task->wake);
+}
+
+static void perform(struct calls *calls, struct task *task)
+{
+	submit(calls, task);
+	await(calls, task, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ one call */
+
+struct run {
+	struct task task;
+	const struct calls_spec *spec;
+	struct calls_result *ret;
+	struct run *next; /* that are running */
+	struct call *call;
+	uint64_t ticket;
+	bool missing; /* no runner: load one */
+	bool ended;
+	bool cancel; /* under calls->lock */
+};
+
+static void on_log(void *owner, struct str level, struct str message)
+{
+	struct run *run = owner;
+	if (run->spec->log != NULL)
+		run->spec->log(run->spec->user, level, message);
+}
+
+static void on_trace(void *owner, struct str text, uint64_t nanoseconds)
+{
+	struct run *run = owner;
+	if (run->spec->traced != NULL)
+		run->spec->traced(run->spec->user, text, nanoseconds);
+}
+
+static void on_ended(void *owner)
+{
+	struct run *run = owner;
+	run->ended = true;
+}
+
+static const struct call_events events = {.log = on_log, .trace = on_trace, .ended = on_ended};
+
+static struct served *find_served(struct calls *calls, const struct runner *runner)
+{
+	for (size_t i = 0; i < calls->served.n; i++) {
+		if (calls->served.items[i].runner == runner)
+			return &calls->served.items[i];
+	}
+	return NULL;
+}
+
+static void begin_run(struct calls *calls, struct task *task)
+{
+	struct run *run = (struct run *)task;
+	const struct calls_spec *spec = run->spec;
+	struct runner *runner = runner_pool_find(calls->pool, spec->content_hash, clock_monotonic_ns(NULL));
+	run->missing = runner == NULL;
+	if (run->missing) {
+		finish(calls, task);
+		return;
+	}
+	const struct call_spec call = {
+		.op = spec->op,
+		.args = spec->args,
+		.limits = spec->limits,
+		.grant = spec->grant,
+		.trace = spec->trace,
+		.events = &events,
+		.owner = run,
+	};
+	run->ticket = ++calls->tickets;
+	run->call = call_start(&call, runner, calls->link, &run->ret->error);
+	if (run->call == NULL) {
+		finish(calls, task);
+		return;
+	}
+	struct served *served = find_served(calls, runner);
+	if (served != NULL)
+		served->calls++;
+	run->next = calls->running;
+	calls->running = run;
+}
+
+static void conclude_run(struct run *run)
+{
+	struct calls_result *ret = run->ret;
+	const struct err *error = call_error(run->call);
+	ret->report = *call_report(run->call);
+	ret->ok = error == NULL;
+	if (error != NULL)
+		ret->error = *error;
+	else
+		buf_add_str(&ret->output, call_output(run->call));
+	call_free(run->call);
+}
+
+/* Gives back the runs that have ended, and cancels those whose worker asks for it. */
+static void tend_runs(struct calls *calls, bool stopping)
+{
+	for (struct run **at = &calls->running; *at != NULL;) {
+		struct run *run = *at;
+		pthread_mutex_lock(&calls->lock);
+		bool cancel = run->cancel || stopping;
+		pthread_mutex_unlock(&calls->lock);
+		if (cancel && !run->ended)
+			call_cancel(run->call);
+		if (!run->ended) {
+			at = &run->next;
+			continue;
+		}
+		*at = run->next;
+		conclude_run(run);
+		finish(calls, &run->task);
+	}
+}
+
+static void tick_run(struct calls *calls, struct task *task)
+{
+	struct run *run = (struct run *)task;
+	if (run->spec->gone == NULL || !run->spec->gone(run->spec->user))
+		return;
+	pthread_mutex_lock(&calls->lock);
+	run->cancel = true;
+	pthread_mutex_unlock(&calls->lock);
+	wake(calls);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ a runner */
+
+struct add {
+	struct task task;
+	const struct calls_spec *spec;
+	struct runner *runner; /* NULL: only look whether there is one */
+	bool found;
+	int rc;
+	struct err *err;
+};
+
+static void forget_served(struct calls *calls, size_t i)
+{
+	free(calls->served.items[i].connector);
+	vec_swap_remove(&calls->served, i);
+}
+
+/* What the pool has ended meanwhile is served no more. */
+static void prune_served(struct calls *calls)
+{
+	for (size_t i = calls->served.n; i > 0; i--) {
+		bool lives = false;
+		for (size_t k = 0; !lives && k < runner_pool_count(calls->pool); k++)
+			lives = runner_pool_at(calls->pool, k) == calls->served.items[i - 1].runner;
+		if (!lives)
+			forget_served(calls, i - 1);
+	}
+}
+
+static void begin_add(struct calls *calls, struct task *task)
+{
+	struct add *add = (struct add *)task;
+	uint64_t now = clock_monotonic_ns(NULL);
+	const uint8_t *hash = add->spec->content_hash;
+	add->found = runner_pool_find(calls->pool, hash, now) != NULL;
+	if (add->runner != NULL && !add->found) {
+		add->rc = runner_pool_add(calls->pool, hash, add->runner, now, add->err);
+		if (add->rc == 0) {
+			prune_served(calls);
+			struct served served = {.runner = add->runner};
+			memcpy(served.hash, hash, sizeof served.hash);
+			served.connector = str_dup(add->spec->manifest->name);
+			if (!vec_push(&calls->served, served))
+				BUG("more runners than the pool holds");
+			add->runner = NULL;
+		}
+	}
+	finish(calls, task);
+}
+
+static struct runner *load(struct calls *calls, const struct calls_spec *spec, struct err *err)
+{
+	struct load_spec load = {
+		.launcher = calls->launcher,
+		.module_fd = spec->module_fd,
+		.module_path = "connector.wasm",
+		.manifest_bytes = spec->manifest_bytes,
+		.manifest = spec->manifest,
+		.cache = calls->cache,
+		.baseline = true,
+		.pooling = false,
+		.threads = RUNNER_THREADS,
+		.memory_max = spec->limits.memory,
+		.cancel_fd = -1,
+	};
+	static _Thread_local struct load_report report;
+	report = (struct load_report){0};
+	AUTO(runner) *runner = load_connector(&load, &report, err);
+	if (runner == NULL)
+		return NULL;
+	if (report.cache_trouble[0] != '\0')
+		log_warn("compiled_code_not_kept", log_z("why", report.cache_trouble));
+	if (memcmp(report.content_hash, spec->content_hash, CODE_FILE_HASH) != 0) {
+		fail(err, ERR_HASH_MISMATCH, "the module of '%.*s' changed while it was being loaded; call again",
+		     STR_FMT(spec->manifest->name));
+		return NULL;
+	}
+	return TAKE(runner);
+}
+
+int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
+{
+	struct add add = {.spec = spec, .err = err};
+	pthread_mutex_lock(&calls->loading);
+	task_init(&add.task, begin_add);
+	perform(calls, &add.task);
+	if (!add.found) {
+		add.runner = load(calls, spec, err);
+		add.rc = add.runner == NULL ? -1 : 0;
+		if (add.rc == 0) {
+			task_init(&add.task, begin_add);
+			perform(calls, &add.task);
+		}
+	}
+	pthread_mutex_unlock(&calls->loading);
+	runner_free(add.runner);
+	return add.rc;
+}
+
+void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_result *ret)
+{
+	ret->ok = false;
+	err_clear(&ret->error);
+	buf_init(&ret->output, OUTPUT_MAX);
+	ret->report = (struct call_report){0};
+	ret->warm = true;
+	/* A runner may end between being provided and being used; twice in a row it is the connector's fault. */
+	for (int tries = 0; tries < 3; tries++) {
+		struct run run = {.spec = spec, .ret = ret};
+		task_init(&run.task, begin_run);
+		submit(calls, &run.task);
+		await(calls, &run.task, tick_run);
+		if (!run.missing)
+			return;
+		ret->warm = false;
+		if (calls_prepare(calls, spec, &ret->error) < 0)
+			return;
+	}
+	fail(&ret->error, ERR_CONNECTOR_RUNTIME_ERROR, "the runner of '%.*s' ends before it is used",
+	     STR_FMT(spec->manifest->name));
+}
+
+/* ------------------------------------------------------------------------------------------------------------- errands */
+
+struct errand {
+	struct task task;
+	struct calls *calls;
+	const struct egress_oauth *oauth;
+	const struct egress_post *post;
+	struct arena *arena;
+	struct egress_oauth_result *ret_oauth;
+	struct err *err;
+	int rc;
+	int status;
+};
+
+static void on_oauth(void *owner, const struct egress_oauth_result *result)
+{
+	struct errand *errand = owner;
+	struct arena *arena = errand->arena;
+	struct egress_oauth_result *ret = errand->ret_oauth;
+	*ret = *result;
+	ret->scope = arena_str(arena, result->scope);
+	ret->user_code = arena_str(arena, result->user_code);
+	ret->verification_uri = arena_str(arena, result->verification_uri);
+	ret->verification_uri_complete = arena_str(arena, result->verification_uri_complete);
+	errand->rc = result->err.class == ERR_NONE ? 0 : -1;
+	if (errand->rc < 0 && errand->err != NULL)
+		*errand->err = result->err;
+	finish(errand->calls, &errand->task);
+}
+
+static void on_post(void *owner, const struct egress_result *result)
+{
+	struct errand *errand = owner;
+	errand->rc = result->rc == 0 ? 0 : -1;
+	errand->status = result->status;
+	if (errand->rc < 0 && errand->err != NULL)
+		*errand->err = result->err;
+	finish(errand->calls, &errand->task);
+}
+
+static void begin_errand(struct calls *calls, struct task *task)
+{
+	struct errand *errand = (struct errand *)task;
+	if (errand->oauth != NULL)
+		egress_link_oauth(calls->link, errand->oauth, on_oauth, errand);
+	else
+		egress_link_post(calls->link, errand->post, on_post, errand);
+}
+
+int calls_oauth(struct calls *calls, const struct egress_oauth *request, struct arena *arena,
+		struct egress_oauth_result *ret, struct err *err)
+{
+	struct errand errand = {.calls = calls, .oauth = request, .arena = arena, .ret_oauth = ret, .err = err};
+	task_init(&errand.task, begin_errand);
+	perform(calls, &errand.task);
+	return errand.rc;
+}
+
+int calls_post(struct calls *calls, const struct egress_post *request, int *ret_status, struct err *err)
+{
+	struct errand errand = {.calls = calls, .post = request, .err = err};
+	task_init(&errand.task, begin_errand);
+	perform(calls, &errand.task);
+	if (errand.rc == 0)
+		*ret_status = errand.status;
+	return errand.rc;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- status */
+
+struct listing {
+	struct task task;
+	struct arena *arena;
+	struct calls_runner *items;
+	size_t n;
+};
+
+static void begin_listing(struct calls *calls, struct task *task)
+{
+	struct listing *listing = (struct listing *)task;
+	prune_served(calls);
+	listing->items = arena_array(listing->arena, calls->served.n + 1, sizeof *listing->items);
+	for (size_t i = 0; i < calls->served.n; i++) {
+		const struct served *served = &calls->served.items[i];
+		const struct confine_report *proof = runner_proof(served->runner);
+		AUTO_BUF hash = BUF_INIT(128);
+		hex_encode(&hash, str_of(served->hash, sizeof served->hash));
+		struct calls_runner *item = &listing->items[listing->n++];
+		item->pid = runner_pid(served->runner);
+		item->calls = served->calls;
+		item->connector = arena_str(listing->arena, str_from(served->connector));
+		item->content_hash = arena_printf(listing->arena, "sha256:%s", hash.p);
+		if (proof != NULL) {
+			struct confine_report *copy = ARENA_NEW(listing->arena, struct confine_report);
+			*copy = *proof;
+			item->proof = copy;
+		}
+	}
+	finish(calls, task);
+}
+
+size_t calls_list_runners(struct calls *calls, struct arena *arena, struct calls_runner **ret)
+{
+	struct listing listing = {.arena = arena};
+	task_init(&listing.task, begin_listing);
+	perform(calls, &listing.task);
+	*ret = listing.items;
+	return listing.n;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the thread */
+
+static int until(uint64_t deadline)
+{
+	if (deadline == UINT64_MAX)
+		return -1;
+	uint64_t now = clock_monotonic_ns(NULL);
+	uint64_t left = deadline > now ? (deadline - now + MS - 1) / MS : 0;
+	return (int)MIN(left, UINT64_C(3600000));
+}
+
+static void wait_for_something(struct calls *calls, uint64_t deadline)
+{
+	struct pollfd fds[RUNNERS_MAX + 2];
+	size_t n = 0;
+	fds[n++] = (struct pollfd){.fd = calls->wake_fd, .events = POLLIN};
+	fds[n++] = (struct pollfd){.fd = egress_link_fd(calls->link), .events = egress_link_events(calls->link)};
+	deadline = MIN(deadline, egress_link_deadline(calls->link));
+	for (size_t i = 0; i < runner_pool_count(calls->pool) && n < ARRAY_LEN(fds); i++) {
+		const struct runner *runner = runner_pool_at(calls->pool, i);
+		fds[n++] = (struct pollfd){.fd = runner_fd(runner), .events = runner_events(runner)};
+		deadline = MIN(deadline, runner_deadline(runner));
+	}
+	(void)poll(fds, n, until(deadline));
+	uint64_t count;
+	if (fds[0].revents != 0)
+		(void)!read(calls->wake_fd, &count, sizeof count);
+}
+
+static void attach_egress(struct calls *calls, int fd)
+{
+	struct err err = {0};
+	if (egress_link_attach(calls->link, fd, &err) < 0)
+		log_error("egress_not_attached", log_err(&err));
+}
+
+/* Takes over what workers handed in. False when it is time to end. */
+static bool take_tasks(struct calls *calls)
+{
+	pthread_mutex_lock(&calls->lock);
+	struct task *task = TAKE(calls->first);
+	calls->last = &calls->first;
+	int egress = TAKE_FD(calls->egress_fd);
+	bool stopping = calls->stopping;
+	pthread_mutex_unlock(&calls->lock);
+	if (egress >= 0)
+		attach_egress(calls, egress);
+	while (task != NULL) {
+		struct task *next = task->next;
+		task->begin(calls, task);
+		task = next;
+	}
+	return !stopping;
+}
+
+static void *thread_main(void *user)
+{
+	struct calls *calls = user;
+	uint64_t expiry = UINT64_MAX;
+	bool running = true;
+	while (running || calls->running != NULL) {
+		wait_for_something(calls, expiry);
+		running = take_tasks(calls) && running;
+		egress_link_process(calls->link);
+		for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
+			(void)runner_process(runner_pool_at(calls->pool, i), NULL);
+		tend_runs(calls, !running);
+		expiry = runner_pool_expire(calls->pool, clock_monotonic_ns(NULL));
+	}
+	return NULL;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- life cycle */
+
+static void release(struct calls *calls)
+{
+	runner_pool_free(calls->pool);
+	egress_link_free(calls->link);
+	code_cache_free(calls->cache);
+	while (calls->served.n > 0)
+		forget_served(calls, 0);
+	vec_release(&calls->served);
+	if (calls->egress_fd >= 0)
+		close(calls->egress_fd);
+	if (calls->wake_fd >= 0)
+		close(calls->wake_fd);
+	pthread_mutex_destroy(&calls->lock);
+	pthread_mutex_destroy(&calls->loading);
+	free(calls);
+}
+
+struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct err *err)
+{
+	struct calls *calls = NEW(struct calls);
+	struct egress_link_spec link = {.ca_fd = -1, .foreign = true};
+	calls->launcher = launcher;
+	calls->last = &calls->first;
+	calls->egress_fd = -1;
+	calls->served.cap = RUNNERS_MAX;
+	pthread_mutex_init(&calls->lock, NULL);
+	pthread_mutex_init(&calls->loading, NULL);
+	calls->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	calls->cache = code_cache_open(cache, CODE_CACHE_MAX, err);
+	calls->pool = runner_pool_new(RUNNERS_MAX, RUNNER_IDLE_NS);
+	calls->link = egress_link_new(&link);
+	if (calls->cache == NULL || calls->wake_fd < 0) {
+		int rc = calls->cache == NULL ? wrap(err, "opening the cache of compiled code")
+					      : fail_errno(err, "cannot make an event descriptor");
+		release(calls);
+		(void)rc;
+		return NULL;
+	}
+	int failed = pthread_create(&calls->thread, NULL, thread_main, calls);
+	if (failed != 0) {
+		errno = failed;
+		(void)fail_errno(err, "cannot start the thread of calls");
+		release(calls);
+		return NULL;
+	}
+	return calls;
+}
+
+void calls_free(struct calls *calls)
+{
+	if (calls == NULL)
+		return;
+	pthread_mutex_lock(&calls->lock);
+	calls->stopping = true;
+	pthread_mutex_unlock(&calls->lock);
+	wake(calls);
+	pthread_join(calls->thread, NULL);
+	release(calls);
+}
+
+void calls_attach_egress(struct calls *calls, int fd)
+{
+	pthread_mutex_lock(&calls->lock);
+	int old = calls->egress_fd;
+	calls->egress_fd = fd;
+	pthread_mutex_unlock(&calls->lock);
+	if (old >= 0)
+		close(old);
+	wake(calls);
+}

@@ -1,0 +1,195 @@
+#include "control/connectors.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "connector/content_hash.h"
+#include "control/bindings.h"
+#include "control/parent_client.h"
+#include "base/vec.h"
+#include "os/file.h"
+
+/* ---------------------------------------------------------------------------------------------------------------- rows */
+
+#define COLUMNS                                                                                                        \
+	"SELECT fqn, path, name, content_hash, version, manifest, linked_ns,"                                          \
+	" (SELECT max(started_ns) FROM executions WHERE connector = fqn) FROM connectors "
+
+static struct connector_row read_row(struct arena *arena, const struct db_stmt *q)
+{
+	return (struct connector_row){
+		.fqn = arena_str(arena, db_str(q, 0)),
+		.path = arena_str(arena, db_str(q, 1)),
+		.name = arena_str(arena, db_str(q, 2)),
+		.content_hash = arena_str(arena, db_str(q, 3)),
+		.version = arena_str(arena, db_str(q, 4)),
+		.manifest = arena_str(arena, db_str(q, 5)),
+		.linked_ns = (uint64_t)db_int(q, 6),
+		.last_used_ns = db_is_null(q, 7) ? 0 : (uint64_t)db_int(q, 7),
+	};
+}
+
+int connectors_list(struct db_tx *tx, struct arena *arena, struct connector_rows *ret, struct err *err)
+{
+	VEC(struct connector_row) rows = VEC_INIT(100000);
+	struct db_stmt *q = db_stmt(tx, COLUMNS "ORDER BY fqn");
+	int got;
+	while ((got = db_step(q, err)) == 1) {
+		if (!vec_push(&rows, read_row(arena, q)))
+			break;
+	}
+	db_finish(q);
+	if (got >= 0) {
+		ret->items = arena_array(arena, rows.n + 1, sizeof *ret->items);
+		ret->n = rows.n;
+		for (size_t i = 0; i < rows.n; i++)
+			ret->items[i] = rows.items[i];
+	}
+	vec_release(&rows);
+	return got < 0 ? -1 : 0;
+}
+
+static int find_row(struct db_tx *tx, struct arena *arena, struct str fqn, struct connector_row *ret, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE fqn = ?1 OR name = ?1 ORDER BY fqn = ?1 DESC LIMIT 2");
+	struct connector_row row = {0};
+	db_bind_str(q, fqn);
+	int got = db_step(q, err);
+	if (got == 1)
+		row = read_row(arena, q);
+	bool exact = got == 1 && str_eq(row.fqn, fqn);
+	int second = got == 1 && !exact ? db_step(q, err) : 0;
+	db_finish(q);
+	if (got < 0 || second < 0)
+		return -1;
+	if (got == 0)
+		return fail(err, ERR_CONNECTOR_NOT_INSTALLED,
+			    "there is no connector '%.*s'; see `aileron connector list`, or link one with `aileron "
+			    "connector link DIR`",
+			    STR_FMT(fqn));
+	if (second == 1)
+		return fail(err, ERR_VALIDATION_ERROR, "several connectors are called '%.*s'; give the full name",
+			    STR_FMT(fqn));
+	*ret = row;
+	return 0;
+}
+
+int connectors_find(struct control *control, struct arena *arena, struct str fqn, struct connector_row *ret,
+		    struct err *err)
+{
+	struct db_tx *tx = db_read(control->db);
+	int rc = find_row(tx, arena, fqn, ret, err);
+	db_done(tx);
+	return rc;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- opening */
+
+static int read_manifest(struct arena *arena, int fd, struct connector_opened *opened, struct err *err)
+{
+	AUTO_BUF text = BUF_INIT(MANIFEST_MAX);
+	if (file_read_fd(fd, "manifest.toml", &text, err) < 0)
+		return -1;
+	opened->manifest_bytes = arena_str(arena, buf_str(&text));
+	opened->manifest = connector_manifest_parse(opened->manifest_bytes, "manifest.toml", err);
+	if (opened->manifest == NULL)
+		return -1;
+	return connector_manifest_validate(opened->manifest, "manifest.toml", err);
+}
+
+static int open_files(struct control *control, struct arena *arena, struct str path, struct connector_opened *opened,
+		      struct err *err)
+{
+	AUTO_FD manifest_fd = -1;
+	if (parent_open_folder(control->parent, path, arena, &opened->path, &manifest_fd, &opened->module_fd, err) < 0)
+		return -1;
+	if (read_manifest(arena, manifest_fd, opened, err) < 0)
+		return -1;
+	if (content_hash(opened->module_fd, "connector.wasm", opened->manifest_bytes, opened->hash, err) < 0)
+		return -1;
+	char digits[2 * CODE_FILE_HASH + 1];
+	hex_format(str_of(opened->hash, sizeof opened->hash), digits);
+	opened->content_hash = arena_printf(arena, "sha256:%s", digits);
+	return 0;
+}
+
+int connector_open_folder(struct control *control, struct arena *arena, struct str path, struct connector_opened *ret,
+			  struct err *err)
+{
+	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+	if (open_files(control, arena, path, &opened, err) < 0)
+		return -1;
+	*ret = opened;
+	opened = CONNECTOR_OPENED_INIT;
+	return 0;
+}
+
+static int write_change(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct connector_opened *opened = user;
+	struct db_stmt *q = db_stmt(tx, "UPDATE connectors SET content_hash = ?, version = ?, manifest = ? "
+					"WHERE fqn = ? AND content_hash = ?");
+	db_bind_str(q, opened->content_hash);
+	db_bind_str(q, opened->manifest->version);
+	db_bind_str(q, opened->manifest_bytes);
+	db_bind_str(q, opened->row.fqn);
+	db_bind_str(q, opened->row.content_hash);
+	int64_t rows = db_run(q, err);
+	if (rows <= 0) /* another use told it first */
+		return rows < 0 ? -1 : 0;
+	AUTO_BUF payload = BUF_INIT(16 * KIB);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("aileron.connector.fqn"));
+	jsonw_str(&w, opened->row.fqn);
+	jsonw_key(&w, S("aileron.connector.hash"));
+	jsonw_str(&w, opened->content_hash);
+	jsonw_key(&w, S("aileron.connector.linked"));
+	jsonw_bool(&w, true);
+	jsonw_key(&w, S("aileron.connector.previous_hash"));
+	jsonw_str(&w, opened->row.content_hash);
+	jsonw_end_object(&w);
+	const struct audit_event event = {
+		.type = AUDIT_CONNECTOR_CHANGED,
+		.actor = AUDIT_ACTOR_SERVICE,
+		.actor_id = S("control"),
+		.payload_text = buf_str(&payload),
+	};
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+/* The scopes of the bindings are those of the manifest that was; now they are held against the new one. */
+static int tell_change(struct control *control, struct arena *arena, struct connector_opened *opened, struct err *err)
+{
+	log_warn("connector_changed", log_str("connector", opened->row.fqn), log_str("from", opened->row.content_hash),
+		 log_str("to", opened->content_hash));
+	if (db_write(control->db, write_change, opened, err) < 0)
+		return -1;
+	if (opened->manifest->credential.kind == CREDENTIAL_OAUTH2)
+		bindings_check_drift(control, arena, opened->row.fqn, opened->manifest, NULL);
+	return 0;
+}
+
+int connector_open(struct control *control, struct arena *arena, struct str fqn, struct connector_opened *ret,
+		   struct err *err)
+{
+	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+	if (connectors_find(control, arena, fqn, &opened.row, err) < 0)
+		return -1;
+	if (open_files(control, arena, opened.row.path, &opened, err) < 0)
+		return wrap(err, "opening the linked connector '%.*s'", STR_FMT(opened.row.fqn));
+	opened.changed = !str_eq(opened.content_hash, opened.row.content_hash);
+	if (opened.changed && tell_change(control, arena, &opened, err) < 0)
+		return -1;
+	*ret = opened;
+	opened = CONNECTOR_OPENED_INIT;
+	return 0;
+}
+
+void connector_close(struct connector_opened *opened)
+{
+	connector_manifest_free(opened->manifest);
+	if (opened->module_fd >= 0)
+		close(opened->module_fd);
+	*opened = CONNECTOR_OPENED_INIT;
+}

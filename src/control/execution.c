@@ -1,0 +1,217 @@
+#include "control/execution.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/rand.h"
+#include "base/time.h"
+#include "connector/call.h"
+
+#define PAYLOAD_MAX (AUDIT_TEXT_MAX - 4 * KIB)
+
+static void put_text(struct json_writer *w, const char *key, struct str value)
+{
+	if (value.n == 0)
+		return;
+	jsonw_key(w, str_from(key));
+	jsonw_str(w, value);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- payload */
+
+static void put_context(struct json_writer *w, const struct execution *execution)
+{
+	put_text(w, "aileron.binding.name", execution->binding);
+	put_text(w, "aileron.connector.fqn", execution->connector);
+	put_text(w, "aileron.connector.hash", execution->content_hash);
+	jsonw_key(w, S("aileron.connector.linked"));
+	jsonw_bool(w, true);
+	put_text(w, "aileron.connector.operation", execution->op);
+	put_text(w, "aileron.execution.id", str_from(execution->id));
+}
+
+/* A long message of a guest's is cut: the record says what happened, not all that was said. */
+static void put_failure(struct json_writer *w, const struct err *error)
+{
+	const struct err_row *row = err_row(error->class);
+	put_text(w, "aileron.failure.class", str_from(row->name));
+	put_text(w, "aileron.failure.boundary", str_from(err_boundary_name(error->boundary)));
+	jsonw_key(w, S("aileron.failure.retriable"));
+	jsonw_bool(w, error->retriable);
+	put_text(w, "aileron.failure.message", str_from(error->message));
+	if (error->details_n == 0)
+		return;
+	/* As text: details may hold numbers that have no canonical form. */
+	AUTO_BUF details = BUF_INIT(ERR_DETAILS_MAX + 8);
+	buf_addf(&details, "{%s}", error->details);
+	put_text(w, "aileron.failure.details", buf_str(&details));
+}
+
+static void put_count(struct json_writer *w, const char *key, uint64_t value)
+{
+	jsonw_key(w, str_from(key));
+	jsonw_int(w, (int64_t)MIN(value, (UINT64_C(1) << 53) - 1));
+}
+
+static void put_report(struct json_writer *w, const struct call_report *report)
+{
+	put_count(w, "aileron.call.logs_dropped", report->logs_dropped);
+	put_count(w, "aileron.call.memory_peak", report->memory_peak);
+	put_count(w, "aileron.call.requests", report->requests);
+	put_count(w, "aileron.call.total_us", report->total_ns / TIME_MICROSECOND);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- start */
+
+struct start_job {
+	struct execution *execution;
+	struct audit_event event;
+	uint64_t now;
+};
+
+static int do_start(struct db_tx *tx, void *user, struct err *err)
+{
+	struct start_job *job = user;
+	struct execution *execution = job->execution;
+	if (audit_append(tx, &job->event, execution->audit_id, &execution->seq, err) < 0)
+		return -1;
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, audit_id, seq, connector, op, started_ns) "
+					"VALUES (?, ?, ?, ?, ?, ?)");
+	db_bind_str(q, str_from(execution->id));
+	db_bind_str(q, str_from(execution->audit_id));
+	db_bind_int(q, (int64_t)execution->seq);
+	db_bind_str(q, execution->connector);
+	db_bind_str(q, execution->op);
+	db_bind_int(q, (int64_t)job->now);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+int execution_start(struct request *request, struct execution *execution, struct err *err)
+{
+	unsigned char random[16];
+	rand_bytes(random, sizeof random);
+	hex_format(str_of(random, sizeof random), execution->id);
+	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	put_context(&w, execution);
+	jsonw_end_object(&w);
+	struct start_job job = {
+		.execution = execution,
+		.event = request_event(request, AUDIT_EXECUTION_STARTED),
+		.now = clock_wall_ns(NULL),
+	};
+	job.event.payload_text = buf_str(&payload);
+	job.event.credential_binding = execution->binding;
+	return db_write(request->control->db, do_start, &job, err);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- end */
+
+struct end_job {
+	const struct execution *execution;
+	struct audit_event event;
+	char *ret_audit_id;
+	uint64_t now;
+};
+
+static int close_row(struct db_tx *tx, struct str id, uint64_t now, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "UPDATE executions SET ended_ns = ? WHERE id = ?");
+	db_bind_int(q, (int64_t)now);
+	db_bind_str(q, id);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+static int do_end(struct db_tx *tx, void *user, struct err *err)
+{
+	struct end_job *job = user;
+	if (close_row(tx, str_from(job->execution->id), job->now, err) < 0)
+		return -1;
+	return audit_append(tx, &job->event, job->ret_audit_id, NULL, err);
+}
+
+int execution_end(struct request *request, const struct execution *execution, const struct err *error,
+		  const struct call_report *report, struct err *err)
+{
+	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	put_context(&w, execution);
+	put_report(&w, report);
+	if (error != NULL)
+		put_failure(&w, error);
+	jsonw_end_object(&w);
+	struct end_job job = {
+		.execution = execution,
+		.event = request_event(request, error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED),
+		.ret_audit_id = request->audit_id,
+		.now = clock_wall_ns(NULL),
+	};
+	job.event.payload_text = buf_str(&payload);
+	job.event.credential_binding = execution->binding;
+	return db_write(request->control->db, do_end, &job, err);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- interrupted */
+
+static int read_open(struct db_tx *tx, struct arena *arena, struct execution *ret, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "SELECT id, audit_id, connector, op FROM executions WHERE ended_ns IS NULL "
+					"ORDER BY started_ns LIMIT 1");
+	int got = db_step(q, err);
+	if (got == 1) {
+		struct str id = str_slice(db_str(q, 0), 0, sizeof ret->id - 1);
+		memcpy(ret->id, id.p, id.n);
+		ret->connector = arena_str(arena, db_str(q, 2));
+		ret->op = arena_str(arena, db_str(q, 3));
+	}
+	db_finish(q);
+	return got;
+}
+
+static int interrupt_one(struct db_tx *tx, const struct execution *execution, struct err *err)
+{
+	static struct err why; /* of the writer's thread alone */
+	err_clear(&why);
+	fail(&why, ERR_CONNECTOR_RUNTIME_ERROR,
+	     "the daemon ended while the call ran; whether it took effect is not known, and it is not run again");
+	err_set_boundary(&why, BOUNDARY_RUNTIME);
+	err_detail(&why, "reason", S("interrupted"));
+	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	put_context(&w, execution);
+	put_failure(&w, &why);
+	put_text(&w, "aileron.reason", S("interrupted"));
+	jsonw_end_object(&w);
+	const struct audit_event event = {
+		.type = AUDIT_EXECUTION_FAILED,
+		.actor = AUDIT_ACTOR_SERVICE,
+		.actor_id = S("control"),
+		.payload_text = buf_str(&payload),
+	};
+	if (close_row(tx, str_from(execution->id), clock_wall_ns(NULL), err) < 0)
+		return -1;
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+static int do_interrupt(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)user;
+	for (;;) {
+		AUTO(arena) *arena = arena_new();
+		struct execution execution = {0};
+		int got = read_open(tx, arena, &execution, err);
+		if (got <= 0)
+			return got;
+		if (interrupt_one(tx, &execution, err) < 0)
+			return -1;
+	}
+}
+
+int execution_interrupt_open(struct db *db, struct err *err)
+{
+	return db_write(db, do_interrupt, NULL, err);
+}
