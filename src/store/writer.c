@@ -1,0 +1,285 @@
+#include "base/time.h"
+#include "store/connection.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+/*
+ * One transaction a group. The writer takes whatever waits, runs it, and commits when nothing waits any more; what
+ * arrives during the commit (a write to the disk and its sync, most of the time) is the next group.
+ *
+ * Callers that wait come back together: after a commit all of the group are woken, and the first to write again would
+ * get a transaction of its own, while the rest waits for that. So before a commit the writer waits for as many jobs as
+ * the last group had, for a fraction of what a commit takes. A caller alone never waits, and when others stay away only
+ * one commit is late.
+ */
+#define GROUP_MAX     1024 /* jobs a transaction */
+#define GATHER_PART   4    /* of the time of a commit */
+#define GATHER_MAX_NS (2 * TIME_MILLISECOND)
+
+struct job {
+	db_job *run;
+	void *user;
+	struct err *err;                                 /* of the caller that waits */
+	void (*done)(void *user, const struct err *err); /* NULL = one waits, and the job is on its stack */
+	int result;
+	bool over;
+	pthread_cond_t is_over;
+	struct job *next;
+};
+
+struct job_list {
+	struct job *first, **end;
+	size_t n;
+};
+
+struct writer {
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows, and result and over of jobs that are waited for */
+	pthread_cond_t arrived;
+	struct job_list waiting;
+	bool stopping;
+
+	/* The thread's own. */
+	struct db_tx *tx;
+	size_t last_group;
+	uint64_t commit_ns; /* a commit takes about this long */
+	struct err err;     /* of jobs that nobody waits for */
+};
+
+static void list_add(struct job_list *list, struct job *job)
+{
+	if (list->n == 0)
+		list->end = &list->first;
+	job->next = NULL;
+	*list->end = job;
+	list->end = &job->next;
+	list->n++;
+}
+
+static struct job *list_take(struct job_list *list)
+{
+	struct job *job = list->first;
+	if (job != NULL) {
+		list->first = job->next;
+		list->n--;
+	}
+	return job;
+}
+
+/* The job is gone when this returns. */
+static void finish(struct writer *writer, struct job *job, int result, const struct err *err)
+{
+	if (job->done != NULL) {
+		job->done(job->user, result == 0 ? NULL : err);
+		free(job);
+		return;
+	}
+	pthread_mutex_lock(&writer->lock);
+	job->result = result;
+	job->over = true;
+	pthread_cond_signal(&job->is_over);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+static struct err *err_of(struct writer *writer, struct job *job)
+{
+	if (job->done == NULL)
+		return job->err;
+	err_clear(&writer->err);
+	return &writer->err;
+}
+
+/* Ends every job of the list with one failure. */
+static void fail_all(struct writer *writer, struct job_list *list, int code)
+{
+	for (struct job *job; (job = list_take(list)) != NULL;) {
+		struct err *err = err_of(writer, job);
+		store_fail(writer->tx->handle, code, err);
+		finish(writer, job, -1, err);
+	}
+}
+
+static bool in_transaction(const struct writer *writer)
+{
+	return sqlite3_get_autocommit(writer->tx->handle) == 0;
+}
+
+/*
+ * Runs a job in a savepoint of its own. SQLITE_OK: it is part of the transaction, or has undone itself and is over.
+ * Anything else: the transaction has failed as a whole, and the job, whatever it said, with it.
+ */
+static int run_job(struct writer *writer, struct job *job, struct job_list *done)
+{
+	struct db_tx *tx = writer->tx;
+	int code = store_exec(tx, "SAVEPOINT job");
+	if (code != SQLITE_OK) {
+		list_add(done, job);
+		return code;
+	}
+	struct err *err = err_of(writer, job);
+	int result = job->run(tx, job->user, err);
+	if (tx->unfinished != 0)
+		BUG("a job left %u statements unfinished", tx->unfinished);
+	if (result == 0) {
+		list_add(done, job);
+		code = in_transaction(writer) ? store_exec(tx, "RELEASE job") : SQLITE_ABORT;
+		return code;
+	}
+	/* A full disk ends a transaction by itself. */
+	if (!in_transaction(writer))
+		code = SQLITE_ABORT;
+	if (code == SQLITE_OK)
+		code = store_exec(tx, "ROLLBACK TO job");
+	if (code == SQLITE_OK)
+		code = store_exec(tx, "RELEASE job");
+	finish(writer, job, -1, err);
+	return code;
+}
+
+static void make_deadline(uint64_t ns, struct timespec *ret)
+{
+	clock_gettime(CLOCK_MONOTONIC, ret);
+	uint64_t sum = (uint64_t)ret->tv_nsec + ns;
+	ret->tv_sec += (time_t)(sum / TIME_SECOND);
+	ret->tv_nsec = (long)(sum % TIME_SECOND);
+}
+
+/* The next job of a group that has `n` so far, or NULL when it is time to commit. */
+static struct job *next_of_group(struct writer *writer, size_t n)
+{
+	struct timespec deadline;
+	bool waited = n >= writer->last_group;
+	if (!waited)
+		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &deadline);
+	pthread_mutex_lock(&writer->lock);
+	while (writer->waiting.n == 0 && !waited && !writer->stopping)
+		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, &deadline) == ETIMEDOUT;
+	struct job *job = n < GROUP_MAX ? list_take(&writer->waiting) : NULL;
+	pthread_mutex_unlock(&writer->lock);
+	return job;
+}
+
+static int commit(struct writer *writer)
+{
+	uint64_t start = clock_monotonic_ns(NULL);
+	int code = store_exec(writer->tx, "COMMIT");
+	uint64_t took = clock_monotonic_ns(NULL) - start;
+	writer->commit_ns = writer->commit_ns == 0 ? took : (7 * writer->commit_ns + took) / 8;
+	return code;
+}
+
+static void run_group(struct writer *writer, struct job *job)
+{
+	struct job_list done = {0};
+	size_t n = 0;
+	int code = store_exec(writer->tx, "BEGIN IMMEDIATE");
+	if (code != SQLITE_OK)
+		list_add(&done, job);
+	for (; job != NULL && code == SQLITE_OK; job = code == SQLITE_OK ? next_of_group(writer, n) : NULL) {
+		code = run_job(writer, job, &done);
+		n++;
+	}
+	if (code == SQLITE_OK)
+		code = commit(writer);
+	if (code != SQLITE_OK) {
+		/* The jobs first: rolling back forgets what the failure was. */
+		fail_all(writer, &done, code);
+		if (in_transaction(writer) && store_exec(writer->tx, "ROLLBACK") != SQLITE_OK && in_transaction(writer))
+			BUG("a transaction can be neither committed nor rolled back");
+	}
+	while ((job = list_take(&done)) != NULL)
+		finish(writer, job, 0, NULL);
+	writer->last_group = n;
+}
+
+static void *work(void *context)
+{
+	struct writer *writer = context;
+	for (;;) {
+		pthread_mutex_lock(&writer->lock);
+		while (writer->waiting.n == 0 && !writer->stopping)
+			pthread_cond_wait(&writer->arrived, &writer->lock);
+		struct job *job = list_take(&writer->waiting);
+		pthread_mutex_unlock(&writer->lock);
+		if (job == NULL)
+			return NULL;
+		run_group(writer, job);
+	}
+}
+
+struct writer *writer_start(struct db_tx *tx, struct err *err)
+{
+	struct writer *writer = NEW(struct writer);
+	writer->tx = tx;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->arrived, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+
+	/* Signals are for whoever asked for them. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int failed = pthread_create(&writer->thread, NULL, work, writer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed == 0)
+		return writer;
+	free(writer);
+	errno = failed;
+	fail_errno(err, "cannot start the thread that writes the database");
+	return NULL;
+}
+
+void writer_stop(struct writer *writer)
+{
+	if (writer == NULL)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->stopping = true;
+	pthread_cond_signal(&writer->arrived);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	pthread_cond_destroy(&writer->arrived);
+	pthread_mutex_destroy(&writer->lock);
+	free(writer);
+}
+
+static void hand_over(struct writer *writer, struct job *job)
+{
+	list_add(&writer->waiting, job);
+	pthread_cond_signal(&writer->arrived);
+}
+
+int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
+{
+	if (pthread_equal(pthread_self(), writer->thread))
+		BUG("the thread that writes cannot wait for itself");
+	struct job job = {.run = run, .user = user, .err = err};
+	pthread_cond_init(&job.is_over, NULL);
+	pthread_mutex_lock(&writer->lock);
+	hand_over(writer, &job);
+	while (!job.over)
+		pthread_cond_wait(&job.is_over, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_cond_destroy(&job.is_over);
+	return job.result;
+}
+
+static void tell_nobody(void *user, const struct err *err)
+{
+	(void)user, (void)err;
+}
+
+void writer_run_later(struct writer *writer, db_job *run, void *user, void (*done)(void *user, const struct err *err))
+{
+	struct job *job = NEW(struct job);
+	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody};
+	pthread_mutex_lock(&writer->lock);
+	hand_over(writer, job);
+	pthread_mutex_unlock(&writer->lock);
+}
