@@ -9,6 +9,7 @@
 #include "egress/headers.h"
 #include "egress/inject.h"
 #include "egress/lines.h"
+#include "egress/permit.h"
 #include "egress/resolve.h"
 #include "egress/scrub.h"
 #include "egress/watchlist.h"
@@ -26,10 +27,10 @@
 /*
  * One hop after the other:
  *
- *     begin_hop -> (resolver -> on_resolved) -> dial_judged -> dial -> on_answer -> end
- *         ^                                                     ^          |
- *         |                                                     +----------+ unreachable: the next address
- *         +--- follow <----------------------------------------------------+ redirect
+ *     begin_hop -> (keeper -> on_credential) -> (resolver -> on_resolved) -> dial_judged -> dial -> on_answer -> end
+ *         ^                                                                                  ^          |
+ *         |                                                                                  +----------+ unreachable
+ *         +--- follow <---------------------------------------------------------------------------------+ redirect
  *
  * Whatever goes wrong calls end() or end_fail(), after which the request is gone (or, when it happens inside one of the
  * public functions, goes at the next turn of the loop). A large body is first searched for the secret by another thread;
@@ -39,6 +40,7 @@ struct egress_request {
 	struct egress_net net;
 	const struct egress_grant *grant;
 	struct watchlist *watchlist;
+	struct permits *permits;
 	struct arena *arena;
 	void (*done)(void *context, struct egress_result *result);
 	void *context;
@@ -58,6 +60,8 @@ struct egress_request {
 	unsigned redirects;
 
 	/* this hop's means */
+	struct message message; /* as it will be sent, for whoever signs */
+	bool asking;            /* the keeper has yet to answer */
 	struct injection injection;
 	struct lines lines;
 	struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
@@ -172,6 +176,9 @@ static void deliver(struct egress_request *r)
 
 static void end(struct egress_request *r)
 {
+	if (r->asking)
+		permits_cancel(r->permits);
+	r->asking = false;
 	resolve_cancel(TAKE(r->query));
 	http_cancel(TAKE(r->transfer));
 	r->ended = true;
@@ -201,6 +208,16 @@ static void end_limit(struct egress_request *r, const char *limit, const char *w
 	end_fail(r, -1);
 }
 
+static void fail_silent_keeper(const struct egress_request *r, struct err *err)
+{
+	fail(err, ERR_BINDING_FAILED,
+	     "http_request: the keeper of the vault did not give out the credential of '%.*s' before the call's "
+	     "deadline",
+	     STR_FMT(r->grant->connector));
+	err_set_boundary(err, BOUNDARY_SANDBOX);
+	err_detail(err, "connector", r->grant->connector);
+}
+
 static void on_timer(void *user, int what)
 {
 	(void)what;
@@ -212,6 +229,8 @@ static void on_timer(void *user, int what)
 	struct err *err = &r->result.err;
 	if (r->waiting != NULL)
 		fail(err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed while others were served");
+	else if (r->asking)
+		fail_silent_keeper(r, err);
 	else
 		fail(err, ERR_NETWORK_ERROR, "http_request: the call's deadline passed before '%.*s' had answered",
 		     STR_FMT(url_authority(r->arena, &r->url)));
@@ -231,15 +250,8 @@ void egress_request_cancel(struct egress_request *r)
 
 static int inject(struct egress_request *r, struct err *err)
 {
-	struct message message = {.method = r->method,
-				  .url = &r->url,
-				  .headers = r->headers.items,
-				  .n_headers = r->headers.n,
-				  .body = r->body};
 	struct inject_options options = {.now = clock_wall_ns(r->net.clock)};
-	if (inject_apply(r->arena, r->grant, &message, &options, &r->injection, err) != 0)
-		return -1;
-	return watchlist_add(r->watchlist, &r->injection, err);
+	return inject_apply(r->arena, r->grant, &r->message, &options, &r->injection, err);
 }
 
 static uint16_t port_of(const struct sockaddr_storage *address)
@@ -307,12 +319,12 @@ static int plan_hop(const struct egress_request *r, struct address_plan *ret, st
 	return address_allows_credential(&r->url, false, err);
 }
 
-static void begin_hop(struct egress_request *r)
+/* What carries the credential is there, if one is wanted. */
+static void go_out(struct egress_request *r)
 {
 	struct err *err = &r->result.err;
 	struct address_plan plan;
-	release_hop(r);
-	if ((r->with_credential && inject(r, err) != 0) ||
+	if (watchlist_add(r->watchlist, &r->injection, err) != 0 ||
 	    lines_make(r->arena, &r->headers, &r->injection, &r->lines, err) != 0 || plan_hop(r, &plan, err) != 0) {
 		end_fail(r, -1);
 		return;
@@ -326,6 +338,57 @@ static void begin_hop(struct egress_request *r)
 	} else {
 		r->query = resolver_ask(r->net.resolver, r->url.host, on_resolved, r);
 	}
+}
+
+static void on_credential(void *context, const struct err *err)
+{
+	struct egress_request *r = context;
+	r->asking = false;
+	if (err == NULL) {
+		go_out(r);
+		return;
+	}
+	r->result.err = *err;
+	end_fail(r, -1);
+}
+
+/* 1 when the credential is there, 0 when it was asked for, -1. The keeper is not asked for what is refused anyway. */
+static int ask_keeper(struct egress_request *r, struct err *err)
+{
+	struct address_plan plan;
+	if (plan_hop(r, &plan, err) != 0)
+		return -1;
+	struct permit_ask ask = {
+		.arena = r->arena,
+		.message = &r->message,
+		.now = clock_wall_ns(r->net.clock),
+		.ret = &r->injection,
+		.done = on_credential,
+		.context = r,
+	};
+	int got = permits_inject(r->permits, &ask, err);
+	r->asking = got == 0;
+	return got;
+}
+
+static void begin_hop(struct egress_request *r)
+{
+	struct err *err = &r->result.err;
+	release_hop(r);
+	r->message = (struct message){.method = r->method,
+				      .url = &r->url,
+				      .headers = r->headers.items,
+				      .n_headers = r->headers.n,
+				      .body = r->body};
+	int ready = 1;
+	if (r->with_credential && r->permits != NULL)
+		ready = ask_keeper(r, err);
+	else if (r->with_credential && inject(r, err) != 0)
+		ready = -1;
+	if (ready < 0)
+		end_fail(r, -1);
+	else if (ready > 0)
+		go_out(r);
 }
 
 /* ---- the answer ---- */
@@ -491,7 +554,7 @@ static int check_method(struct str method, struct err *err)
  */
 static void withhold_headers(struct egress_request *r)
 {
-	if (r->grant->secret != NULL)
+	if (r->grant->secret != NULL || r->permits != NULL)
 		headers_withhold(&r->headers, S("Accept-Encoding"), &r->dropped);
 	if (!r->with_credential)
 		return;
@@ -538,6 +601,7 @@ struct egress_request *egress_request_start(const struct egress_ask *ask)
 	r->net = *ask->net;
 	r->grant = ask->grant;
 	r->watchlist = ask->watchlist;
+	r->permits = ask->permits;
 	r->arena = arena_new();
 	r->done = ask->done;
 	r->context = ask->context;

@@ -15,6 +15,7 @@
 struct loop;
 struct http_client;
 struct resolver;
+struct permits;
 struct watchlist;
 struct egress_request;
 
@@ -30,6 +31,7 @@ struct egress_ask {
 	const struct egress_net *net;
 	const struct egress_grant *grant;
 	struct watchlist *watchlist; /* of the grant's secret; may grow */
+	struct permits *permits;     /* of a grant whose credential the keeper has; else NULL */
 	struct str envelope;         /* borrowed for the call alone */
 	uint64_t time_left_ns;       /* then it fails with network_error */
 	bool waits;                  /* nothing is looked at before egress_request_go() */

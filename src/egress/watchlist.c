@@ -3,6 +3,7 @@
 
 struct watchlist {
 	const struct secret *secret;              /* the grant's; NULL = none */
+	struct secret *own;                       /* of a copy: `secret` */
 	struct scrubber *scrubber;                /* NULL while it is empty */
 	struct secret *values[SCRUB_SECRETS - 1]; /* copies, which the scrubber borrows; the oldest first */
 	size_t n;
@@ -31,6 +32,7 @@ void watchlist_free(struct watchlist *list)
 	scrubber_free(list->scrubber);
 	while (list->n > 0)
 		secret_free(list->values[--list->n]);
+	secret_free(list->own);
 	free(list);
 }
 
@@ -77,6 +79,34 @@ int watchlist_add(struct watchlist *list, const struct injection *injection, str
 			return -1;
 	}
 	return 0;
+}
+
+int watchlist_hold(struct watchlist *list, const struct secret *secret, struct err *err)
+{
+	if (list->secret == secret)
+		return 0;
+	if (list->secret != NULL)
+		BUG("a second credential of one call");
+	if (look_for(list, secret, err) != 0)
+		return -1;
+	list->secret = secret;
+	return 0;
+}
+
+struct watchlist *watchlist_copy(const struct watchlist *list, struct err *err)
+{
+	AUTO(watchlist) *copy = NEW(struct watchlist);
+	if (list->secret != NULL) {
+		copy->own = secret_from(secret_borrow(list->secret), err);
+		copy->secret = copy->own;
+		if (copy->own == NULL || look_for(copy, copy->own, err) != 0)
+			return NULL;
+	}
+	for (size_t i = 0; i < list->n; i++) {
+		if (add_value(copy, secret_borrow(list->values[i]), err) != 0)
+			return NULL;
+	}
+	return TAKE(copy);
 }
 
 const struct scrubber *watchlist_scrubber(const struct watchlist *list)

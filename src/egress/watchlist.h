@@ -19,6 +19,13 @@ struct watchlist *watchlist_new(const struct secret *secret, struct err *err) __
 void watchlist_free(struct watchlist *list); /* NULL is fine */
 DEFINE_AUTO(watchlist, watchlist_free)
 
+/* The call's credential, when it came after the grant did; as watchlist_new() takes it. Once; the same again is nothing. */
+int watchlist_hold(struct watchlist *list, const struct secret *secret, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* Of what it looks for now, with secrets of its own: for a search by another thread, beside which this one goes on. */
+struct watchlist *watchlist_copy(const struct watchlist *list, struct err *err) __attribute__((warn_unused_result));
+
 /* Looks for the secret headers and the signatures of an injection too, from now on; those that are known already cost nothing. */
 int watchlist_add(struct watchlist *list, const struct injection *injection, struct err *err)
 	__attribute__((warn_unused_result));
