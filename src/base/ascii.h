@@ -26,6 +26,11 @@ static inline bool ascii_is_letter(char c)
 	return ascii_is_lower(c) || ascii_is_upper(c);
 }
 
+static inline bool ascii_is_alnum(char c)
+{
+	return ascii_is_letter(c) || ascii_is_digit(c);
+}
+
 /* The letter in lower case; whatever else as it is. */
 static inline char ascii_lower(char c)
 {

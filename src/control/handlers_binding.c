@@ -1,0 +1,286 @@
+#include "base/base64.h"
+#include "base/escape.h"
+#include "base/limits.h"
+#include "control/bindings.h"
+#include "control/connectors.h"
+#include "control/control.h"
+#include "control/keeper_client.h"
+#include "control/setup.h"
+#include "text/fqn.h"
+#include "text/wire.h"
+#include "vault/sealed.h"
+
+#define SEALED_MAX (SEALED_FIELDS_MAX + SEALED_OVERHEAD)
+
+/* -------------------------------------------------------------------------------------------------------------- reading */
+
+int handle_binding_list(struct request *r, struct err *err)
+{
+	struct binding_list list = {0};
+	if (bindings_list(r->control, r->arena, request_query(r, "connector_fqn"), request_query(r, "kind"), &list,
+			  err) < 0)
+		return -1;
+	struct json_writer *w = &r->json;
+	bool verified = true;
+	jsonw_begin_object(w);
+	jsonw_key(w, S("items"));
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < list.n; i++) {
+		verified = verified && list.items[i].verified;
+		binding_put_json(w, &list.items[i]);
+	}
+	jsonw_end_array(w);
+	jsonw_key(w, S("verified"));
+	jsonw_bool(w, verified);
+	jsonw_end_object(w);
+	return 0;
+}
+
+int handle_binding_get(struct request *r, struct err *err)
+{
+	struct binding binding;
+	if (bindings_get(r->control, r->arena, r->parameters[0], &binding, err) < 0)
+		return -1;
+	binding_put_json(&r->json, &binding);
+	return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- setting up */
+
+struct str setup_service(struct request *r, struct str fqn_text, struct str given)
+{
+	struct fqn fqn;
+	if (given.n > 0)
+		return given;
+	if (fqn_parse(fqn_text, &fqn, NULL) < 0)
+		return STR_EMPTY;
+	return arena_str(r->arena, fqn.repo.n > 0 ? fqn.repo : fqn.owner);
+}
+
+int setup_check_kind(const struct connector_opened *opened, struct str kind, struct err *err)
+{
+	const struct manifest_credential *declared = &opened->manifest->credential;
+	struct str wanted = str_from(credential_kind_name(declared->kind));
+	if (!declared->present)
+		return fail(err, ERR_NO_CREDENTIAL_CAPABILITY,
+			    "'%.*s' declares no credential; there is nothing to bind", STR_FMT(opened->row.fqn));
+	if (credential_kind_named(kind) == CREDENTIAL_NONE) {
+		char shown[ESCAPE_SHOWN_SIZE];
+		return fail(err, ERR_UNSUPPORTED_KIND, "there is no kind of credential '%s'",
+			    escape_shown(kind, shown));
+	}
+	if (!str_eq(kind, wanted)) {
+		fail(err, ERR_KIND_MISMATCH, "'%.*s' declares a credential of kind '%.*s', not '%.*s'",
+		     STR_FMT(opened->row.fqn), STR_FMT(wanted), STR_FMT(kind));
+		err_detail(err, "declared_kind", wanted);
+		return -1;
+	}
+	return 0;
+}
+
+void setup_tell(struct request *r, enum audit_type type, const struct binding *binding, struct audit_event *ret)
+{
+	AUTO_BUF payload = BUF_INIT(32 * KIB);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("aileron.binding.name"));
+	jsonw_str(&w, binding->name);
+	jsonw_key(&w, S("aileron.capability.kind"));
+	jsonw_str(&w, binding->fields.kind);
+	jsonw_key(&w, S("aileron.connector.fqn"));
+	jsonw_str(&w, binding->fields.connector_fqn);
+	jsonw_key(&w, S("aileron.connector.linked"));
+	jsonw_bool(&w, true);
+	jsonw_key(&w, S("aileron.binding.hosts"));
+	jsonw_begin_array(&w);
+	for (size_t i = 0; i < binding->consent.n_hosts; i++)
+		jsonw_str(&w, binding->consent.hosts[i]);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	*ret = request_event(r, type);
+	ret->credential_binding = binding->name;
+	ret->payload_text = arena_str(r->arena, buf_str(&payload));
+}
+
+int setup_record(struct request *r, enum audit_type type, const struct binding *binding, struct err *err)
+{
+	struct audit_event event;
+	setup_tell(r, type, binding, &event);
+	return audit_record(r->control->db, &event, NULL, err);
+}
+
+/* The member `sealed` of one source; its plain twin is refused before anything else looks at it. */
+static int read_sealed(struct request *r, const struct json *source, struct str *ret, struct err *err)
+{
+	struct str text;
+	if (json_member(source, S("value")) != NULL || !json_get_str(json_member(source, S("sealed")), &text))
+		return fail(err, ERR_SEALED_REQUIRED,
+			    "a value is sent sealed to the keeper (`sealed`), never plain; `aileron binding setup` "
+			    "does it");
+	AUTO_BUF bytes = BUF_INIT(SEALED_MAX);
+	if (base64_decode(&bytes, text, BASE64_STANDARD, err) < 0)
+		return wrap(err, "reading 'sealed'");
+	*ret = arena_str(r->arena, buf_str(&bytes));
+	return 0;
+}
+
+static struct str text_of(struct request *r, const struct json *object, const char *name)
+{
+	struct str value = STR_EMPTY;
+	(void)!json_get_str(json_member(object, str_from(name)), &value);
+	return arena_str(r->arena, value);
+}
+
+static int put_value(struct request *r, const struct binding_fields *fields, struct str name, struct str sealed,
+		     uint32_t flags, struct err *err)
+{
+	AUTO_BUF metadata = BUF_INIT(16 * KIB);
+	binding_metadata_put(&metadata, fields);
+	if (buf_check(&metadata, "the binding's metadata", err) < 0)
+		return -1;
+	const struct keeper_sealed message = {
+		.operation = KEEPER_OP_PUT,
+		.flags = flags,
+		.path = name,
+		.metadata = buf_str(&metadata),
+		.sealed = sealed,
+	};
+	return keeper_ask_sealed(r->control->keeper, &message, r->arena, NULL, err);
+}
+
+struct setup {
+	struct request *r;
+	const struct connector_opened *opened;
+	bool skip_existing;
+	struct binding *created;
+	size_t n_created;
+	struct str *skipped;
+	size_t n_skipped;
+};
+
+static int set_up_one(struct setup *s, const struct json *item, struct err *err)
+{
+	struct request *r = s->r;
+	const struct json *source = json_member(item, S("source"));
+	struct binding_fields fields = {
+		.kind = text_of(r, source, "kind"),
+		.connector_fqn = s->opened->row.fqn,
+		.service = setup_service(r, s->opened->row.fqn, text_of(r, item, "service")),
+		.identity = text_of(r, item, "identity"),
+		.account = text_of(r, item, "account"),
+		.access_key_id = text_of(r, source, "access_key_id"),
+		.region = text_of(r, source, "region"),
+		.username = text_of(r, source, "username"),
+	};
+	struct str sealed;
+	AUTO_BUF name = BUF_INIT(KIB);
+	if (setup_check_kind(s->opened, fields.kind, err) < 0 || binding_name_put(&name, &fields, err) < 0)
+		return -1;
+	if (str_eq(fields.kind, S("oauth2")))
+		return fail(err, ERR_UNSUPPORTED_KIND,
+			    "an oauth2 binding is made in a browser; begin it with `aileron binding setup`");
+	if (read_sealed(r, source, &sealed, err) < 0)
+		return -1;
+	struct err why = {0};
+	if (put_value(r, &fields, buf_str(&name), sealed, KEEPER_FLAG_CREATE, &why) < 0) {
+		if (why.class == ERR_BINDING_EXISTS && s->skip_existing) {
+			s->skipped[s->n_skipped++] = arena_str(r->arena, buf_str(&name));
+			return 0;
+		}
+		*err = why;
+		return -1;
+	}
+	struct binding *made = &s->created[s->n_created];
+	if (bindings_get(r->control, r->arena, buf_str(&name), made, err) < 0)
+		return -1;
+	s->n_created++;
+	return setup_record(r, AUDIT_BINDING_CREATED, made, err);
+}
+
+static void put_setup(struct json_writer *w, const struct setup *s)
+{
+	jsonw_begin_object(w);
+	jsonw_key(w, S("created"));
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < s->n_created; i++)
+		binding_put_json(w, &s->created[i]);
+	jsonw_end_array(w);
+	if (s->n_skipped > 0) {
+		jsonw_key(w, S("skipped"));
+		jsonw_begin_array(w);
+		for (size_t i = 0; i < s->n_skipped; i++)
+			jsonw_str(w, s->skipped[i]);
+		jsonw_end_array(w);
+	}
+	jsonw_end_object(w);
+}
+
+/* In order, and the first error ends it: what was made before stays. */
+int handle_binding_setup(struct request *r, struct err *err)
+{
+	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+	if (connector_open(r->control, r->arena, request_str(r, "connector_fqn"), &opened, err) < 0)
+		return -1;
+	const struct json *items = request_member(r, "bindings");
+	size_t n = json_length(items);
+	struct setup s = {
+		.r = r,
+		.opened = &opened,
+		.skip_existing = request_bool(r, "skip_existing", true),
+		.created = arena_array(r->arena, n + 1, sizeof *s.created),
+		.skipped = arena_array(r->arena, n + 1, sizeof *s.skipped),
+	};
+	for (size_t i = 0; i < n; i++) {
+		if (set_up_one(&s, json_at(items, i), err) < 0)
+			return -1;
+	}
+	put_setup(&r->json, &s);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- rebinding, revoking */
+
+int handle_binding_rebind(struct request *r, struct err *err)
+{
+	const struct json *source = request_member(r, "source");
+	struct binding binding;
+	struct str sealed;
+	if (bindings_get(r->control, r->arena, r->parameters[0], &binding, err) < 0)
+		return -1;
+	if (!str_eq(text_of(r, source, "kind"), binding.fields.kind))
+		return fail(err, ERR_KIND_MISMATCH, "'%.*s' is of kind '%.*s'", STR_FMT(binding.name),
+			    STR_FMT(binding.fields.kind));
+	if (str_eq(binding.fields.kind, S("oauth2")))
+		return fail(err, ERR_UNSUPPORTED_KIND,
+			    "'%.*s' is an oauth2 binding; run `aileron binding reauthorize %.*s`",
+			    STR_FMT(binding.name), STR_FMT(binding.name));
+	if (read_sealed(r, source, &sealed, err) < 0)
+		return -1;
+	/* What the request leaves out stays as it is; both sides seal the whole. */
+	struct binding_fields fields = binding.fields;
+	struct str access_key_id = text_of(r, source, "access_key_id"), region = text_of(r, source, "region");
+	struct str username = text_of(r, source, "username");
+	fields.access_key_id = access_key_id.n > 0 ? access_key_id : fields.access_key_id;
+	fields.region = region.n > 0 ? region : fields.region;
+	fields.username = username.n > 0 ? username : fields.username;
+	if (put_value(r, &fields, binding.name, sealed, KEEPER_FLAG_KEEP, err) < 0)
+		return -1;
+	if (bindings_get(r->control, r->arena, binding.name, &binding, err) < 0 ||
+	    setup_record(r, AUDIT_BINDING_REBOUND, &binding, err) < 0)
+		return -1;
+	binding_put_json(&r->json, &binding);
+	return 0;
+}
+
+int handle_binding_delete(struct request *r, struct err *err)
+{
+	struct binding binding;
+	if (bindings_get(r->control, r->arena, r->parameters[0], &binding, err) < 0)
+		return -1;
+	AUTO_BUF body = BUF_INIT(KIB);
+	wire_put_str(&body, binding.name);
+	if (keeper_ask(r->control->keeper, KEEPER_DELETE, buf_str(&body), r->arena, NULL, err) < 0)
+		return -1;
+	return setup_record(r, AUDIT_BINDING_REVOKED, &binding, err);
+}
