@@ -108,6 +108,8 @@ const struct supervise_start *supervised_begin(const struct supervised_spec *spe
 		return NULL;
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
+	/* What is typed at the terminal is the parent's business. */
+	(void)setpgid(0, 0);
 	prctl(PR_SET_NAME, spec->name, 0, 0, 0); /* started by a descriptor it has no name of its own */
 	static struct err err;
 	int got = prove(spec, &options, &err);
