@@ -52,34 +52,6 @@ static void connection_free(struct db_tx *tx)
 	free(tx);
 }
 
-static struct db_tx *connection_new(struct db *db, int mode, struct err *err)
-{
-	struct db_tx *tx = NEW(struct db_tx);
-	tx->db = db;
-	int flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-	int code = sqlite3_open_v2(db->name, &tx->handle, flags, db->vfs);
-	if (code == SQLITE_OK)
-		code = set_up_connection(tx);
-	if (code == SQLITE_OK)
-		return tx;
-	store_fail(tx->handle, code, err);
-	connection_free(tx);
-	return NULL;
-}
-
-/* The one integer that a statement gives. */
-static int read_int(struct db_tx *tx, const char *sql, int64_t *ret, struct err *err)
-{
-	struct db_stmt *stmt = db_stmt(tx, sql);
-	int got = db_step(stmt, err);
-	if (got == 1)
-		*ret = db_int(stmt, 0);
-	db_finish(stmt);
-	return got == 1 ? 0 : -1;
-}
-
-/* ---------------------------------------------------------------------------------------------------------- schema */
-
 /*
  * Header fields that every file of ours has alike (SQLite file format, 1.3), big-endian. SQLite itself takes another value
  * for another way to read the pages, or opens for reading alone.
@@ -132,6 +104,34 @@ static int look_at_header(struct db_tx *tx, struct err *err)
 	return 0;
 }
 
+static struct db_tx *connection_new(struct db *db, int mode, struct err *err)
+{
+	struct db_tx *tx = NEW(struct db_tx);
+	tx->db = db;
+	int flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+	int code = sqlite3_open_v2(db->name, &tx->handle, flags, db->vfs);
+	int made = code == SQLITE_OK ? look_at_header(tx, err) : store_fail(tx->handle, code, err);
+	if (made == 0 && (code = set_up_connection(tx)) != SQLITE_OK)
+		made = store_fail(tx->handle, code, err);
+	if (made == 0)
+		return tx;
+	connection_free(tx);
+	return NULL;
+}
+
+/* The one integer that a statement gives. */
+static int read_int(struct db_tx *tx, const char *sql, int64_t *ret, struct err *err)
+{
+	struct db_stmt *stmt = db_stmt(tx, sql);
+	int got = db_step(stmt, err);
+	if (got == 1)
+		*ret = db_int(stmt, 0);
+	db_finish(stmt);
+	return got == 1 ? 0 : -1;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- schema */
+
 /*
  * SQLite fills a last page that is cut up with zeros. It may be one that a power loss tore while the log was being taken
  * into the file; then the log still has it.
@@ -154,7 +154,7 @@ static int look_at_end(struct db_tx *tx, struct err *err)
 static int identify(struct db *db, struct db_tx *tx, struct err *err)
 {
 	int64_t application = 0, version = 0, objects = 0;
-	if (look_at_header(tx, err) != 0 || read_int(tx, "PRAGMA application_id", &application, err) != 0 ||
+	if (read_int(tx, "PRAGMA application_id", &application, err) != 0 ||
 	    read_int(tx, "PRAGMA user_version", &version, err) != 0 ||
 	    read_int(tx, "SELECT count(*) FROM sqlite_schema", &objects, err) != 0 || look_at_end(tx, err) != 0)
 		return -1;
@@ -330,6 +330,13 @@ void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *u
 	if (db->writer == NULL)
 		BUG("the database is open for reading");
 	writer_run_later(db->writer, job, user, done);
+}
+
+void db_on_commit(struct db *db, void (*committed)(void *user), void *user)
+{
+	if (db->writer == NULL)
+		BUG("the database is open for reading");
+	writer_on_commit(db->writer, committed, user);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- reading */

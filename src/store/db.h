@@ -44,13 +44,22 @@ int db_check(struct db *db, struct err *err) __attribute__((warn_unused_result))
 struct db_tx;
 typedef int db_job(struct db_tx *tx, void *user, struct err *err);
 
-/* Any thread but the writer's own. -1: the job's own error, and nothing of it was written; or STORE_ERROR. */
+/*
+ * Any thread but the writer's own. -1: the job's own error, and nothing of it was written; or STORE_ERROR, when the
+ * transaction failed as a whole: nothing of it can be read, though after a crash that follows at once it may be there.
+ */
 int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
 /*
  * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
- * after the failure. `user` lives until then.
+ * after the failure. `user` lives until then; `done` may be NULL.
  */
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
+/*
+ * `committed` is called on the writer's thread after each commit in which a job took part, before those who wait for it are
+ * answered: for whoever follows what is written. It must not wait. NULL = nobody; when set later, the call that is under
+ * way may still be of the one before.
+ */
+void db_on_commit(struct db *db, void (*committed)(void *user), void *user);
 /* A snapshot for reading; waits when all readers are taken. Never NULL. Any thread; ends with db_done() on the same one. */
 struct db_tx *db_read(struct db *db);
 void db_done(struct db_tx *tx); /* NULL is fine */

@@ -41,6 +41,8 @@ struct writer {
 	pthread_cond_t arrived;
 	struct job_list waiting;
 	bool stopping;
+	void (*committed)(void *user);
+	void *committed_user;
 
 	/* The thread's own. */
 	struct db_tx *tx;
@@ -171,6 +173,17 @@ static int commit(struct writer *writer)
 	return code;
 }
 
+/* For whoever follows what is written, before the group's own are answered. */
+static void tell_of_commit(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	void (*committed)(void *user) = writer->committed;
+	void *user = writer->committed_user;
+	pthread_mutex_unlock(&writer->lock);
+	if (committed != NULL)
+		committed(user);
+}
+
 static void run_group(struct writer *writer, struct job *job)
 {
 	struct job_list done = {0};
@@ -190,6 +203,8 @@ static void run_group(struct writer *writer, struct job *job)
 		if (in_transaction(writer) && store_exec(writer->tx, "ROLLBACK") != SQLITE_OK && in_transaction(writer))
 			BUG("a transaction can be neither committed nor rolled back");
 	}
+	if (code == SQLITE_OK && done.n > 0)
+		tell_of_commit(writer);
 	while ((job = list_take(&done)) != NULL)
 		finish(writer, job, 0, NULL);
 	writer->last_group = n;
@@ -281,5 +296,13 @@ void writer_run_later(struct writer *writer, db_job *run, void *user, void (*don
 	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody};
 	pthread_mutex_lock(&writer->lock);
 	hand_over(writer, job);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_on_commit(struct writer *writer, void (*committed)(void *user), void *user)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->committed = committed;
+	writer->committed_user = user;
 	pthread_mutex_unlock(&writer->lock);
 }

@@ -330,6 +330,27 @@ static void jobs_that_wait_share_a_commit(void **state)
 	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use WHERE last_used_ns % 3 = 1"), 0);
 }
 
+static void count_commit(void *user)
+{
+	atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static void who_follows_is_told_of_commits(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	atomic_int commits = 0;
+	db_on_commit(db, count_commit, &commits);
+	assert_int_equal(put(db, "a", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&commits), 1);
+	assert_int_equal(put(db, "b", 1, -1, NULL), -1);
+	assert_int_equal(put(db, "c", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&commits), 2);
+	db_on_commit(db, NULL, NULL);
+	assert_int_equal(put(db, "d", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&commits), 2);
+}
+
 static void what_waits_is_done_before_closing(void **state)
 {
 	(void)state;
@@ -661,6 +682,7 @@ int main(void)
 		TEST(a_reader_opens_beside_the_writer_and_not_an_older_file),
 		TEST(a_job_that_fails_undoes_itself_alone),
 		TEST(jobs_that_wait_share_a_commit),
+		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
 		TEST(many_write_and_read_at_once),
 		TEST(values_come_back_as_they_were_bound),
