@@ -25,33 +25,45 @@
 #define CONTROL_WAITING_MAX 1024 /* requests waiting for a worker; above, 503 `unavailable` */
 #define CONTROL_ANSWER_MAX  ((size_t)64 << 20)
 
-struct keeper_client;
-struct parent_client;
+struct audit_service;
 struct calls;
+struct dispatcher;
+struct keeper_client;
 struct oauth_flows;
-struct tokens;
+struct parent_client;
 struct processes;
+struct spans;
+struct tokens;
+struct vault_watch;
+struct workers;
 
 struct control {
 	const struct supervise_start *start;
 	struct loop *loop; /* of the loop's thread */
 	struct db *db;
 	struct http_server *http;
-	struct parent_client *parent; /* parent_client.h: runners, folders */
-	struct keeper_client *keeper; /* keeper_client.h */
-	struct calls *calls;          /* calls.h: runner pool and link to egress */
-	struct oauth_flows *oauth;    /* oauth.h: flows under way */
-	struct tokens *tokens;        /* tokens.h: daemon, person and capability tokens */
-	struct processes *processes;  /* processes.h: what the parent tells, with proofs */
-	uint64_t started_ns;          /* Unix */
+	struct parent_client *parent;  /* parent_client.h: runners, folders */
+	struct keeper_client *keeper;  /* keeper_client.h */
+	struct calls *calls;           /* calls.h: runner pool and link to egress */
+	struct oauth_flows *oauth;     /* oauth.h: flows under way */
+	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
+	struct processes *processes;   /* processes.h: what the parent tells, with proofs */
+	struct workers *workers;       /* workers.h */
+	struct dispatcher *dispatcher; /* dispatch.h: from an exchange to a handler */
+	struct audit_service *audit;   /* audit_service.h: checkpoints, and who follows the record */
+	struct vault_watch *vault;     /* vault_watch.h: what the keeper tells of itself */
+	struct spans *spans;           /* spans.h: spans on their way to a collector; NULL = none is configured */
+	uint64_t started_ns;           /* Unix; of the daemon, not of this control */
+	_Atomic bool over;             /* the time to finish has passed: whoever works on gives up */
 };
 
 /* Who asks. */
 enum identity_kind { IDENTITY_NOBODY, IDENTITY_DAEMON, IDENTITY_PERSON, IDENTITY_SESSION };
 struct identity {
 	enum identity_kind kind;
-	char session[32];  /* of IDENTITY_SESSION */
-	uint64_t token_id; /* of IDENTITY_PERSON */
+	char session[32];      /* of IDENTITY_SESSION */
+	unsigned capabilities; /* of IDENTITY_SESSION: enum capability of tokens.h */
+	uint64_t token_id;     /* of IDENTITY_PERSON */
 };
 
 struct request {
@@ -64,15 +76,17 @@ struct request {
 	const struct json *query;                   /* object of strings, validated; repeated names are refused */
 	const struct json *body;                    /* validated; NULL when the operation has none */
 	struct buf answer;
-	struct json_writer json; /* into answer */
-	unsigned status;         /* 0 = what the operation's flags say */
-	bool answered;           /* the handler did it itself (streams, pages, redirects) */
+	struct json_writer json;      /* into answer */
+	unsigned status;              /* 0 = what the operation's flags say */
+	bool answered;                /* the handler did it itself (streams, pages, redirects) */
+	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended, for the failure envelope; "" */
 };
 typedef int request_handler(struct request *request, struct err *err);
 
 /* Convenience over query and body; "" and the default when absent. */
 struct str request_query(const struct request *request, const char *name);
 uint64_t request_query_u64(const struct request *request, const char *name, uint64_t otherwise);
+bool request_query_bool(const struct request *request, const char *name);
 struct str request_str(const struct request *request, const char *name);
 bool request_bool(const struct request *request, const char *name, bool otherwise);
 const struct json *request_member(const struct request *request, const char *name);

@@ -1,0 +1,111 @@
+#include "control/answer.h"
+#include "base/mem.h"
+#include "text/json_writer.h"
+
+#define BODY_MAX (6 * ERR_MESSAGE_MAX + ERR_DETAILS_MAX + 4096)
+
+#define STRING_OF_(n) #n
+#define STRING_OF(n)  STRING_OF_(n)
+
+struct h1_header answer_revision(void)
+{
+	return (struct h1_header){S("X-Aileron-Api"), S(STRING_OF(API_REVISION))};
+}
+
+void answer_result(struct http_exchange *x, unsigned status, struct str body)
+{
+	const struct h1_header revision = answer_revision();
+	const struct http_answer answer = {.status = status, .body = body, .headers = &revision, .n_headers = 1};
+	http_answer(x, &answer);
+}
+
+static void put_member(struct json_writer *w, const char *name, struct str value)
+{
+	jsonw_key(w, str_from(name));
+	jsonw_str(w, value);
+}
+
+static void put_crud(struct json_writer *w, const struct err *err, struct str request_id)
+{
+	put_member(w, "code", str_from(err_row(err->class)->name));
+	put_member(w, "message", str_from(err->message));
+	if (err->details_n > 0) {
+		jsonw_key(w, S("details"));
+		jsonw_begin_array(w);
+		jsonw_begin_object(w);
+		jsonw_raw_members(w, str_of(err->details, err->details_n));
+		jsonw_end_object(w);
+		jsonw_end_array(w);
+	}
+	put_member(w, "request_id", request_id);
+}
+
+static void put_failure(struct json_writer *w, const struct err *err, struct str audit_id)
+{
+	put_member(w, "class", str_from(err_row(err->class)->name));
+	put_member(w, "message", str_from(err->message));
+	jsonw_key(w, S("retriable"));
+	jsonw_bool(w, err->retriable);
+	put_member(w, "boundary", str_from(err_boundary_name(err->boundary)));
+	if (audit_id.n > 0)
+		put_member(w, "audit_id", audit_id);
+	jsonw_key(w, S("details"));
+	jsonw_begin_object(w);
+	jsonw_raw_members(w, str_of(err->details, err->details_n));
+	jsonw_end_object(w);
+}
+
+/* Seconds, rounded up; 0 = the error does not say. */
+static uint64_t retry_after(const struct err *err)
+{
+	if (err->details_n == 0)
+		return 0;
+	AUTO_BUF text = BUF_INIT(ERR_DETAILS_MAX + 2);
+	buf_addf(&text, "{%s}", err->details);
+	AUTO(json) *details = json_parse(buf_str(&text), JSON_READ_STRICT, NULL);
+	int64_t value = 0;
+	if (json_get_int(json_member(details, S("retry_after_ms")), &value) && value > 0)
+		return ((uint64_t)value + 999) / 1000;
+	if (json_get_int(json_member(details, S("retry_after_s")), &value) && value > 0)
+		return (uint64_t)value;
+	return 0;
+}
+
+void answer_failure(struct http_exchange *x, const struct answer_failure *failure)
+{
+	const struct err *err = failure->err;
+	AUTO_BUF body = BUF_INIT(BODY_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("error"));
+	jsonw_begin_object(&w);
+	if (failure->envelope == API_FAILURE && err_class_is_closed(err->class))
+		put_failure(&w, err, failure->audit_id);
+	else
+		put_crud(&w, err, http_request_id(x));
+	jsonw_end_object(&w);
+	jsonw_end_object(&w);
+	if (!buf_ok(&body))
+		BUG("an error does not fit its envelope");
+
+	struct h1_header headers[ANSWER_HEADERS] = {answer_revision()};
+	size_t n = 1;
+	char seconds[24];
+	uint64_t after = err->class == ERR_THROTTLED ? retry_after(err) : 0;
+	if (after > 0) {
+		snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)after);
+		headers[n++] = (struct h1_header){S("Retry-After"), str_from(seconds)};
+	}
+	if (err->class == ERR_UNAUTHORIZED)
+		headers[n++] = (struct h1_header){S("WWW-Authenticate"), S("Bearer")};
+	if (failure->further.name.n > 0)
+		headers[n++] = failure->further;
+	const struct http_answer answer = {
+		.status = (unsigned)err_row(err->class)->http_status,
+		.body = buf_str(&body),
+		.headers = headers,
+		.n_headers = n,
+	};
+	http_answer(x, &answer);
+}

@@ -1,0 +1,151 @@
+#include "control/session.h"
+#include "base/time.h"
+
+/* 26 characters of five bits each, for 128 bits: the first character has three of them. */
+void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID_SIZE])
+{
+	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	unsigned char bytes[16];
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)(wall_ms >> (8 * (5 - i)));
+	memcpy(bytes + 6, random, 10);
+	unsigned bits = 0, n_bits = 2; /* two zero bits in front make 130, which is 26 times five */
+	size_t n = 0;
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		bits = bits << 8 | bytes[i];
+		n_bits += 8;
+		while (n_bits >= 5) {
+			n_bits -= 5;
+			ret[n++] = digits[bits >> n_bits & 31];
+		}
+		bits &= (1u << n_bits) - 1;
+	}
+	ret[n] = '\0';
+}
+
+static struct session read_row(const struct db_stmt *q)
+{
+	return (struct session){
+		.id = db_str(q, 0),
+		.agent = db_str(q, 1),
+		.working_dir = db_str(q, 2),
+		.started_ns = (uint64_t)db_int(q, 3),
+		.ended_ns = db_is_null(q, 4) ? 0 : (uint64_t)db_int(q, 4),
+		.exit_code = db_is_null(q, 5) ? -1 : (int)db_int(q, 5),
+	};
+}
+
+int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "SELECT id, agent, working_dir, started_ns, ended_ns, exit_code FROM sessions"
+					" WHERE (?1 = '' OR id = ?1) AND (?2 = '' OR agent = ?2) AND started_ns >= ?3"
+					" AND (?4 = 0 OR ended_ns IS NULL) ORDER BY started_ns DESC, id DESC LIMIT ?5");
+	db_bind_str(q, query->id);
+	db_bind_str(q, query->agent);
+	db_bind_int(q, (int64_t)query->since_ns);
+	db_bind_int(q, query->active_only);
+	db_bind_int(q, query->limit);
+	int got;
+	while ((got = db_step(q, err)) == 1) {
+		const struct session session = read_row(q);
+		if (row(user, &session) != 0)
+			break;
+	}
+	db_finish(q);
+	return got < 0 ? -1 : 0;
+}
+
+bool session_is_open(struct db *db, struct str id)
+{
+	struct db_tx *tx = db_read(db);
+	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND ended_ns IS NULL");
+	db_bind_str(q, id);
+	bool open = db_step(q, NULL) == 1;
+	db_finish(q);
+	db_done(tx);
+	return open;
+}
+
+int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
+{
+	struct db_stmt *insert =
+		db_stmt(tx, "INSERT INTO sessions (id, agent, working_dir, started_ns) VALUES (?, ?, ?, ?)");
+	db_bind_str(insert, session->id);
+	db_bind_str(insert, session->agent);
+	db_bind_str(insert, session->working_dir);
+	db_bind_int(insert, (int64_t)session->started_ns);
+	return db_run(insert, err) < 0 ? -1 : 0;
+}
+
+static int note_found(void *user, const struct session *session)
+{
+	(void)session;
+	*(bool *)user = true;
+	return 1;
+}
+
+int session_end(struct db_tx *tx, struct str id, uint64_t ended_ns, int exit_code, struct err *err)
+{
+	struct db_stmt *update =
+		db_stmt(tx, "UPDATE sessions SET ended_ns = ?, exit_code = ? WHERE id = ? AND ended_ns IS NULL");
+	db_bind_int(update, (int64_t)ended_ns);
+	if (exit_code < 0)
+		db_bind_null(update);
+	else
+		db_bind_int(update, exit_code);
+	db_bind_str(update, id);
+	int64_t changed = db_run(update, err);
+	if (changed != 0)
+		return changed < 0 ? -1 : 0;
+	bool known = false;
+	const struct session_query query = {.id = id, .limit = 1};
+	if (session_list(tx, &query, note_found, &known, err) < 0)
+		return -1;
+	return known ? fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id))
+		     : fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'", STR_FMT(id));
+}
+
+int64_t session_reap(struct db_tx *tx, uint64_t daemon_started_ns, uint64_t now_ns, struct err *err)
+{
+	struct db_stmt *update =
+		db_stmt(tx, "UPDATE sessions SET ended_ns = ? WHERE ended_ns IS NULL AND started_ns < ?");
+	db_bind_int(update, (int64_t)now_ns);
+	db_bind_int(update, (int64_t)daemon_started_ns);
+	return db_run(update, err);
+}
+
+static void put_time(struct json_writer *w, const char *name, uint64_t ns)
+{
+	char text[TIME_RFC3339_SIZE];
+	jsonw_key(w, str_from(name));
+	if (ns == 0)
+		jsonw_null(w);
+	else
+		jsonw_str(w, str_from(time_format_rfc3339(ns, 3, text)));
+}
+
+static const char *status_of(const struct session *session)
+{
+	if (session->ended_ns == 0)
+		return "running";
+	return session->exit_code < 0 ? "orphaned" : "ended";
+}
+
+void session_put_members(struct json_writer *w, const struct session *session)
+{
+	jsonw_key(w, S("id"));
+	jsonw_str(w, session->id);
+	put_time(w, "started_at", session->started_ns);
+	put_time(w, "ended_at", session->ended_ns);
+	jsonw_key(w, S("agent"));
+	jsonw_str(w, session->agent);
+	jsonw_key(w, S("working_dir"));
+	jsonw_str(w, session->working_dir);
+	jsonw_key(w, S("exit_code"));
+	if (session->exit_code < 0)
+		jsonw_null(w);
+	else
+		jsonw_int(w, session->exit_code);
+	jsonw_key(w, S("status"));
+	jsonw_str(w, str_from(status_of(session)));
+}

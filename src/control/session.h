@@ -1,0 +1,47 @@
+/*
+ * session: one run of an agent, from `launch` to its end
+ *
+ * A row of the table `sessions`. Its id is a ULID (48 bits of Unix milliseconds and 80 random ones, 26 characters of
+ * Crockford's base 32), so ids sort by time. A session without an end that was started before this daemon is an orphan and is
+ * ended when control starts. Any thread.
+ */
+#pragma once
+#include "base/arena.h"
+#include "store/db.h"
+#include "text/json_writer.h"
+
+#define ULID_SIZE 27 /* with a NUL */
+
+/* `random` is the lower 80 bits, the highest byte first. */
+void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID_SIZE]);
+
+struct session {
+	struct str id, agent, working_dir;
+	uint64_t started_ns, ended_ns; /* ended: 0 = it runs */
+	int exit_code;                 /* -1 = not known */
+};
+
+struct session_query {
+	struct str id, agent; /* "" = any */
+	uint64_t since_ns;
+	bool active_only;
+	uint32_t limit; /* 1 and up */
+};
+/* Newest first; strings are borrowed for the length of the call. Non-zero of `row` ends. */
+typedef int session_row(void *user, const struct session *session);
+int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
+	__attribute__((warn_unused_result));
+bool session_is_open(struct db *db, struct str id);
+
+/* In a job of the writer. */
+int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
+	__attribute__((warn_unused_result));
+/* SESSION_NOT_FOUND when there is none of that id; CONFLICT when it has ended already. */
+int session_end(struct db_tx *tx, struct str id, uint64_t ended_ns, int exit_code, struct err *err)
+	__attribute__((warn_unused_result));
+/* Ends what was started before `daemon_started_ns`; how many, or -1. */
+int64_t session_reap(struct db_tx *tx, uint64_t daemon_started_ns, uint64_t now_ns, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* The members of the API's Session, into an object that is open. */
+void session_put_members(struct json_writer *w, const struct session *session);
