@@ -34,7 +34,12 @@ static int refuse(const struct place *place, const char *why, struct err *err)
 		    path.n > 0 ? escape_shown(buf_str(&path), shown) : "the value", why);
 }
 
-static int put_value(struct json_writer *w, const struct json *value, const struct place *place, struct err *err);
+struct writing {
+	struct json_writer json;
+	bool quoting;
+};
+
+static int put_value(struct writing *w, const struct json *value, const struct place *place, struct err *err);
 
 static int by_name(const void *a, const void *b)
 {
@@ -42,7 +47,7 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(one->name, other->name);
 }
 
-static int put_object(struct json_writer *w, const struct json *object, const struct place *place, struct err *err)
+static int put_object(struct writing *w, const struct json *object, const struct place *place, struct err *err)
 {
 	size_t n = json_length(object);
 	AUTO_FREE struct json_iter *members = xcalloc(MAX(n, 1), sizeof *members);
@@ -52,30 +57,44 @@ static int put_object(struct json_writer *w, const struct json *object, const st
 		members[i] = it;
 	qsort(members, n, sizeof *members, by_name);
 
-	jsonw_begin_object(w);
+	jsonw_begin_object(&w->json);
 	for (size_t i = 0; i < n; i++) {
-		jsonw_key(w, members[i].name);
+		jsonw_key(&w->json, members[i].name);
 		struct place below = {.above = place, .member = members[i].name};
 		if (put_value(w, members[i].value, &below, err) != 0)
 			return -1;
 	}
-	jsonw_end_object(w);
+	jsonw_end_object(&w->json);
 	return 0;
 }
 
-static int put_array(struct json_writer *w, const struct json *array, const struct place *place, struct err *err)
+static int put_array(struct writing *w, const struct json *array, const struct place *place, struct err *err)
 {
-	jsonw_begin_array(w);
+	jsonw_begin_array(&w->json);
 	for (size_t i = 0; i < json_length(array); i++) {
 		struct place below = {.above = place, .index = i};
 		if (put_value(w, json_at(array, i), &below, err) != 0)
 			return -1;
 	}
-	jsonw_end_array(w);
+	jsonw_end_array(&w->json);
 	return 0;
 }
 
-static int put_value(struct json_writer *w, const struct json *value, const struct place *place, struct err *err)
+/* A number that only a string can say exactly enough. */
+static int put_quoted(struct writing *w, const struct json *number, const struct place *place, const char *why,
+		      struct err *err)
+{
+	if (!w->quoting)
+		return refuse(place, why, err);
+	AUTO_BUF text = BUF_INIT(64);
+	struct json_writer digits;
+	jsonw_init(&digits, &text, JSON_WRITER_PLAIN);
+	jsonw_value(&digits, number);
+	jsonw_str(&w->json, buf_str(&text));
+	return 0;
+}
+
+static int put_value(struct writing *w, const struct json *value, const struct place *place, struct err *err)
 {
 	int64_t integer;
 	switch (json_kind(value)) {
@@ -84,33 +103,44 @@ static int put_value(struct json_writer *w, const struct json *value, const stru
 	case JSON_KIND_ARRAY:
 		return put_array(w, value, place, err);
 	case JSON_KIND_REAL:
-		return refuse(place, "is a number with a fraction, an exponent or a sign before zero, or is very large",
-			      err);
+		return put_quoted(w, value, place,
+				  "is a number with a fraction, an exponent or a sign before zero, or is very large",
+				  err);
 	case JSON_KIND_INT:
 		if (!json_get_int(value, &integer) || integer < -INTEGER_MAX || integer > INTEGER_MAX)
-			return refuse(place, "is an integer beyond 2^53", err);
-		jsonw_int(w, integer);
+			return put_quoted(w, value, place, "is an integer beyond 2^53", err);
+		jsonw_int(&w->json, integer);
 		return 0;
 	case JSON_KIND_NULL:
 	case JSON_KIND_BOOL:
 	case JSON_KIND_STR:
-		jsonw_value(w, value);
+		jsonw_value(&w->json, value);
 		return 0;
 	}
 	BUG("a JSON value of no kind");
 }
 
-int json_canonical(struct buf *out, const struct json *value, struct err *err)
+static int put_root(struct buf *out, const struct json *value, bool quoting, struct err *err)
 {
 	size_t before = out->n;
-	struct json_writer w;
-	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	struct writing w = {.quoting = quoting};
+	jsonw_init(&w.json, out, JSON_WRITER_PLAIN);
 	int made = put_value(&w, value, &(struct place){0}, err);
 	if (made == 0)
 		made = buf_check(out, "the canonical form", err);
 	if (made != 0)
 		buf_truncate(out, before);
 	return made;
+}
+
+int json_canonical(struct buf *out, const struct json *value, struct err *err)
+{
+	return put_root(out, value, false, err);
+}
+
+int json_canonical_quoting(struct buf *out, const struct json *value, struct err *err)
+{
+	return put_root(out, value, true, err);
 }
 
 bool json_is_canonical(struct str text)

@@ -12,5 +12,8 @@
 
 /* Appends; VALIDATION_ERROR names the member that has no canonical form; LIMIT when `out` is full. */
 int json_canonical(struct buf *out, const struct json *value, struct err *err) __attribute__((warn_unused_result));
+/* The same, where a number that has no canonical form is not refused but written as the string of its shortest digits. */
+int json_canonical_quoting(struct buf *out, const struct json *value, struct err *err)
+	__attribute__((warn_unused_result));
 /* Whether a text is its own canonical form. */
 bool json_is_canonical(struct str text);

@@ -68,6 +68,18 @@ static void what_has_no_such_text_is_refused_by_name(void **state)
 	}
 }
 
+static void or_is_quoted_when_asked(void **state)
+{
+	(void)state;
+	AUTO(json) *json = json_parse(S("{\"b\":[1.50,-0,1e300,9007199254740993,99999999999999999999],\"a\":0.1}"),
+				      JSON_READ_STRICT, NULL);
+	AUTO_BUF out = BUF_INIT(1000);
+	assert_int_equal(json_canonical_quoting(&out, json, NULL), 0);
+	assert_string_equal(out.p, "{\"a\":\"0.1\",\"b\":[\"1.5\",\"-0\",\"1e+300\",\"9007199254740993\","
+				   "\"100000000000000000000\"]}");
+	assert_true(json_is_canonical(buf_str(&out)));
+}
+
 static void a_full_buffer_is_a_limit(void **state)
 {
 	(void)state;
@@ -96,6 +108,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_has_one_text),
 		cmocka_unit_test(what_has_no_such_text_is_refused_by_name),
+		cmocka_unit_test(or_is_quoted_when_asked),
 		cmocka_unit_test(a_full_buffer_is_a_limit),
 		cmocka_unit_test(what_is_no_json_is_not_canonical),
 	};
