@@ -21,7 +21,7 @@ def make_certificate(folder, names=NAMES):
     cert, key = pathlib.Path(folder) / "cert.pem", pathlib.Path(folder) / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-keyout", key, "-out", cert, "-subj", "/CN=" + names[0],
-                    "-addext", "subjectAltName=" + ",".join("DNS:" + name for name in names)],
+                    "-addext", "subjectAltName=" + ",".join(["IP:127.0.0.1", *("DNS:" + name for name in names)])],
                    check=True, capture_output=True)
     return cert, key
 

@@ -1,0 +1,247 @@
+"""The daemon's life: it starts by itself, once, tells what it is, and loses nothing when a part of it dies."""
+import concurrent.futures
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import unittest
+import urllib.parse
+
+from daemon import Home, wait_for
+
+
+class Life(unittest.TestCase):
+    def test_any_verb_starts_it(self):
+        with Home() as home:
+            self.assertEqual(home.ok("connector", "list", "--json").lines, [])
+            self.assertTrue(pathlib.Path(f"/proc/{home.discovery['pid']}").exists())
+
+    def test_verbs_that_never_start_it(self):
+        with Home() as home:
+            for verb in (["version"], ["help"], ["completion", "bash"], ["stop"]):
+                self.assertEqual(home.cli(*verb).code, 0, verb)
+            self.assertEqual(home.cli("status").code, 69)
+            self.assertNotEqual(home.cli("open", "--print").code, 0)
+            home.cli("doctor")
+            self.assertFalse((home.state / "daemon.json").exists())
+
+    def test_files_and_modes(self):
+        with Home() as home:
+            home.start()
+            modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in home.state.iterdir()}
+            for name in ("daemon.json", "daemon.pid", "daemon.lock", "daemon.log", "daemon.sock", "keeper.pub", "device.pub"):
+                self.assertEqual(modes[name], 0o600, name)
+            for name in ("vault", "control"):
+                self.assertEqual(modes[name], 0o700, name)
+            self.assertEqual(stat.S_IMODE(home.state.lstat().st_mode), 0o700)
+            found = home.discovery
+            self.assertEqual((home.state / "daemon.pid").read_text(), f"{found['pid']}\n")
+            self.assertRegex(found["token"], "^[0-9a-f]{64}$")
+            self.assertRegex(found["url"], r"^http://127\.0\.0\.1:[0-9]+$")
+
+    def test_many_at_once_leave_one(self):
+        with Home() as home:
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                done = list(pool.map(lambda _: home.cli("connector", "list", "--json"), range(8)))
+            self.assertEqual([d.code for d in done], [0] * 8, [d.err for d in done])
+            found = subprocess.run(["pgrep", "-f", f"^{home.command()[0]} daemon run"], capture_output=True, text=True)
+            mine = [pid for pid in found.stdout.split()
+                    if f"AILERON_HOME={home.state}\0" in pathlib.Path(f"/proc/{pid}/environ").read_text()]
+            self.assertEqual(mine, [str(home.discovery["pid"])])
+
+    def test_stop_and_stale_files(self):
+        with Home() as home:
+            first = home.start()
+            home.ok("daemon", "stop")
+            self.assertFalse((home.state / "daemon.json").exists())
+            home.start()
+            os.kill(home.discovery["pid"], signal.SIGKILL)
+            home.ok("connector", "list")
+            self.assertNotEqual(home.discovery["instance_id"], first["instance_id"])
+
+    def test_status_shows_each_process_with_its_proof(self):
+        with Home() as home:
+            home.start()
+            status = home.ok("status", "--json").json
+            self.assertEqual(status["vault_state"], "missing")
+            found = {process["name"]: process for process in status["processes"]}
+            for name in ("control", "keeper", "egress"):
+                self.assertTrue(found[name]["running"], name)
+                self.assertGreater(found[name]["pid"], 0)
+                self.assertTrue(found[name]["confinement"]["seccomp"], found[name])
+            self.assertIn("keeper", home.ok("status").out)
+
+    def test_a_child_that_dies_is_started_again(self):
+        with Home() as home:
+            home.init()
+            for name in ("egress", "keeper", "control"):
+                old = home.process(name)
+                os.kill(old, signal.SIGKILL)
+                new = wait_for(lambda: self.alive(home, name, old), f"another {name}")
+                self.assertNotEqual(old, new)
+            state = {p["name"]: p for p in home.ok("status", "--json").json["processes"]}
+            self.assertGreaterEqual(state["keeper"]["restarts"], 1)
+            self.assertEqual(home.ok("vault", "status", "--json").json["state"], "locked")
+            home.ok("vault", "unlock")
+
+    def alive(self, home, name, old):
+        done = home.cli("status", "--json")
+        if done.code != 0:
+            return None
+        for process in json.loads(done.out)["processes"]:
+            if process["name"] == name and process["running"] and process["pid"] not in (0, old):
+                return process["pid"]
+        return None
+
+    def test_restart_lets_running_work_finish(self):
+        with Home() as home:
+            before = home.start()
+            home.ok("daemon", "restart")
+            self.assertNotEqual(home.discovery["instance_id"], before["instance_id"])
+
+    def test_hangup_opens_the_log_anew(self):
+        with Home() as home:
+            home.start()
+            log = home.state / "daemon.log"
+            log.rename(home.state / "old.log")
+            os.kill(home.discovery["pid"], signal.SIGHUP)
+            wait_for(log.exists, "a new log")
+
+    def test_a_state_folder_of_others_is_refused(self):
+        with Home() as home:
+            home.state.mkdir(mode=0o777)
+            home.state.chmod(0o777)
+            done = home.cli("connector", "list")
+            self.assertEqual(done.code, 69 if done.code == 69 else 1, done.err)
+            self.assertIn(str(home.state), done.err)
+
+    def test_damaged_and_newer_databases_are_refused(self):
+        with Home() as home:
+            home.start()
+            home.ok("daemon", "stop")
+            database = home.state / "control" / "aileron.db"
+            whole = database.read_bytes()
+            for bad, word in ((b"not a database at all" * 300, "database"), (newer(whole), "newer")):
+                database.write_bytes(bad)
+                done = home.cli("daemon", "start")
+                self.assertNotEqual(done.code, 0)
+                self.assertIn(word, done.err)
+                self.assertEqual(database.read_bytes(), bad, "a refused file was changed")
+            database.write_bytes(whole)
+            home.start()
+
+    def test_doctor(self):
+        with Home() as home:
+            home.start()
+            home.ok("doctor")
+            os.chmod(home.state / "keeper.pub", 0o644)
+            self.assertNotEqual(home.cli("doctor").code, 0)
+
+
+def newer(database):
+    """the same file with another user_version"""
+    return database[:60] + struct.pack(">I", 9999) + database[64:]
+
+
+class Api(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.home = Home()
+        cls.home.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.home.__exit__()
+
+    def test_health_is_open_and_everything_else_is_not(self):
+        health = self.home.request("GET", "/v1/health", token="").json
+        self.assertEqual(health["instance_id"], self.home.discovery["instance_id"])
+        for token in ("", "0" * 64, "x"):
+            answer = self.home.request("GET", "/v1/status", token=token, check=False)
+            self.assertEqual(answer.status, 401)
+            self.assertEqual(answer.json["error"]["code"], "unauthorized")
+            self.assertTrue(answer.json["error"]["request_id"])
+
+    def test_rebinding_is_refused(self):
+        port = urllib.parse.urlsplit(self.home.discovery["url"]).port
+        for headers in ({"Host": f"evil.example:{port}"}, {"Host": "127.0.0.1"}, {"Origin": "http://evil.example"},
+                        {"Origin": "null"}):
+            self.assertEqual(self.home.request("GET", "/v1/health", token="", headers=headers, check=False).status, 403, headers)
+        own = {"Origin": f"http://127.0.0.1:{port}"}
+        answer = self.home.request("GET", "/v1/health", token="", headers=own)
+        self.assertEqual(answer.status, 200)
+        self.assertIsNone(answer.headers.get("Access-Control-Allow-Origin"))
+
+    def test_unknown_routes_methods_and_members(self):
+        self.assertEqual(self.home.request("GET", "/v1/nothing").status, 404)
+        self.assertEqual(self.home.request("DELETE", "/v1/health").status, 405)
+        answer = self.home.request("POST", "/v1/sessions", {"agent": "a", "working_dir": "/", "more": 1})
+        self.assertEqual((answer.status, answer.json["error"]["code"]), (400, "invalid_request"))
+        for body in (b"{", b'{"agent":1}', b"[]", b'{"agent":"a","agent":"b"}', b""):
+            self.assertEqual(self.home.request("POST", "/v1/sessions", body).status, 400, body)
+
+    def test_secrets_are_never_taken_plain(self):
+        for method, path, body in (("POST", "/v1/vault/unlock", {"passphrase": "x"}),
+                                   ("POST", "/v1/vault/init", {"passphrase": "x"}),
+                                   ("PUT", "/v1/vault/entries/secret%2Fa", {"value": "eA==", "metadata": {"type": "secret"}})):
+            answer = self.home.request(method, path, body)
+            self.assertEqual((answer.status, answer.json["error"]["code"]), (400, "sealed_required"), path)
+
+    def test_another_revision_is_refused(self):
+        answer = self.home.request("GET", "/v1/status", headers={"X-Aileron-Api": "999"}, check=False)
+        self.assertEqual(answer.json["error"]["code"], "api_revision")
+        self.assertIn("daemon restart", answer.json["error"]["message"])
+
+    def test_capability_tokens_open_what_they_name(self):
+        session = self.home.request("POST", "/v1/sessions", {"agent": "claude", "working_dir": "/home/u"}).json
+        token = session["caveat_token"]
+        for path in ("/v1/status", "/v1/vault/status", "/v1/bindings", "/v1/audit", "/v1/sessions"):
+            self.assertEqual(self.home.request("GET", path, token=token).status, 403, path)
+        forged = token[:-2] + ("aa" if token[-2:] != "aa" else "bb")
+        self.assertEqual(self.home.request("GET", "/v1/status", token=forged).status, 401)
+
+    def test_a_browser_gets_in_once(self):
+        url = self.home.ok("open", "--print").out.strip().splitlines()[-1]
+        code = urllib.parse.urlsplit(url).fragment.removeprefix("code=")
+        own = {"Origin": self.home.discovery["url"]}
+        foreign = self.home.request("POST", "/v1/person/tokens", {"code": code}, token="", check=False)
+        self.assertEqual(foreign.status, 403, "a code was taken without our Origin")
+        got = self.home.request("POST", "/v1/person/tokens", {"code": code}, token="", headers=own)
+        self.assertEqual(got.status, 201, got.body)
+        person = got.json["token"]
+        self.assertIsNone(got.headers.get("Set-Cookie"))
+        self.assertEqual(self.home.request("GET", "/v1/status", token=person).status, 200)
+        again = self.home.request("POST", "/v1/person/tokens", {"code": code}, token="", headers=own, check=False)
+        self.assertIn(again.status, (401, 403))
+        self.assertEqual(self.home.request("POST", "/v1/person/codes", {}, token=person).status, 403)
+        self.assertEqual(self.home.request("DELETE", "/v1/person/tokens/current", token=person).status, 204)
+        self.assertEqual(self.home.request("GET", "/v1/status", token=person).status, 401)
+
+    def test_idle_connections_do_not_hold_others_up(self):
+        address = urllib.parse.urlsplit(self.home.discovery["url"])
+        idle = [socket.create_connection((address.hostname, address.port)) for _ in range(1000)]
+        try:
+            for conn in idle[:50]:
+                conn.sendall(b"GET /v1/hea")
+            self.assertEqual(self.home.request("GET", "/v1/health", token="").status, 200)
+        finally:
+            for conn in idle:
+                conn.close()
+
+    def test_smuggling_is_refused_by_the_whole_daemon(self):
+        address = urllib.parse.urlsplit(self.home.discovery["url"])
+        host = f"Host: {address.netloc}\r\n".encode()
+        for hostile in (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+                        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", b"X: a\r\n b\r\n\r\n", b"Host: other\r\n\r\n", b"X: a\n\r\n"):
+            with socket.create_connection((address.hostname, address.port)) as conn:
+                conn.sendall(b"POST /v1/sessions HTTP/1.1\r\n" + host + hostile)
+                first = conn.makefile("rb").readline()
+                self.assertIn(first.split()[1], (b"400", b"501"), hostile)
+
+
+if __name__ == "__main__":
+    unittest.main()

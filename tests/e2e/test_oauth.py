@@ -1,0 +1,187 @@
+"""OAuth against a real authorization server, with a real browser in front of it."""
+import json
+import re
+import subprocess
+import unittest
+import urllib.error
+import urllib.request
+
+from daemon import Home, wait_for
+from house import ROOT, SLOW
+from service import Service
+
+NODE = ROOT / "tests" / "e2e" / "node"
+
+
+class Provider:
+    """oidc-provider (npm) on loopback"""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["node", "oauth.mjs"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
+        self.port = json.loads(self.process.stdout.readline())["port"]
+
+    def tell(self, **values):
+        self.process.stdin.write(json.dumps({"set": values}) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["requests"]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def browse(url, manner="allow"):
+    """What a person does at the authorization server"""
+    done = subprocess.run(["node", "browser.mjs", url, manner], cwd=NODE, capture_output=True, text=True, timeout=120 * SLOW)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def manifest(provider, service, scopes=("mail.read", "mail.send"), device=False, token_port=None):
+    more = f'device_authorization_url = "http://127.0.0.1:{provider.port}/device/auth"\n' if device else ""
+    return f"""[connector]
+name = "github://acme/mail"
+version = "1.0.0"
+
+[capabilities.network]
+hosts = ["127.0.0.1:{service.port}"]
+
+[capabilities.credential]
+kind = "oauth2"
+
+[capabilities.credential.oauth2]
+authorize_url = "http://127.0.0.1:{provider.port}/auth"
+token_url = "http://127.0.0.1:{token_port or provider.port}/token"
+client_id = "desktop-client-1"
+scopes = {json.dumps(list(scopes))}
+{more}"""
+
+
+class OAuth(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.provider = Provider()
+        cls.service = Service()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.provider.close()
+        cls.service.close()
+
+    def setUp(self):
+        self.provider.tell(down=False, tokenLifetime=3600)
+        self.service.seen.clear()
+
+    def home(self, **manifest_options):
+        home = Home(ca=self.service.ca)
+        self.addCleanup(home.__exit__)
+        home.init()
+        home.link("fixture", manifest=manifest(self.provider, self.service, **manifest_options))
+        return home
+
+    def begin(self, home, *verb):
+        """Starts a verb that waits for the browser; gives the process and the URL that it printed"""
+        process = subprocess.Popen(home.command(*verb), env=home.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close(), process.stderr.close()))
+        text = ""
+        while "http://127.0.0.1" not in text:
+            line = process.stderr.readline()
+            if line == "":
+                raise AssertionError(f"no URL came: {text}{process.stdout.read()}")
+            text += line
+        return process, re.search(r"http://127\.0\.0\.1\S+", text)[0]
+
+    def end(self, process):
+        out, err = process.communicate(timeout=60 * SLOW)
+        return process.returncode, out, err
+
+    def set_up(self, home, identity="alice"):
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", identity, "--no-browser", "--yes")
+        page = browse(url)
+        code, out, err = self.end(process)
+        self.assertEqual(code, 0, (out, err, page))
+
+    def call(self, home, path="/ok"):
+        return home.cli("connector", "call", "github://acme/mail", "--op", "http_cred", "--json", "--args", json.dumps(
+            {"url": f"https://127.0.0.1:{self.service.port}{path}", "credential": "oauth2"}))
+
+    def bearers(self):
+        return [headers.get("authorization", "") for _, _, headers, _ in self.service.seen]
+
+    def test_a_person_consents_and_a_call_carries_the_token(self):
+        home = self.home()
+        self.set_up(home)
+        binding = home.ok("binding", "inspect", "oauth2/mail/alice", "--json").json
+        self.assertEqual(binding["granted_scopes"], ["mail.read", "mail.send"])
+        self.assertTrue(binding["refresh_token_present"])
+        self.assertEqual(self.call(home).code, 0)
+        self.assertRegex(self.bearers()[0], r"^Bearer \S{20,}$")
+        token = self.bearers()[0].removeprefix("Bearer ")
+        for path in [p for p in home.state.rglob("*") if p.is_file()]:
+            self.assertNotIn(token.encode(), path.read_bytes(), path)
+        self.assertNotIn(token, json.dumps(home.events()))
+
+    def test_a_person_refuses(self):
+        home = self.home()
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+        browse(url, "deny")
+        code, out, err = self.end(process)
+        self.assertEqual(code, 1)
+        self.assertIn("access_denied", err)
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+
+    def test_a_token_that_ends_is_refreshed_once_for_many_calls(self):
+        self.provider.tell(tokenLifetime=61)
+        home = self.home()
+        self.set_up(home)
+        wait_for(lambda: self.call(home).code == 0 and len(set(self.bearers())) > 1, "a refreshed token", 10)
+        events = [event["event_type"] for event in home.events()]
+        self.assertIn("binding.refreshed", events)
+
+    def test_a_dead_token_endpoint_is_a_network_error_and_no_binding(self):
+        home = self.home()
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+        self.provider.tell(down=True)
+        browse(url)
+        code, out, err = self.end(process)
+        self.assertEqual(code, 1)
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+
+    def test_a_wrong_state_ends_the_flow(self):
+        home = self.home()
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+        redirect = re.search(r"redirect_uri=([^&]+)", url)[1].replace("%3A", ":").replace("%2F", "/")
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(redirect + "?code=x&state=forged")
+        code, out, err = self.end(process)
+        self.assertEqual(code, 1)
+        self.assertIn("state", err)
+
+    def test_the_device_flow(self):
+        home = self.home(device=True)
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "phone", "--device", "--yes")
+        browse(url)
+        code, out, err = self.end(process)
+        self.assertEqual(code, 0, (out, err))
+        self.assertEqual(self.call(home).code, 0)
+
+    def test_more_scopes_make_it_stale_until_it_is_authorized_anew(self):
+        home = self.home(scopes=("mail.read",))
+        self.set_up(home)
+        home.link("fixture", manifest=manifest(self.provider, self.service))
+        binding = home.ok("binding", "inspect", "oauth2/mail/alice", "--json").json
+        self.assertEqual((binding["status"], binding["stale_reason"], binding["missing_scopes"]),
+                         ("stale", "scope_drift", ["mail.send"]))
+        process, url = self.begin(home, "binding", "reauthorize", "oauth2/mail/alice", "--no-browser", "--yes")
+        browse(url)
+        self.assertEqual(self.end(process)[0], 0)
+        after = home.ok("binding", "inspect", "oauth2/mail/alice", "--json").json
+        self.assertEqual((after["status"], after["created_at"]), ("active", binding["created_at"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
