@@ -11,11 +11,15 @@
  * DNS rebinding: on a TCP listener a request whose Host is not one of `hosts`, or whose Origin is there and is not "http://"
  * and one of them, gets 403 before anything else. On the Unix listener the peer's user must be our own (SO_PEERCRED).
  *
+ * What the server answers itself (docs/formats/http.md lists it) is {"error":{"code","message","request_id"}}, after which the
+ * connection is closed. HTTP/1.0 is answered and closed; a stream to it has no chunks.
+ *
  * No CORS headers are ever sent; OPTIONS is a method like others. Every answer carries X-Request-ID (the client's, when it is
  * 1 to 64 of [A-Za-z0-9._-], else 16 hex digits), Cache-Control: no-store unless the handler says otherwise, X-Content-Type-Options:
  * nosniff, Content-Length or chunks, never both.
  */
 #pragma once
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -26,7 +30,12 @@
 #define HTTP_BODY_MS     30000             /* between two pieces of a body */
 #define HTTP_IDLE_MS     120000            /* a connection without a request */
 #define HTTP_WRITE_MS    60000             /* a client that takes nothing */
+#define HTTP_LINGER_MS   1000              /* after a refusal, while what the client still sends is thrown away */
 #define HTTP_STREAM_HIGH ((size_t)1 << 20) /* bytes queued above which http_stream_write() waits */
+
+#define HTTP_CONNECTIONS 4096
+#define HTTP_BODY_MAX    ((uint64_t)32 << 20)  /* of a request, [body] */
+#define HTTP_BODIES_MAX  ((uint64_t)256 << 20) /* of all requests at a time, [bodies]; more is refused with 503 */
 
 struct http_server;
 struct http_exchange; /* one request and its answer */
@@ -34,21 +43,32 @@ struct http_exchange; /* one request and its answer */
 /* On the loop's thread. The exchange is to be answered exactly once. */
 typedef void http_handler(void *user, struct http_exchange *exchange);
 
+/* In milliseconds; 0 = what the names above say. */
+struct http_limits {
+	uint64_t head_ms, body_ms, idle_ms, write_ms, linger_ms;
+};
+
 struct http_server_options {
 	struct loop *loop;
 	int tcp_fd, unix_fd;     /* listening, non-blocking or not; -1 = none; stay the caller's */
 	const struct str *hosts; /* "127.0.0.1:8443", "localhost:8443", "[::1]:8443" */
 	size_t n_hosts;
-	size_t connections; /* 0 = 4096 */
-	uint64_t body_max;  /* of a request; 0 = 32 MiB */
+	size_t connections; /* 0 = HTTP_CONNECTIONS */
+	uint64_t body_max;  /* 0 = HTTP_BODY_MAX */
+	struct http_limits limits;
 	http_handler *handler;
 	void *user;
 };
+/* On the loop's thread. `hosts` are copied. */
 struct http_server *http_server_new(const struct http_server_options *options, struct err *err)
 	__attribute__((warn_unused_result));
 /* Stops accepting and closes idle connections; `done` when the last answer is out, or after `ms`. */
 void http_server_drain(struct http_server *server, uint64_t ms, void (*done)(void *user), void *user);
-void http_server_free(struct http_server *server); /* closes everything; on the loop's thread */
+/*
+ * Closes everything, on the loop's thread. Exchanges without an answer end with it: whoever holds one on another thread is
+ * stopped before. `done` may call this.
+ */
+void http_server_free(struct http_server *server);
 DEFINE_AUTO(http_server, http_server_free)
 size_t http_server_connections(const struct http_server *server);
 
@@ -60,12 +80,20 @@ struct str http_header(const struct http_exchange *x, struct str name); /* "" wh
 struct str http_body(const struct http_exchange *x);
 struct str http_request_id(const struct http_exchange *x);
 bool http_is_unix(const struct http_exchange *x);
-bool http_is_gone(const struct http_exchange *x); /* the client has closed: whatever is answered reaches nobody */
-/* Called on the loop's thread when the client closes before the answer is out (long polls, streams). Once. */
+/*
+ * The client has closed, or its half of the connection: a reason to give up what was asked for. The exchange must be answered
+ * all the same, and the answer is still sent, in case it was only the half.
+ */
+bool http_is_gone(const struct http_exchange *x);
+/*
+ * Called on the loop's thread when that happens before the answer is out (long polls, streams), at most once; soon, when it
+ * had happened. It may answer. With requests of the client waiting behind this one, its end is not seen before its answer.
+ * A function that is under way when another thread answers is not waited for: `user` outlives both.
+ */
 void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user);
 
 struct http_answer {
-	unsigned status;
+	unsigned status;                 /* with 204 and 304 the body is left out */
 	struct str content_type;         /* "" = application/json */
 	struct str body;                 /* copied when it cannot be written at once */
 	const struct h1_header *headers; /* further ones */
@@ -76,7 +104,10 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer);
 
 /* A stream: head first, then pieces, then the end (after which the exchange is gone). Any one thread. */
 void http_stream_begin(struct http_exchange *x, const struct http_answer *head);
-/* Waits while more than HTTP_STREAM_HIGH bytes are queued (never on the loop's thread: there it queues). -1: the client is gone. */
+/*
+ * Waits while more than HTTP_STREAM_HIGH bytes are queued (never on the loop's thread: there it queues). -1: the connection is
+ * closed; http_stream_end() is called all the same.
+ */
 int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
 void http_stream_end(struct http_exchange *x);
 /* One server-sent event, made of lines of `data`. */

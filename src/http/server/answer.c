@@ -1,0 +1,218 @@
+/* Answers and streams, made on any thread; and server-sent events. */
+#include "http/server/connection.h"
+
+static struct str number(uint64_t value, char digits[20])
+{
+	size_t at = 20;
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	return str_of(digits + at, 20 - at);
+}
+
+static bool names_cache_control(const struct http_answer *answer)
+{
+	for (size_t i = 0; i < answer->n_headers; i++) {
+		if (str_eq_fold(answer->headers[i].name, S("Cache-Control")))
+			return true;
+	}
+	return false;
+}
+
+/* How the body ends, and what it is. */
+static void put_framing(struct http_exchange *x, const struct http_answer *answer, bool stream, struct buf *out)
+{
+	bool never = answer->status == 204 || answer->status == 304;
+	char digits[20];
+	x->is_bodiless = x->is_head || never;
+	x->bare = stream && x->is_old;
+	if (never)
+		return;
+	h1_put_header(out, S("Content-Type"),
+		      answer->content_type.n > 0 ? answer->content_type : S("application/json"));
+	if (!stream)
+		h1_put_header(out, S("Content-Length"), number(answer->body.n, digits));
+	else if (!x->bare)
+		h1_put_header(out, S("Transfer-Encoding"), S("chunked"));
+}
+
+void answer_put_head(struct http_exchange *x, const struct http_answer *answer, bool stream, struct buf *out)
+{
+	if (x->connection->server->draining)
+		x->keep = false;
+	h1_put_status_line(out, answer->status);
+	put_framing(x, answer, stream, out);
+	if (!names_cache_control(answer))
+		h1_put_header(out, S("Cache-Control"), S("no-store"));
+	h1_put_header(out, S("X-Content-Type-Options"), S("nosniff"));
+	h1_put_header(out, S("X-Request-ID"), http_request_id(x));
+	if (!x->keep)
+		h1_put_header(out, S("Connection"), S("close"));
+	for (size_t i = 0; i < answer->n_headers; i++)
+		h1_put_header(out, answer->headers[i].name, answer->headers[i].value);
+	h1_put_end(out);
+}
+
+bool answer_post(struct http_exchange *x)
+{
+	struct http_server *server = x->connection->server;
+	if (x->posted)
+		return false;
+	x->posted = true;
+	x->next_posted = NULL;
+	*server->last_posted = x;
+	server->last_posted = &x->next_posted;
+	return server->n_posted++ == 0;
+}
+
+struct http_exchange *answer_next_posted(struct http_server *server)
+{
+	struct http_exchange *x = server->posted;
+	if (x != NULL)
+		answer_unpost(x);
+	return x;
+}
+
+void answer_unpost(struct http_exchange *x)
+{
+	struct http_server *server = x->connection->server;
+	if (!x->posted)
+		return;
+	struct http_exchange **link = &server->posted;
+	while (*link != x)
+		link = &(*link)->next_posted;
+	*link = x->next_posted;
+	if (server->last_posted == &x->next_posted)
+		server->last_posted = link;
+	x->posted = false;
+	server->n_posted--;
+}
+
+static bool on_loop(const struct http_server *server)
+{
+	return pthread_equal(pthread_self(), server->thread) != 0;
+}
+
+/* Under the lock, which it gives back: the loop is to look. From then on a finished exchange is not touched any more. */
+static void hand_over(struct http_exchange *x)
+{
+	struct http_server *server = x->connection->server;
+	bool wake = answer_post(x);
+	pthread_mutex_unlock(&server->lock);
+	if (wake)
+		loop_wake(server->wakeup);
+}
+
+static void finish(struct http_exchange *x)
+{
+	x->gone = NULL;
+	x->finished = true;
+	hand_over(x);
+}
+
+void http_answer(struct http_exchange *x, const struct http_answer *answer)
+{
+	struct connection *connection = x->connection;
+	if (on_loop(connection->server) && connection->state == CONNECTION_ASKED) {
+		x->gone = NULL;
+		answer_put_head(x, answer, false, &connection->out);
+		connection_write(connection, x->is_bodiless ? STR_EMPTY : answer->body);
+		return;
+	}
+	answer_put_head(x, answer, false, &x->queued);
+	if (!x->is_bodiless)
+		buf_add_str(&x->queued, answer->body);
+	pthread_mutex_lock(&connection->server->lock);
+	finish(x);
+}
+
+void http_stream_begin(struct http_exchange *x, const struct http_answer *head)
+{
+	pthread_mutex_lock(&x->connection->server->lock);
+	answer_put_head(x, head, true, &x->queued);
+	x->unsent = x->queued.n;
+	x->streaming = true;
+	hand_over(x);
+}
+
+int http_stream_write(struct http_exchange *x, struct str bytes)
+{
+	struct http_server *server = x->connection->server;
+	bool may_wait = !on_loop(server);
+	pthread_mutex_lock(&server->lock);
+	while (may_wait && !x->broken && x->unsent > HTTP_STREAM_HIGH)
+		pthread_cond_wait(&x->room, &server->lock);
+	bool broken = x->broken;
+	if (broken || x->is_bodiless || bytes.n == 0) {
+		pthread_mutex_unlock(&server->lock);
+		return broken ? -1 : 0;
+	}
+	size_t before = x->queued.n;
+	if (x->bare)
+		buf_add_str(&x->queued, bytes);
+	else
+		h1_put_chunk(&x->queued, bytes);
+	x->unsent += x->queued.n - before;
+	hand_over(x);
+	return 0;
+}
+
+void http_stream_end(struct http_exchange *x)
+{
+	pthread_mutex_lock(&x->connection->server->lock);
+	if (!x->broken && !x->is_bodiless && !x->bare) {
+		size_t before = x->queued.n;
+		h1_put_chunk_head(&x->queued, 0);
+		x->unsent += x->queued.n - before;
+	}
+	finish(x);
+}
+
+void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user)
+{
+	pthread_mutex_lock(&x->connection->server->lock);
+	x->gone = gone;
+	x->gone_user = user;
+	if (x->is_gone)
+		hand_over(x);
+	else
+		pthread_mutex_unlock(&x->connection->server->lock);
+}
+
+static void put_event_field(struct buf *out, struct str name, struct str value)
+{
+	if (str_find_char(value, '\n') != STR_NPOS || str_find_char(value, '\r') != STR_NPOS)
+		BUG("a line end in the %.*s of an event", STR_FMT(name));
+	if (value.n == 0)
+		return;
+	buf_add_str(out, name);
+	buf_add_str(out, S(": "));
+	buf_add_str(out, value);
+	buf_add_char(out, '\n');
+}
+
+/* A CR ends a line of an event stream too, alone or before an LF. */
+static size_t line_end(struct str s)
+{
+	size_t n = 0;
+	while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r')
+		n++;
+	return n;
+}
+
+void http_put_event(struct buf *out, struct str event, struct str id, struct str data)
+{
+	put_event_field(out, S("event"), event);
+	put_event_field(out, S("id"), id);
+	for (;;) {
+		size_t n = line_end(data);
+		buf_add_str(out, S("data: "));
+		buf_add_str(out, str_slice(data, 0, n));
+		buf_add_char(out, '\n');
+		if (n == data.n)
+			break;
+		n += str_starts(str_slice(data, n, data.n), S("\r\n")) ? 2 : 1;
+		data = str_slice(data, n, data.n);
+	}
+	buf_add_char(out, '\n');
+}

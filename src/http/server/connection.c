@@ -1,0 +1,457 @@
+#include "http/server/connection.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* What an answer may be is its handler's to limit. */
+#define OUT_MAX ((size_t)1 << 40)
+/* A connection keeps memory up to this between two requests. */
+#define KEPT_ROOM ((size_t)16 << 10)
+/* Thrown away behind a refusal before the client is cut off. */
+#define THROWN_AWAY_MAX ((size_t)4 << 20)
+
+static void on_event(void *user, int what);
+
+bool connection_new(struct http_server *server, int fd, bool is_unix)
+{
+	struct loop_source *watch;
+	struct connection *connection = NEW(struct connection);
+	watch = loop_watch(server->loop, fd, LOOP_READ, on_event, connection, NULL);
+	if (watch == NULL) {
+		free(connection);
+		return false;
+	}
+	connection->server = server;
+	connection->fd = fd;
+	connection->is_unix = is_unix;
+	connection->watch = watch;
+	connection->watched = LOOP_READ;
+	connection->parser = h1_parser_new(&(struct h1_options){.kind = H1_REQUEST, .body_max = server->body_max});
+	connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
+	connection->out = BUF_INIT_SECRET(OUT_MAX);
+	connection->exchange.connection = connection;
+	connection->exchange.body = BUF_INIT_SECRET(server->body_max);
+	connection->exchange.queued = BUF_INIT_SECRET(OUT_MAX);
+	pthread_cond_init(&connection->exchange.room, NULL);
+	connection_join(connection);
+	connection_wait(connection, WAIT_IDLE);
+	return true;
+}
+
+/* The socket goes; whoever waits for room in a stream learns it. */
+static void disconnect(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_exchange *x = &connection->exchange;
+	loop_source_free(TAKE(connection->watch));
+	close(TAKE_FD(connection->fd));
+	server->n--;
+	pthread_mutex_lock(&server->lock);
+	x->broken = true;
+	pthread_cond_broadcast(&x->room);
+	pthread_mutex_unlock(&server->lock);
+}
+
+void connection_free(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_exchange *x = &connection->exchange;
+	if (connection->fd >= 0)
+		disconnect(connection);
+	else
+		server->n_closed--;
+	connection_leave(connection);
+	pthread_mutex_lock(&server->lock);
+	answer_unpost(x);
+	pthread_mutex_unlock(&server->lock);
+	exchange_clear(x);
+	buf_release(&x->body);
+	buf_release(&x->queued);
+	pthread_cond_destroy(&x->room);
+	buf_release(&connection->rest);
+	buf_release(&connection->out);
+	h1_parser_free(connection->parser);
+	free(connection);
+	server_lost_one(server);
+}
+
+/* Tells the handler's side that the client is gone, once. */
+static void tell_gone(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_exchange *x = &connection->exchange;
+	x->is_gone = true;
+	pthread_mutex_lock(&server->lock);
+	void (*gone)(void *user) = x->gone;
+	void *user = x->gone_user;
+	x->gone = NULL;
+	pthread_mutex_unlock(&server->lock);
+	if (gone != NULL)
+		gone(user);
+}
+
+/* Whether somebody has the exchange and will answer it. */
+static bool is_awaited(struct connection *connection)
+{
+	if (connection->state != CONNECTION_ASKED && connection->state != CONNECTION_STREAMING)
+		return false;
+	pthread_mutex_lock(&connection->server->lock);
+	bool finished = connection->exchange.finished;
+	pthread_mutex_unlock(&connection->server->lock);
+	return !finished;
+}
+
+void connection_close(struct connection *connection)
+{
+	if (!is_awaited(connection)) {
+		connection_free(connection);
+		return;
+	}
+	struct http_server *server = connection->server;
+	connection->state = CONNECTION_CLOSED;
+	connection_wait(connection, -1);
+	disconnect(connection);
+	server->n_closed++;
+	server_lost_one(server);
+	tell_gone(connection);
+}
+
+static void set_watch(struct connection *connection)
+{
+	int events = 0;
+	bool reads = connection->state == CONNECTION_READING || connection->state == CONNECTION_LINGERING;
+	/* While an answer is made, reading shows when the client is gone. */
+	if (reads || (!connection->paused && !connection->input_ended))
+		events |= LOOP_READ;
+	if (connection->out.n > 0)
+		events |= LOOP_WRITE;
+	if (events != connection->watched)
+		loop_watch_set(connection->watch, events);
+	connection->watched = events;
+}
+
+static void trim(struct buf *buf)
+{
+	if (buf->room > KEPT_ROOM)
+		buf_release(buf);
+}
+
+/* The answer is out: on to the next request, or to the end. `more`: bytes were read behind it. */
+static void next_request(struct connection *connection, bool more)
+{
+	struct http_exchange *x = &connection->exchange;
+	bool unread = connection->paused || more;
+	bool ends = !x->keep || connection->server->draining || (connection->input_ended && !more);
+	exchange_clear(x);
+	trim(&x->body);
+	trim(&x->queued);
+	trim(&connection->out);
+	h1_parser_reset(connection->parser);
+	connection->began = connection->asked = connection->paused = false;
+	if (!ends) {
+		connection->state = CONNECTION_READING;
+		connection_wait(connection, WAIT_IDLE);
+	} else if ((connection->linger || unread) && !connection->input_ended) {
+		/* Closing over unread bytes would reset the connection and take the answer from the client. */
+		shutdown(connection->fd, SHUT_WR);
+		connection->state = CONNECTION_LINGERING;
+		connection_wait(connection, WAIT_LINGER);
+	} else {
+		connection->failed = true;
+	}
+}
+
+/* After whatever happened; the connection may be gone behind it. */
+static void settle(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	if (connection->running)
+		return;
+	if (!connection->failed && connection->state == CONNECTION_ANSWERED) {
+		if (connection->rest.n > 0) { /* the next handler is not to be called by whoever answered */
+			pthread_mutex_lock(&server->lock);
+			bool wake = answer_post(&connection->exchange);
+			pthread_mutex_unlock(&server->lock);
+			if (wake)
+				loop_wake(server->wakeup);
+			return;
+		}
+		next_request(connection, false);
+	}
+	if (connection->failed)
+		connection_close(connection);
+	else
+		set_watch(connection);
+}
+
+/* Bytes went out, or did not. */
+static void note_written(struct connection *connection, bool some)
+{
+	if (connection->failed)
+		return;
+	if (connection->out.n > 0 && (some || connection->waiting != WAIT_WRITE))
+		connection_wait(connection, WAIT_WRITE);
+	else if (connection->out.n == 0 && connection->waiting >= 0)
+		connection_wait(connection, -1);
+	if (connection->out.n == 0 && connection->state == CONNECTION_ANSWERING)
+		connection->state = CONNECTION_ANSWERED;
+}
+
+void connection_write(struct connection *connection, struct str body)
+{
+	struct iovec parts[2] = {{.iov_base = connection->out.p, .iov_len = connection->out.n},
+				 {.iov_base = (void *)(uintptr_t)body.p, .iov_len = body.n}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = body.n > 0 ? 2 : 1};
+	connection->state = CONNECTION_ANSWERING;
+	ssize_t n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		connection->failed = true;
+	size_t sent = n > 0 ? (size_t)n : 0;
+	if (sent < connection->out.n) {
+		connection->sent = sent;
+		buf_add_str(&connection->out, body);
+	} else {
+		sent -= connection->out.n;
+		buf_clear(&connection->out);
+		buf_add_str(&connection->out, str_slice(body, sent, body.n));
+	}
+	note_written(connection, true);
+	settle(connection);
+}
+
+/* Takes what a stream, or another thread, has queued; true when there is something to write. */
+static bool refill(struct connection *connection, size_t sent)
+{
+	struct http_exchange *x = &connection->exchange;
+	if (connection->state != CONNECTION_ASKED && connection->state != CONNECTION_STREAMING)
+		return connection->out.n > 0;
+	pthread_mutex_lock(&connection->server->lock);
+	if (connection->out.n == 0) {
+		struct buf empty = connection->out;
+		connection->out = x->queued;
+		x->queued = empty;
+	}
+	x->unsent -= MIN(sent, x->unsent);
+	if (x->streaming && x->unsent <= HTTP_STREAM_HIGH)
+		pthread_cond_broadcast(&x->room);
+	if (x->finished && x->queued.n == 0)
+		connection->state = CONNECTION_ANSWERING;
+	else if (x->streaming)
+		connection->state = CONNECTION_STREAMING;
+	pthread_mutex_unlock(&connection->server->lock);
+	return connection->out.n > 0;
+}
+
+/* Writes until the socket is full or there is nothing more. */
+static void push(struct connection *connection)
+{
+	size_t sent = 0;
+	bool some = false;
+	while (refill(connection, sent) && !connection->failed) {
+		struct str left = str_slice(buf_str(&connection->out), connection->sent, connection->out.n);
+		ssize_t n = send(connection->fd, left.p, left.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = n > 0 ? (size_t)n : 0;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0 && errno != EINTR)
+			connection->failed = true;
+		some = some || n > 0;
+		connection->sent += sent;
+		if (connection->sent == connection->out.n) {
+			buf_clear(&connection->out);
+			connection->sent = 0;
+		}
+	}
+	note_written(connection, some);
+	settle(connection);
+}
+
+/* The CRUD envelope of the API; reasons are our own plain text and need no escapes. */
+static void put_refusal(struct buf *out, unsigned status, const char *reason, struct str request_id)
+{
+	enum err_class class = ERR_INVALID_REQUEST;
+	if (status == 403)
+		class = ERR_FORBIDDEN;
+	else if (status == 413 || status == 414 || status == 431)
+		class = ERR_LIMIT;
+	else if (status == 503)
+		class = ERR_UNAVAILABLE;
+	buf_addf(out, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"request_id\":\"%.*s\"}}", err_row(class)->name,
+		 reason, STR_FMT(request_id));
+}
+
+void connection_refuse(struct connection *connection, unsigned status, const char *reason)
+{
+	struct http_exchange *x = &connection->exchange;
+	if (x->request_id_n == 0)
+		exchange_make_id(x);
+	AUTO_BUF body = BUF_INIT(1 << 10);
+	put_refusal(&body, status, reason, http_request_id(x));
+	struct http_answer answer = {.status = status, .body = buf_str(&body)};
+	x->keep = false;
+	connection->linger = true;
+	answer_put_head(x, &answer, false, &connection->out);
+	connection_write(connection, x->is_head ? STR_EMPTY : answer.body);
+}
+
+/* The head of a request is here. */
+static void take_head(struct connection *connection, bool body_follows)
+{
+	struct http_exchange *x = &connection->exchange;
+	const struct h1_head *head = h1_head(connection->parser);
+	connection->asked = true;
+	exchange_begin(x, head);
+	const char *forbidden = exchange_forbidden(x, head);
+	if (forbidden != NULL) {
+		connection_refuse(connection, 403, forbidden);
+	} else if (head->expect_continue && !body_follows && (head->chunked || head->length > 0)) {
+		struct str go_on = S("HTTP/1.1 100 Continue\r\n\r\n");
+		ssize_t n = send(connection->fd, go_on.p, go_on.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		connection->failed = n != (ssize_t)go_on.n;
+	}
+}
+
+static void take_body(struct connection *connection, struct str data)
+{
+	struct http_server *server = connection->server;
+	if (data.n > HTTP_BODIES_MAX - server->body_bytes) {
+		connection_refuse(connection, 503, "the bodies of all requests together are too large [bodies]");
+		return;
+	}
+	server->body_bytes += data.n;
+	buf_add_str(&connection->exchange.body, data);
+}
+
+/* All that was read is taken, and the request is not complete. */
+static void wait_for_more(struct connection *connection)
+{
+	if (connection->input_ended)
+		connection->failed = true;
+	else if (connection->asked)
+		connection_wait(connection, WAIT_BODY);
+	else if (connection->began && connection->waiting != WAIT_HEAD)
+		connection_wait(connection, WAIT_HEAD);
+}
+
+/* Takes requests from the input until it is used up or one waits for its answer. */
+static void parse(struct connection *connection, struct str *input)
+{
+	struct str data;
+	while (!connection->failed) {
+		if (connection->state == CONNECTION_ANSWERED)
+			next_request(connection, input->n > 0);
+		if (connection->failed || connection->state != CONNECTION_READING)
+			return;
+		connection->began = connection->began || input->n > 0;
+		switch (h1_parse(connection->parser, input, &data)) {
+		case H1_MORE:
+			wait_for_more(connection);
+			return;
+		case H1_HEAD:
+			take_head(connection, input->n > 0);
+			break;
+		case H1_BODY:
+			take_body(connection, data);
+			break;
+		case H1_END:
+			connection_wait(connection, -1);
+			connection->state = CONNECTION_ASKED;
+			connection->server->handler(connection->server->user, &connection->exchange);
+			break;
+		case H1_REFUSED:
+			connection_refuse(connection, h1_refused_status(connection->parser),
+					  h1_refused_reason(connection->parser));
+			break;
+		}
+	}
+}
+
+/* The connection may be gone behind it. */
+static void run(struct connection *connection, struct str input)
+{
+	connection->running = true;
+	parse(connection, &input);
+	if (connection->state != CONNECTION_LINGERING)
+		buf_add_str(&connection->rest, input);
+	connection->running = false;
+	settle(connection);
+}
+
+static void read_request(struct connection *connection)
+{
+	char *in = connection->server->in;
+	ssize_t n = recv(connection->fd, in, HTTP_IN_ROOM, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_close(connection);
+		return;
+	}
+	run(connection, str_of(in, (size_t)n));
+	mem_wipe(in, (size_t)n);
+}
+
+/* While an answer is made: bytes stay in the socket; the end is told. */
+static void look_ahead(struct connection *connection)
+{
+	char byte;
+	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		connection_close(connection);
+		return;
+	}
+	connection->paused = n > 0;
+	connection->input_ended = n == 0;
+	set_watch(connection);
+	if (n == 0)
+		tell_gone(connection);
+}
+
+static void throw_away(struct connection *connection)
+{
+	ssize_t n = recv(connection->fd, connection->server->in, HTTP_IN_ROOM, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	connection->thrown_away += n > 0 ? (size_t)n : 0;
+	if (n <= 0 || connection->thrown_away > THROWN_AWAY_MAX)
+		connection_close(connection);
+	else
+		mem_wipe(connection->server->in, (size_t)n);
+}
+
+/* One thing a call, for each may end the connection; what else there is comes again. */
+static void on_event(void *user, int what)
+{
+	struct connection *connection = user;
+	if (connection->state == CONNECTION_READING)
+		read_request(connection);
+	else if (connection->state == CONNECTION_LINGERING)
+		throw_away(connection);
+	else if ((what & LOOP_WRITE) != 0)
+		push(connection);
+	else
+		look_ahead(connection);
+}
+
+void connection_take_posted(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_exchange *x = &connection->exchange;
+	pthread_mutex_lock(&server->lock);
+	bool finished = x->finished, tell = x->gone != NULL;
+	pthread_mutex_unlock(&server->lock);
+	if (connection->state == CONNECTION_CLOSED && finished) {
+		connection_free(connection);
+	} else if (connection->state == CONNECTION_ANSWERED) {
+		AUTO_BUF rest = connection->rest;
+		connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
+		run(connection, buf_str(&rest));
+	} else if (tell && x->is_gone) {
+		tell_gone(connection);
+	} else if (connection->state == CONNECTION_ASKED || connection->state == CONNECTION_STREAMING) {
+		push(connection);
+	}
+}
