@@ -1,0 +1,183 @@
+"""Linked connectors and their credentials, from the command line to the service and back."""
+import json
+import os
+import subprocess
+import unittest
+
+from daemon import Home, manifest_of
+from house import connector
+from service import Service
+
+FQN = "github://acme/fixture"
+
+
+class Binding(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.close()
+
+    def setUp(self):
+        self.service.seen.clear()
+        self.home = Home(ca=self.service.ca)
+        self.addCleanup(self.home.__exit__)
+        self.home.init()
+
+    def link(self, credential='kind = "api_key"', **more):
+        return self.home.link("fixture", manifest=manifest_of("fixture", self.service.port, credential), **more)
+
+    def bind(self, *flags, value="the-value-1", identity="work", code=0):
+        done = self.home.cli("binding", "setup", FQN, "--identity", identity, "--value-file", "-", "--yes", *flags, stdin=value)
+        self.assertEqual(done.code, code, (done.out, done.err))
+        return done
+
+    def call(self, op="http_cred", path="/ok", kind="api_key", fqn=FQN, **args):
+        return self.home.cli("connector", "call", fqn, "--op", op, "--json", "--args", json.dumps(
+            {"url": f"https://127.0.0.1:{self.service.port}{path}", "credential": kind, **args}))
+
+    def header(self, name):
+        return [headers.get(name) for _, _, headers, _ in self.service.seen]
+
+    def test_from_link_to_call(self):
+        linked = self.link()
+        self.assertEqual((linked["fqn"], linked["linked"], linked["signed"]), (FQN, True, False))
+        refused = self.call()
+        self.assertEqual(refused.code, 1)
+        self.assertIn("binding_required", refused.out + refused.err)
+        self.assertEqual(self.service.seen, [])
+        self.bind()
+        self.assertEqual(self.call().code, 0)
+        self.assertEqual(self.header("authorization"), ["Bearer the-value-1"])
+        event = self.home.events()[0]
+        self.assertEqual(event["event_type"], "execution.succeeded")
+        self.assertEqual(event["payload"]["aileron.binding.name"], "api_key/fixture/work")
+        self.assertTrue(event["payload"]["aileron.connector.linked"])
+        self.assertIn("linked", self.home.ok("connector", "list").out)
+
+    def test_rebind_and_revoke(self):
+        self.link()
+        self.bind()
+        before = self.home.ok("binding", "inspect", "api_key/fixture/work", "--json").json
+        self.home.ok("binding", "rebind", "api_key/fixture/work", "--value-file", "-", "--yes", stdin="the-value-2")
+        self.call()
+        self.assertEqual(self.header("authorization"), ["Bearer the-value-2"])
+        after = self.home.ok("binding", "inspect", "api_key/fixture/work", "--json").json
+        self.assertEqual(after["created_at"], before["created_at"])
+        self.home.ok("binding", "revoke", "api_key/fixture/work", "--yes")
+        self.assertEqual(self.call().code, 1)
+        self.assertEqual(self.home.ok("binding", "list", "--json").lines, [])
+
+    def test_the_same_name_twice(self):
+        self.link()
+        self.bind()
+        self.bind(code=1)
+
+    def test_two_that_fit_are_told_apart_by_nobody(self):
+        self.link()
+        self.bind()
+        self.bind(identity="home")
+        refused = self.call()
+        self.assertEqual(refused.code, 1)
+        self.assertIn("api_key/fixture/home", refused.out + refused.err)
+        self.assertEqual(self.service.seen, [])
+
+    def test_basic(self):
+        self.link('kind = "basic"')
+        self.bind("--username", "ada", value="pass")
+        self.assertEqual(self.call(kind="basic").code, 0)
+        self.assertEqual(self.header("authorization"), ["Basic YWRhOnBhc3M="])
+
+    def test_aws_signature(self):
+        self.link('kind = "aws_sigv4"\nservice = "s3"\nregion = "eu-west-1"')
+        self.bind("--access-key-id", "AKIDEXAMPLE", value="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+        done = self.call(kind="aws_sigv4")
+        self.assertEqual(done.code, 0, (done.out, done.err))
+        self.assertRegex(self.header("authorization")[0], r"^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-west-1/s3/aws4_request, ")
+
+    def test_signing_key(self):
+        self.link('kind = "signing_key"\nalgorithm = "ed25519"\nkey_id = "k1"')
+        key = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], check=True, capture_output=True, text=True).stdout
+        self.bind(value=key)
+        done = self.call(kind="signing_key")
+        self.assertEqual(done.code, 0, (done.out, done.err))
+        self.assertTrue(self.header("signature")[0])
+        self.assertIn('keyid="k1"', self.header("signature-input")[0])
+
+    def test_another_host_was_not_consented(self):
+        self.link()
+        self.bind()
+        other = Service()
+        self.addCleanup(other.close)
+        self.home.link("fixture", manifest=manifest_of("fixture", other.port))
+        refused = self.home.cli("connector", "call", FQN, "--op", "http_cred", "--json", "--args", json.dumps(
+            {"url": f"https://127.0.0.1:{other.port}/ok", "credential": "api_key"}))
+        self.assertEqual(refused.code, 1)
+        self.assertIn("consented", refused.out + refused.err)
+        self.assertEqual(other.seen, [])
+
+    def test_a_change_on_disk_is_told_at_its_use(self):
+        self.link()
+        self.bind()
+        self.call()
+        manifest = self.home.root / "connector-fixture" / "manifest.toml"
+        manifest.write_text(manifest.read_text() + "\n# another version\n")
+        self.assertEqual(self.call().code, 0)
+        changed = [event for event in self.home.events() if event["event_type"] == "connector.changed"]
+        self.assertEqual(len(changed), 1)
+        self.assertNotEqual(changed[0]["payload"]["aileron.connector.hash"], changed[0]["payload"]["aileron.connector.previous_hash"])
+
+    def test_what_cannot_be_linked(self):
+        folder = self.home.root / "odd"
+        folder.mkdir()
+        for prepare in (lambda: None, lambda: (folder / "manifest.toml").write_text("not toml ="),
+                        lambda: (folder / "connector.wasm").symlink_to(connector("fixture"))):
+            prepare()
+            done = self.home.cli("connector", "link", folder)
+            self.assertEqual(done.code, 1, (done.out, done.err))
+        self.assertEqual(self.home.ok("connector", "list", "--json").lines, [])
+        self.assertEqual(self.home.cli("connector", "link", self.home.root / "nowhere").code, 1)
+
+    def test_a_name_of_the_users_own(self):
+        linked = self.link(fqn="mine")
+        self.assertEqual(linked["fqn"], "local://user/mine")
+        self.home.ok("connector", "unlink", "mine")
+        self.assertEqual(self.home.ok("connector", "list", "--json").lines, [])
+
+    def test_while_the_vault_is_locked(self):
+        self.link()
+        self.bind()
+        self.home.ok("vault", "lock")
+        del self.home.env["AILERON_VAULT_PASSPHRASE"]
+        listed = self.home.ok("binding", "list", "--json").lines
+        self.assertEqual((listed[0]["name"], listed[0]["verified"]), ("api_key/fixture/work", False))
+        refused = self.call()
+        self.assertEqual(refused.code, 77, (refused.out, refused.err))
+        answer = self.home.request("POST", "/v1/connectors/github:%2F%2Facme%2Ffixture/call", {"op": "http_cred", "args": {
+            "url": f"https://127.0.0.1:{self.service.port}/ok", "credential": "api_key"}})
+        self.assertEqual((answer.status, answer.json["error"]["class"]), (412, "binding_required"))
+        self.assertEqual(answer.json["error"]["details"]["required"], "vault.passphrase")
+        self.assertEqual(self.home.cli("vault", "put", "secret/x", "--value-file", "-", stdin="y").code, 77)
+
+    def test_what_is_left_open_by_a_crash_is_told_as_interrupted(self):
+        self.link()
+        self.bind()
+        self.service.hold.clear()
+        self.service.asked.clear()
+        process = subprocess.Popen(self.home.command("connector", "call", FQN, "--op", "http_cred", "--args", json.dumps(
+            {"url": f"https://127.0.0.1:{self.service.port}/hold", "credential": "api_key"})), env=self.home.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.assertTrue(self.service.asked.wait(60))
+        os.kill(self.home.discovery["pid"], 9)
+        process.wait(60)
+        self.service.hold.set()
+        ended = [e for e in self.home.events() if e["event_type"] == "execution.failed"]
+        self.assertEqual(len(ended), 1)
+        self.assertEqual(ended[0]["payload"]["aileron.reason"], "interrupted")
+        self.assertEqual(len(self.service.seen), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
