@@ -1,0 +1,230 @@
+#include "control/audit_service.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "control/keeper_client.h"
+#include "control/workers.h"
+#include "crypto/digest.h"
+#include "text/wire.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+#define LOOK_MS     1000 /* between a commit and the look whether a checkpoint is due */
+#define LOOK_IDLE_S 600  /* without commits */
+#define DAY_NS      (24 * TIME_HOUR)
+#define KEY_ID_SIZE (2 * 8 + 1)
+
+struct audit_service {
+	struct control *control;
+	struct loop_source *wake, *timer;
+	uint64_t retained_ns; /* of whoever looks: when old checkpoints were dropped last, monotonic */
+	uint64_t keep_ns;     /* 0 = for ever */
+	_Atomic bool looking; /* a worker does */
+	bool armed;           /* of the loop's thread: a look is near */
+
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t changed;
+	uint64_t commits;
+	size_t followers;
+	bool stopped;
+};
+
+/* ----------------------------------------------------------------------------------------------------------- checkpoints */
+
+int audit_sign_head(struct control *control, const struct audit_head *head, uint64_t count, struct audit_signature *ret,
+		    struct err *err)
+{
+	unsigned char message[AUDIT_HEAD_MESSAGE];
+	audit_head_message(head, count, message);
+	AUTO_BUF body = BUF_INIT(AUDIT_HEAD_MESSAGE + 8);
+	wire_put_str(&body, str_of(message, sizeof message));
+	AUTO(arena) *arena = arena_new();
+	struct str answer;
+	if (keeper_ask(control->keeper, KEEPER_SIGN_HEAD, buf_str(&body), arena, &answer, err) < 0)
+		return -1;
+	if (answer.n != sizeof *ret)
+		return fail(err, ERR_PROTOCOL, "the keeper's signature has %zu bytes", answer.n);
+	memcpy(ret->signature, answer.p, sizeof ret->signature);
+	memcpy(ret->public_key, answer.p + sizeof ret->signature, sizeof ret->public_key);
+	return 0;
+}
+
+struct checkpoint {
+	struct audit_head head;
+	struct audit_signature signature;
+};
+
+static int store_checkpoint(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct checkpoint *checkpoint = user;
+	unsigned char digest[SHA256_SIZE];
+	char key_id[KEY_ID_SIZE];
+	struct str key = str_of(checkpoint->signature.public_key, sizeof checkpoint->signature.public_key);
+	sha256(key, digest);
+	hex_format(str_of(digest, 8), key_id);
+	return audit_checkpoint_store(tx, &checkpoint->head,
+				      str_of(checkpoint->signature.signature, sizeof checkpoint->signature.signature),
+				      str_from(key_id), err);
+}
+
+static int make_checkpoint(struct audit_service *service, struct err *err)
+{
+	struct checkpoint checkpoint;
+	struct db_tx *tx = db_read(service->control->db);
+	bool due = audit_checkpoint_due(tx, clock_wall_ns(NULL), &checkpoint.head);
+	db_done(tx);
+	if (!due)
+		return 0;
+	if (audit_sign_head(service->control, &checkpoint.head, checkpoint.head.seq, &checkpoint.signature, err) < 0)
+		return -1;
+	return db_write(service->control->db, store_checkpoint, &checkpoint, err);
+}
+
+static int retain(struct db_tx *tx, void *user, struct err *err)
+{
+	const uint64_t *older_than_ns = user;
+	int64_t dropped = audit_retain(tx, *older_than_ns, err);
+	if (dropped > 0)
+		log_info("audit.retention", log_u64("dropped", (uint64_t)dropped));
+	return dropped < 0 ? -1 : 0;
+}
+
+/* Once an hour is often enough; each time is a commit, which is a reason to look again. */
+static void drop_old(struct audit_service *service)
+{
+	uint64_t now = clock_wall_ns(NULL), monotonic = clock_monotonic_ns(NULL);
+	if (service->keep_ns == 0 || now <= service->keep_ns)
+		return;
+	if (service->retained_ns != 0 && monotonic - service->retained_ns < TIME_HOUR)
+		return;
+	service->retained_ns = monotonic;
+	uint64_t older_than_ns = now - service->keep_ns;
+	struct err err;
+	err_clear(&err);
+	if (db_write(service->control->db, retain, &older_than_ns, &err) < 0)
+		log_warn("audit.retention", log_err(&err));
+}
+
+static void look(void *user)
+{
+	struct audit_service *service = user;
+	struct err err;
+	err_clear(&err);
+	/* A keeper that is being restarted signs at the next look. */
+	if (make_checkpoint(service, &err) < 0)
+		log_warn("audit.checkpoint", log_err(&err));
+	drop_old(service);
+	service->looking = false;
+}
+
+static void on_timer(void *user, int what)
+{
+	(void)what;
+	struct audit_service *service = user;
+	service->armed = false;
+	loop_timer_start(service->timer, LOOK_IDLE_S * 1000, 0);
+	if (service->looking)
+		return;
+	service->looking = true;
+	if (!workers_add(service->control->workers, look, service))
+		service->looking = false;
+}
+
+static void on_wake(void *user, int what)
+{
+	(void)what;
+	struct audit_service *service = user;
+	if (service->armed)
+		return;
+	service->armed = true;
+	loop_timer_start(service->timer, LOOK_MS, 0);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- following */
+
+/* On the writer's thread. */
+static void on_commit(void *user)
+{
+	struct audit_service *service = user;
+	pthread_mutex_lock(&service->lock);
+	service->commits++;
+	if (service->followers > 0)
+		pthread_cond_broadcast(&service->changed);
+	pthread_mutex_unlock(&service->lock);
+	loop_wake(service->wake);
+}
+
+int audit_follow(struct audit_service *service, struct err *err)
+{
+	pthread_mutex_lock(&service->lock);
+	bool room = service->followers < AUDIT_FOLLOWERS && !service->stopped;
+	service->followers += room;
+	pthread_mutex_unlock(&service->lock);
+	return room ? 0
+		    : fail(err, ERR_UNAVAILABLE, "the record is streamed %d times already; end one", AUDIT_FOLLOWERS);
+}
+
+void audit_unfollow(struct audit_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	service->followers--;
+	pthread_mutex_unlock(&service->lock);
+}
+
+bool audit_wait(struct audit_service *service, uint64_t *seen, uint64_t ms)
+{
+	uint64_t ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
+	const struct timespec until = {.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
+	int timed_out = 0;
+	pthread_mutex_lock(&service->lock);
+	while (!service->stopped && service->commits == *seen && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&service->changed, &service->lock, &until);
+	*seen = service->commits;
+	bool go_on = !service->stopped;
+	pthread_mutex_unlock(&service->lock);
+	return go_on;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- life cycle */
+
+struct audit_service *audit_service_new(struct control *control, struct err *err)
+{
+	struct audit_service *service = NEW(struct audit_service);
+	service->control = control;
+	service->keep_ns = MIN(supervise_setting_u64(control->start, "audit_keep_days", 0), 36500) * DAY_NS;
+	pthread_mutex_init(&service->lock, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&service->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	service->timer = loop_timer(control->loop, on_timer, service);
+	service->wake = loop_wakeup(control->loop, on_wake, service, err);
+	if (service->wake == NULL) {
+		audit_service_free(service);
+		return NULL;
+	}
+	loop_source_background(service->timer);
+	loop_source_background(service->wake);
+	db_on_commit(control->db, on_commit, service);
+	return service;
+}
+
+void audit_service_stop(struct audit_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	service->stopped = true;
+	pthread_cond_broadcast(&service->changed);
+	pthread_mutex_unlock(&service->lock);
+}
+
+void audit_service_free(struct audit_service *service)
+{
+	if (service == NULL)
+		return;
+	loop_source_free(service->timer);
+	loop_source_free(service->wake);
+	pthread_cond_destroy(&service->changed);
+	pthread_mutex_destroy(&service->lock);
+	free(service);
+}

@@ -1,0 +1,153 @@
+#include "api/timestamp.h"
+#include "base/rand.h"
+#include "control/control.h"
+#include "control/members.h"
+#include "control/session.h"
+#include "control/tokens.h"
+
+#define LIST_DEFAULT 100
+
+/* What both changes of a session write in one job. */
+struct session_job {
+	struct session session;
+	struct audit_event event;
+};
+
+static void tell(struct session_job *job, const struct request *request, enum audit_type type)
+{
+	job->event = request_event(request, type);
+	AUTO_BUF payload = BUF_INIT(4096);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "aileron.session.id", job->session.id);
+	member_str_given(&w, "aileron.session.agent", job->session.agent);
+	jsonw_end_object(&w);
+	job->event.payload_text = arena_str(request->arena, buf_str(&payload));
+}
+
+static void put_session(struct json_writer *w, const struct session *session)
+{
+	jsonw_begin_object(w);
+	session_put_members(w, session);
+	jsonw_end_object(w);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- start */
+
+static int do_start(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct session_job *job = user;
+	if (session_insert(tx, &job->session, err) < 0)
+		return -1;
+	return audit_append(tx, &job->event, NULL, NULL, err);
+}
+
+int handle_session_start(struct request *request, struct err *err)
+{
+	struct session_job job = {.session = {.started_ns = clock_wall_ns(NULL), .exit_code = -1}};
+	unsigned char random[10];
+	char id[ULID_SIZE];
+	rand_bytes(random, sizeof random);
+	ulid_format(job.session.started_ns / TIME_MILLISECOND, random, id);
+	job.session.id = str_from(id);
+	job.session.agent = request_str(request, "agent");
+	job.session.working_dir = request_str(request, "working_dir");
+	if (job.session.agent.n == 0)
+		return fail(err, ERR_INVALID_REQUEST, "'agent' must not be empty");
+	tell(&job, request, AUDIT_SESSION_STARTED);
+	if (db_write(request->control->db, do_start, &job, err) < 0)
+		return -1;
+	AUTO_BUF token = BUF_INIT_SECRET(TOKENS_CAVEAT_MAX);
+	tokens_mint_caveat(request->control->tokens, job.session.id, &token);
+	request->answer.secret = true;
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	session_put_members(w, &job.session);
+	member_str(w, "caveat_token", buf_str(&token));
+	jsonw_end_object(w);
+	return buf_check(&token, "the capability token", err);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- lists */
+
+static int put_row(void *user, const struct session *session)
+{
+	put_session(user, session);
+	return 0;
+}
+
+int handle_session_list(struct request *request, struct err *err)
+{
+	struct session_query query = {
+		.agent = request_query(request, "agent"),
+		.active_only = request_query_bool(request, "active_only"),
+		.limit = (uint32_t)request_query_u64(request, "limit", LIST_DEFAULT),
+	};
+	struct str since = request_query(request, "since");
+	if (since.n > 0 && timestamp_parse(since, &query.since_ns, err) < 0)
+		return wrap(err, "'since'");
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	jsonw_key(w, S("items"));
+	jsonw_begin_array(w);
+	struct db_tx *tx = db_read(request->control->db);
+	int rc = session_list(tx, &query, put_row, w, err);
+	db_done(tx);
+	jsonw_end_array(w);
+	jsonw_end_object(w);
+	return rc;
+}
+
+struct found {
+	struct json_writer *w;
+	bool found;
+};
+
+static int put_found(void *user, const struct session *session)
+{
+	struct found *found = user;
+	put_session(found->w, session);
+	found->found = true;
+	return 1;
+}
+
+static int put_one(struct request *request, struct err *err)
+{
+	struct found found = {.w = &request->json};
+	const struct session_query query = {.id = request->parameters[0], .limit = 1};
+	struct db_tx *tx = db_read(request->control->db);
+	int rc = session_list(tx, &query, put_found, &found, err);
+	db_done(tx);
+	if (rc == 0 && !found.found)
+		return fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'", STR_FMT(query.id));
+	return rc;
+}
+
+int handle_session_get(struct request *request, struct err *err)
+{
+	return put_one(request, err);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ end */
+
+static int do_end(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct session_job *job = user;
+	if (session_end(tx, job->session.id, job->session.ended_ns, job->session.exit_code, err) < 0)
+		return -1;
+	return audit_append(tx, &job->event, NULL, NULL, err);
+}
+
+int handle_session_end(struct request *request, struct err *err)
+{
+	int64_t exit_code = -1;
+	(void)json_get_int(request_member(request, "exit_code"), &exit_code);
+	struct session_job job = {
+		.session = {.id = request->parameters[0], .ended_ns = clock_wall_ns(NULL), .exit_code = (int)exit_code},
+	};
+	tell(&job, request, AUDIT_SESSION_ENDED);
+	if (db_write(request->control->db, do_end, &job, err) < 0)
+		return -1;
+	return put_one(request, err);
+}

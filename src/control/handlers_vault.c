@@ -1,0 +1,371 @@
+#include "base/base64.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "control/bindings.h"
+#include "control/control.h"
+#include "control/keeper_client.h"
+#include "control/members.h"
+#include "control/setup.h"
+#include "control/vault_record.h"
+#include "control/vault_status.h"
+#include "text/canonical.h"
+#include "text/wire.h"
+#include "vault/path.h"
+#include "vault/sealed.h"
+
+#define METADATA_MAX (512 * KIB)
+
+/* Passes on what the request carries sealed; the rest of `sealed` is filled in. */
+static int ask_sealed(struct request *request, struct keeper_sealed *sealed, struct str *ret_body, struct err *err)
+{
+	if (request_sealed(request, &sealed->sealed, err) < 0)
+		return -1;
+	return keeper_ask_sealed(request->control->keeper, sealed, request->arena, ret_body, err);
+}
+
+static int ask_state(struct request *request, struct keeper_state *ret, struct err *err)
+{
+	return keeper_ask_state(request->control->keeper, request->arena, ret, err);
+}
+
+static void put_status(struct json_writer *w, const struct keeper_state *state)
+{
+	jsonw_begin_object(w);
+	vault_status_put_members(w, state);
+	jsonw_end_object(w);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- status */
+
+int handle_vault_status(struct request *request, struct err *err)
+{
+	struct keeper_state state;
+	if (ask_state(request, &state, err) < 0)
+		return -1;
+	put_status(&request->json, &state);
+	return 0;
+}
+
+int handle_vault_nonce(struct request *request, struct err *err)
+{
+	struct str body;
+	if (keeper_ask(request->control->keeper, KEEPER_NONCE, STR_EMPTY, request->arena, &body, err) < 0)
+		return -1;
+	if (body.n != SEALED_NONCE + SEALED_KEY_ID)
+		return fail(err, ERR_PROTOCOL, "the keeper's nonce has %zu bytes", body.n);
+	AUTO_BUF nonce = BUF_INIT(64);
+	base64_encode(&nonce, str_slice(body, 0, SEALED_NONCE), BASE64_STANDARD);
+	char key_id[2 * SEALED_KEY_ID + 1];
+	hex_format(str_slice(body, SEALED_NONCE, body.n), key_id);
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	member_str(w, "nonce", buf_str(&nonce));
+	member_z(w, "key_id", key_id);
+	member_u64(w, "expires_in", SEALED_NONCE_S);
+	jsonw_end_object(w);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- making, opening, locking */
+
+int handle_vault_init(struct request *request, struct err *err)
+{
+	struct keeper_sealed sealed = {.operation = KEEPER_OP_INIT};
+	struct keeper_state state;
+	if (ask_sealed(request, &sealed, NULL, err) < 0 || ask_state(request, &state, err) < 0)
+		return -1;
+	const struct vault_record record = {.type = AUDIT_VAULT_CREATED, .state = &state};
+	if (vault_record(request, &record, err) < 0)
+		return -1;
+	put_status(&request->json, &state);
+	return 0;
+}
+
+struct unlocked {
+	uint8_t upgraded_from;
+	struct str backup, member;
+};
+
+static int read_unlocked(struct str body, struct unlocked *ret, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	ret->upgraded_from = wire_u8(&r);
+	ret->backup = wire_str(&r);
+	ret->member = wire_str(&r);
+	return wire_done(&r, "unlocked", err);
+}
+
+/* A file that is older than the last one seen was taken because the person said so: from now on it is the newest. */
+static int record_unlocked(struct request *request, const struct vault_mark *seen, const struct unlocked *done,
+			   const struct keeper_state *state, struct err *err)
+{
+	struct vault_record record = {
+		.type = AUDIT_VAULT_UNLOCKED, .state = state, .member = done->member, .backup = done->backup};
+	if (vault_record(request, &record, err) < 0)
+		return -1;
+	bool same = str_eq(seen->vault_id, state->vault_id);
+	if (seen->generation == 0 || (same && state->generation >= seen->generation) ||
+	    !request_bool(request, "accept_rollback", false))
+		return 0;
+	const struct vault_mark mark = {.vault_id = state->vault_id, .generation = state->generation};
+	record.type = AUDIT_VAULT_ROLLBACK_ACCEPTED;
+	record.mark = &mark;
+	return vault_record(request, &record, err);
+}
+
+static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret,
+		  struct vault_mark *ret_seen, struct err *err)
+{
+	if (vault_mark_find(request->control->db, request->arena, before->vault_id, ret_seen, err) < 0)
+		return -1;
+	struct keeper_sealed sealed = {
+		.operation = KEEPER_OP_UNLOCK,
+		.flags = request_bool(request, "accept_rollback", false) ? KEEPER_FLAG_ACCEPT_ROLLBACK : 0,
+		.high_vault_id = ret_seen->vault_id,
+		.high_generation = ret_seen->generation,
+	};
+	struct str body;
+	if (ask_sealed(request, &sealed, &body, err) < 0)
+		return -1;
+	return read_unlocked(body, ret, err);
+}
+
+int handle_vault_unlock(struct request *request, struct err *err)
+{
+	struct keeper_state state;
+	struct vault_mark seen = {0};
+	struct unlocked done = {0};
+	if (ask_state(request, &state, err) < 0)
+		return -1;
+	if (state.state == KEEPER_UNLOCKED) {
+		request->status = 409;
+		put_status(&request->json, &state);
+		return 0;
+	}
+	if (unlock(request, &state, &done, &seen, err) < 0) {
+		/* Whoever must wait has not tried. */
+		if (err->class != ERR_THROTTLED && err->class != ERR_SEALED_REQUIRED)
+			vault_record_failure(request, AUDIT_VAULT_UNLOCK_FAILED, err);
+		return -1;
+	}
+	if (ask_state(request, &state, err) < 0 || record_unlocked(request, &seen, &done, &state, err) < 0)
+		return -1;
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	vault_status_put_members(w, &state);
+	member_str_given(w, "member", done.member);
+	if (done.upgraded_from < 2)
+		member_u64(w, "upgraded_from", done.upgraded_from);
+	member_str_given(w, "backup", done.backup);
+	jsonw_end_object(w);
+	return 0;
+}
+
+int handle_vault_lock(struct request *request, struct err *err)
+{
+	struct keeper_state before, state;
+	if (ask_state(request, &before, err) < 0 ||
+	    keeper_ask(request->control->keeper, KEEPER_LOCK, STR_EMPTY, request->arena, NULL, err) < 0 ||
+	    ask_state(request, &state, err) < 0)
+		return -1;
+	const struct vault_record record = {.type = AUDIT_VAULT_LOCKED, .state = &before, .reason = S("locked")};
+	if (before.state == KEEPER_UNLOCKED && vault_record(request, &record, err) < 0)
+		return -1;
+	put_status(&request->json, &state);
+	return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- entries */
+
+static void put_metadata(struct json_writer *w, const struct keeper_entry *entry)
+{
+	AUTO(json) *labels = json_parse(entry->labels.n > 0 ? entry->labels : S("{}"), JSON_READ_STRICT, NULL);
+	jsonw_key(w, S("metadata"));
+	jsonw_begin_object(w);
+	member_str(w, "type", entry->type);
+	member_str(w, "environment", entry->environment);
+	jsonw_key(w, S("labels"));
+	jsonw_begin_object(w);
+	struct json_iter it;
+	for (json_iter_init(&it, labels); json_iter_next(&it);) {
+		struct str value;
+		/* The keeper's own mark of a refresh that is under way. */
+		if (!str_eq(it.name, S("refresh_started_at")) && json_get_str(it.value, &value)) {
+			jsonw_key(w, it.name);
+			jsonw_str(w, value);
+		}
+	}
+	jsonw_end_object(w);
+	jsonw_end_object(w);
+}
+
+static void put_entry_members(struct json_writer *w, const struct keeper_entry *entry)
+{
+	member_str(w, "path", entry->path);
+	member_z(w, "scope", vault_scope_name(vault_scope_of(entry->path)));
+	member_u64(w, "generation", entry->generation);
+	put_metadata(w, entry);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return str_cmp(((const struct keeper_entry *)a)->path, ((const struct keeper_entry *)b)->path);
+}
+
+int handle_vault_list(struct request *request, struct err *err)
+{
+	struct keeper_entry *entries = NULL;
+	size_t n = 0;
+	bool verified = false;
+	if (keeper_ask_list(request->control->keeper, request_query(request, "prefix"), request->arena, &entries, &n,
+			    &verified, err) < 0)
+		return -1;
+	if (n > 0)
+		qsort(entries, n, sizeof *entries, by_path);
+	struct str only = request_query(request, "scope");
+	bool all = request_query_bool(request, "include_control_plane");
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	jsonw_key(w, S("entries"));
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < n; i++) {
+		enum vault_scope scope = vault_scope_of(entries[i].path);
+		if (only.n > 0 ? !str_eq(only, str_from(vault_scope_name(scope)))
+			       : !all && vault_scope_is_control_plane(scope))
+			continue;
+		jsonw_begin_object(w);
+		put_entry_members(w, &entries[i]);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+	member_bool(w, "verified", verified);
+	jsonw_end_object(w);
+	return 0;
+}
+
+static int path_of(const struct request *request, struct str *ret, struct err *err)
+{
+	struct str path = request->parameters[0];
+	if (!vault_path_is_valid(path))
+		return fail(err, ERR_INVALID_REQUEST,
+			    "a path of the vault has at most %d printable characters in segments between '/'",
+			    VAULT_PATH_MAX);
+	*ret = path;
+	return 0;
+}
+
+/* What is a binding has verbs of its own, which know what else must be said with its value. */
+static int writable_path(const struct request *request, const char *verb, struct str *ret, struct err *err)
+{
+	if (path_of(request, ret, err) < 0)
+		return -1;
+	if (vault_scope_of(*ret) == VAULT_SCOPE_BINDING)
+		return fail(err, ERR_INVALID_REQUEST, "'%.*s' names a binding; use `aileron binding %s`", STR_FMT(*ret),
+			    verb);
+	return 0;
+}
+
+int handle_vault_get_meta(struct request *request, struct err *err)
+{
+	struct str path, body;
+	if (path_of(request, &path, err) < 0)
+		return -1;
+	AUTO_BUF question = BUF_INIT(VAULT_PATH_MAX + 8);
+	wire_put_str(&question, path);
+	if (keeper_ask(request->control->keeper, KEEPER_GET, buf_str(&question), request->arena, &body, err) < 0)
+		return -1;
+	struct wire_reader r = wire_reader(body);
+	struct keeper_entry entry = {0};
+	bool verified = wire_bool(&r);
+	keeper_entry_get(&r, &entry);
+	if (wire_done(&r, "entry", err) < 0)
+		return -1;
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	put_entry_members(w, &entry);
+	member_bool(w, "verified", verified);
+	jsonw_end_object(w);
+	return 0;
+}
+
+/* The metadata as whoever sealed the value wrote it: canonical, with what was left out of the request filled in. */
+static int canonical_metadata(struct request *request, struct buf *out, struct err *err)
+{
+	const struct json *metadata = request_member(request, "metadata");
+	struct str type = STR_EMPTY, environment = STR_EMPTY;
+	(void)json_get_str(json_member(metadata, S("type")), &type);
+	(void)json_get_str(json_member(metadata, S("environment")), &environment);
+	const struct json *labels = json_member(metadata, S("labels"));
+	AUTO_BUF text = BUF_INIT(METADATA_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "environment", environment);
+	jsonw_key(&w, S("labels"));
+	if (labels != NULL)
+		jsonw_value(&w, labels);
+	else
+		jsonw_raw(&w, S("{}"));
+	member_str(&w, "type", type);
+	jsonw_end_object(&w);
+	if (buf_check(&text, "the metadata", err) < 0)
+		return -1;
+	AUTO(json) *whole = json_parse(buf_str(&text), JSON_READ_STRICT, err);
+	return whole != NULL ? json_canonical(out, whole, err) : -1;
+}
+
+int handle_vault_put(struct request *request, struct err *err)
+{
+	struct str path, body;
+	AUTO_BUF metadata = BUF_INIT(METADATA_MAX);
+	if (writable_path(request, "setup", &path, err) < 0 || canonical_metadata(request, &metadata, err) < 0)
+		return -1;
+	struct keeper_sealed sealed = {.operation = KEEPER_OP_PUT, .path = path, .metadata = buf_str(&metadata)};
+	if (ask_sealed(request, &sealed, &body, err) < 0)
+		return -1;
+	struct wire_reader r = wire_reader(body);
+	uint64_t generation = wire_u64(&r);
+	if (wire_done(&r, "put", err) < 0)
+		return -1;
+	bool user = vault_scope_of(path) == VAULT_SCOPE_USER;
+	const struct vault_record record = {
+		.type = user ? AUDIT_VAULT_USER_CREDENTIAL_WRITE : AUDIT_VAULT_CREDENTIAL_WRITE, .path = path};
+	if (vault_record(request, &record, err) < 0)
+		return -1;
+	struct json_writer *w = &request->json;
+	jsonw_begin_object(w);
+	member_str(w, "path", path);
+	member_u64(w, "generation", generation);
+	jsonw_end_object(w);
+	return 0;
+}
+
+int handle_vault_delete(struct request *request, struct err *err)
+{
+	struct str path;
+	if (writable_path(request, "revoke", &path, err) < 0)
+		return -1;
+	AUTO_BUF question = BUF_INIT(VAULT_PATH_MAX + 8);
+	wire_put_str(&question, path);
+	if (keeper_ask(request->control->keeper, KEEPER_DELETE, buf_str(&question), request->arena, NULL, err) < 0)
+		return -1;
+	bool user = vault_scope_of(path) == VAULT_SCOPE_USER;
+	const struct vault_record record = {
+		.type = user ? AUDIT_VAULT_USER_CREDENTIAL_DELETE : AUDIT_VAULT_CREDENTIAL_DELETE, .path = path};
+	return vault_record(request, &record, err);
+}
+
+int handle_vault_consent(struct request *request, struct err *err)
+{
+	struct str path;
+	struct binding binding;
+	if (path_of(request, &path, err) < 0 || bindings_get(request->control, request->arena, path, &binding, err) < 0)
+		return -1;
+	struct keeper_sealed sealed = {.operation = KEEPER_OP_CONSENT, .path = path};
+	if (ask_sealed(request, &sealed, NULL, err) < 0 ||
+	    bindings_get(request->control, request->arena, path, &binding, err) < 0 ||
+	    setup_record(request, AUDIT_BINDING_REBOUND, &binding, err) < 0)
+		return -1;
+	binding_put_json(&request->json, &binding);
+	return 0;
+}

@@ -1,0 +1,177 @@
+#include "control/processes.h"
+#include "audit/audit.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "control/members.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+#define PROOF_TEXT_MAX (16 * KIB)
+
+struct process {
+	bool known;
+	struct supervise_child child; /* texts are ours */
+};
+
+struct processes {
+	struct db *db;
+	pthread_mutex_t lock;
+	struct process by_role[SUPERVISE_ROLE__MAX];
+};
+
+struct processes *processes_new(struct db *db)
+{
+	struct processes *processes = NEW(struct processes);
+	processes->db = db;
+	pthread_mutex_init(&processes->lock, NULL);
+	return processes;
+}
+
+static void free_text(struct str text)
+{
+	free((void *)(uintptr_t)text.p);
+}
+
+static void release_texts(struct process *process)
+{
+	free_text(process->child.last_end);
+	free_text(process->child.confinement);
+}
+
+void processes_free(struct processes *processes)
+{
+	if (processes == NULL)
+		return;
+	for (size_t i = 0; i < SUPERVISE_ROLE__MAX; i++)
+		release_texts(&processes->by_role[i]);
+	pthread_mutex_destroy(&processes->lock);
+	free(processes);
+}
+
+/* -------------------------------------------------------------------------------------------------------- process.ended */
+
+struct ended {
+	enum supervise_role role;
+	uint32_t restarts;
+	struct str how; /* ours */
+};
+
+static int record_ended(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct ended *ended = user;
+	AUTO_BUF payload = BUF_INIT(4 * KIB);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_z(&w, "aileron.process.role", supervise_role_name(ended->role));
+	member_str(&w, "aileron.process.end", ended->how);
+	member_u64(&w, "aileron.process.restarts", ended->restarts);
+	jsonw_end_object(&w);
+	const struct audit_event event = {
+		.type = AUDIT_PROCESS_ENDED,
+		.actor = AUDIT_ACTOR_SERVICE,
+		.actor_id = S("daemon"),
+		.payload_text = buf_str(&payload),
+	};
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+static void ended_recorded(void *user, const struct err *err)
+{
+	struct ended *ended = user;
+	if (err != NULL)
+		log_error("audit.process_ended", log_err(err));
+	free_text(ended->how);
+	free(ended);
+}
+
+/* What ended before this control was started was recorded by the one before it, but for that one's own end. */
+static bool is_news(const struct process *before, const struct supervise_child *now)
+{
+	if (now->last_end.n == 0)
+		return false;
+	if (!before->known)
+		return now->role == SUPERVISE_CONTROL;
+	return now->restarts != before->child.restarts ? before->child.running : before->child.running && !now->running;
+}
+
+void processes_told(struct processes *processes, const struct supervise_child *child)
+{
+	if (child->role <= 0 || child->role >= SUPERVISE_ROLE__MAX)
+		return;
+	struct process *process = &processes->by_role[child->role];
+	if (is_news(process, child)) {
+		struct ended *ended = NEW(struct ended);
+		*ended = (struct ended){.role = child->role, .restarts = child->restarts};
+		ended->how = (struct str){str_dup(child->last_end), child->last_end.n};
+		db_write_later(processes->db, record_ended, ended, ended_recorded);
+	}
+	struct process now = {.known = true, .child = *child};
+	now.child.last_end = (struct str){str_dup(child->last_end), child->last_end.n};
+	now.child.confinement = (struct str){str_dup(child->confinement), child->confinement.n};
+	pthread_mutex_lock(&processes->lock);
+	release_texts(process);
+	*process = now;
+	pthread_mutex_unlock(&processes->lock);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- telling */
+
+size_t processes_list(struct processes *processes, struct arena *arena, struct supervise_child ret[SUPERVISE_ROLE__MAX])
+{
+	size_t n = 0;
+	pthread_mutex_lock(&processes->lock);
+	for (size_t i = 0; i < SUPERVISE_ROLE__MAX; i++) {
+		const struct process *process = &processes->by_role[i];
+		if (!process->known)
+			continue;
+		ret[n] = process->child;
+		ret[n].last_end = arena_str(arena, process->child.last_end);
+		ret[n].confinement = arena_str(arena, process->child.confinement);
+		n++;
+	}
+	pthread_mutex_unlock(&processes->lock);
+	return n;
+}
+
+static void put_pieces(struct json_writer *w, struct str text, char separator)
+{
+	jsonw_begin_array(w);
+	while (text.n > 0) {
+		struct str piece;
+		text = str_cut(text, separator, &piece);
+		if (piece.n > 0)
+			jsonw_str(w, piece);
+	}
+	jsonw_end_array(w);
+}
+
+void process_put_confinement(struct json_writer *w, const struct confine_report *report)
+{
+	AUTO_BUF text = BUF_INIT(PROOF_TEXT_MAX);
+	confine_report_text(&text, report);
+	jsonw_key(w, S("confinement"));
+	jsonw_begin_object(w);
+	jsonw_key(w, S("proof"));
+	put_pieces(w, buf_str(&text), '\n');
+	if (report->missing[0] != '\0') {
+		jsonw_key(w, S("missing"));
+		put_pieces(w, str_from(report->missing), ',');
+	}
+	jsonw_end_object(w);
+}
+
+void process_put_json(struct json_writer *w, const struct supervise_child *child)
+{
+	jsonw_begin_object(w);
+	member_z(w, "role", supervise_role_name(child->role));
+	member_bool(w, "running", child->running);
+	member_u64_given(w, "pid", child->running ? child->pid : 0);
+	member_u64(w, "restarts", child->restarts);
+	member_time_given(w, "started_at", child->started_at);
+	member_str_given(w, "last_end", child->last_end);
+	struct confine_report report;
+	if (child->confinement.n > 0 && confine_report_get(child->confinement, &report, NULL) == 0)
+		process_put_confinement(w, &report);
+	jsonw_end_object(w);
+}

@@ -1,0 +1,90 @@
+#include "control/vault_record.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "control/members.h"
+#include "vault/path.h"
+
+#define PAYLOAD_MAX (16 * KIB)
+
+static void put_state(struct json_writer *w, const struct keeper_state *state)
+{
+	if (state == NULL || state->vault_id.n == 0)
+		return;
+	member_str(w, "aileron.vault.id", state->vault_id);
+	member_u64(w, "aileron.vault.generation", state->generation);
+}
+
+/* agents/NAME/PURPOSE and user/SERVICE are told by their parts too. */
+static void put_path(struct json_writer *w, struct str path)
+{
+	if (path.n == 0)
+		return;
+	member_str(w, "aileron.vault.path", path);
+	struct str scope, rest = str_cut(path, '/', &scope);
+	switch (vault_scope_of(path)) {
+	case VAULT_SCOPE_AGENT: {
+		struct str agent, purpose = str_cut(rest, '/', &agent);
+		member_str(w, "aileron.vault.agent", agent);
+		member_str(w, "aileron.vault.purpose", purpose);
+		break;
+	}
+	case VAULT_SCOPE_USER:
+		member_str(w, "aileron.vault.user.service", rest);
+		break;
+	case VAULT_SCOPE_BINDING:
+		member_str(w, "aileron.binding.name", path);
+		break;
+	case VAULT_SCOPE_SECRET:
+	case VAULT_SCOPE_CONNECTED_ACCOUNT:
+	case VAULT_SCOPE_LLM_CONFIG:
+	case VAULT_SCOPE_OTHER:
+	case VAULT_SCOPE__MAX:
+		break;
+	}
+}
+
+static void put_payload(struct buf *out, const struct vault_record *record)
+{
+	struct json_writer w;
+	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	put_state(&w, record->state);
+	put_path(&w, record->path);
+	member_str_given(&w, "aileron.vault.member", record->member);
+	member_str_given(&w, "aileron.vault.backup", record->backup);
+	member_str_given(&w, "aileron.reason", record->reason);
+	if (record->failure != NULL)
+		member_z(&w, "aileron.failure.class", err_row(record->failure->class)->name);
+	jsonw_end_object(&w);
+}
+
+struct record_job {
+	struct audit_event event;
+	const struct vault_mark *mark;
+};
+
+static int do_record(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct record_job *job = user;
+	if (job->mark != NULL && vault_mark_store(tx, job->mark, true, err) < 0)
+		return -1;
+	return audit_append(tx, &job->event, NULL, NULL, err);
+}
+
+int vault_record(struct request *request, const struct vault_record *record, struct err *err)
+{
+	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
+	put_payload(&payload, record);
+	struct record_job job = {.event = request_event(request, record->type), .mark = record->mark};
+	job.event.payload_text = buf_str(&payload);
+	return db_write(request->control->db, do_record, &job, err);
+}
+
+void vault_record_failure(struct request *request, enum audit_type type, const struct err *failure)
+{
+	const struct vault_record record = {.type = type, .failure = failure};
+	struct err err;
+	err_clear(&err);
+	if (vault_record(request, &record, &err) < 0)
+		log_error("audit.vault", log_err(&err));
+}

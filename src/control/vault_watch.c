@@ -1,0 +1,240 @@
+#include "control/vault_watch.h"
+#include "audit/audit.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "control/members.h"
+#include <stdlib.h>
+
+#define SIGNED_USES 1024 /* of the last ones: a use that signs is told once, however many requests it signs */
+
+struct vault_watch {
+	struct db *db;
+	uint64_t signed_uses[SIGNED_USES]; /* a ring */
+	size_t next_signed;
+};
+
+struct vault_watch *vault_watch_new(struct db *db)
+{
+	struct vault_watch *watch = NEW(struct vault_watch);
+	watch->db = db;
+	return watch;
+}
+
+void vault_watch_free(struct vault_watch *watch)
+{
+	free(watch);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the high-water mark */
+
+int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, struct vault_mark *ret, struct err *err)
+{
+	struct db_tx *tx = db_read(db);
+	struct db_stmt *q = db_stmt(tx, "SELECT vault_id, generation FROM vault_seen"
+					" ORDER BY vault_id = ? DESC, rowid DESC LIMIT 1");
+	db_bind_str(q, vault_id);
+	int got = db_step(q, err);
+	if (got == 1) {
+		ret->vault_id = arena_str(arena, db_str(q, 0));
+		ret->generation = (uint64_t)db_int(q, 1);
+	} else if (got == 0) {
+		*ret = (struct vault_mark){0};
+	}
+	db_finish(q);
+	db_done(tx);
+	return got < 0 ? -1 : 0;
+}
+
+int vault_mark_store(struct db_tx *tx, const struct vault_mark *mark, bool exactly, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO vault_seen (vault_id, generation) VALUES (?1, ?2)"
+					" ON CONFLICT (vault_id) DO UPDATE SET generation ="
+					" CASE WHEN ?3 THEN ?2 ELSE max(generation, ?2) END");
+	db_bind_str(q, mark->vault_id);
+	db_bind_int(q, (int64_t)mark->generation);
+	db_bind_int(q, exactly);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- one job */
+
+/* What the keeper said, as long as the writer needs it. */
+struct told {
+	struct str what, path, host, detail, vault_id;
+	uint64_t use, generation, now_ns;
+	struct arena *arena;
+};
+
+static struct told *told_new(struct str what)
+{
+	struct arena *arena = arena_new();
+	struct told *told = ARENA_NEW(arena, struct told);
+	told->arena = arena;
+	told->what = arena_str(arena, what);
+	told->now_ns = clock_wall_ns(NULL);
+	return told;
+}
+
+static void told_recorded(void *user, const struct err *err)
+{
+	struct told *told = user;
+	if (err != NULL)
+		log_error("audit.vault", log_str("what", told->what), log_err(err));
+	arena_free(told->arena);
+}
+
+static int append(struct db_tx *tx, enum audit_type type, const struct told *told, struct str payload, struct err *err)
+{
+	const struct audit_event event = {
+		.type = type,
+		.actor = AUDIT_ACTOR_SERVICE,
+		.actor_id = S("keeper"),
+		.credential_binding = told->path,
+		.payload_text = payload,
+	};
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- changed */
+
+static int record_mark(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct told *told = user;
+	const struct vault_mark mark = {.vault_id = told->vault_id, .generation = told->generation};
+	return vault_mark_store(tx, &mark, false, err);
+}
+
+static int record_locked(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct told *told = user;
+	AUTO_BUF payload = BUF_INIT(KIB);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "aileron.reason", told->what);
+	jsonw_end_object(&w);
+	return append(tx, AUDIT_VAULT_LOCKED, told, buf_str(&payload), err);
+}
+
+static void on_changed(void *user, const struct keeper_state *state, struct str reason)
+{
+	struct vault_watch *watch = user;
+	static const char *const spontaneous[] = {"idle", "signal", "suspend"};
+	for (size_t i = 0; i < ARRAY_LEN(spontaneous); i++) {
+		if (str_eq(reason, str_from(spontaneous[i])))
+			db_write_later(watch->db, record_locked, told_new(reason), told_recorded);
+	}
+	if (state->state != KEEPER_UNLOCKED || state->vault_id.n == 0)
+		return;
+	struct told *told = told_new(reason);
+	told->vault_id = arena_str(told->arena, state->vault_id);
+	told->generation = state->generation;
+	db_write_later(watch->db, record_mark, told, told_recorded);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- noted */
+
+static int touch(struct db_tx *tx, const char *sql, const struct told *told, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, sql);
+	db_bind_str(q, told->path);
+	db_bind_int(q, (int64_t)told->now_ns);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+static void put_use(struct buf *out, const struct told *told, const char *detail)
+{
+	struct json_writer w;
+	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "aileron.binding.name", told->path);
+	member_str_given(&w, detail, told->detail);
+	member_str_given(&w, "aileron.credential.host", told->host);
+	if (told->use != 0) {
+		/* As text: a number of the keeper's may be beyond what canonical JSON has. */
+		char number[24];
+		snprintf(number, sizeof number, "%llu", (unsigned long long)told->use);
+		member_z(&w, "aileron.credential.use", number);
+	}
+	member_str(&w, "aileron.credential.what", told->what);
+	jsonw_end_object(&w);
+}
+
+static int record_used(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct told *told = user;
+	AUTO_BUF payload = BUF_INIT(16 * KIB);
+	put_use(&payload, told, "aileron.connector.fqn");
+	if (touch(tx,
+		  "INSERT INTO binding_use (path, last_used_ns) VALUES (?1, ?2)"
+		  " ON CONFLICT (path) DO UPDATE SET last_used_ns = ?2",
+		  told, err) < 0)
+		return -1;
+	return append(tx, AUDIT_VAULT_CREDENTIAL_READ, told, buf_str(&payload), err);
+}
+
+static int record_refreshed(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct told *told = user;
+	AUTO_BUF payload = BUF_INIT(16 * KIB);
+	put_use(&payload, told, "aileron.binding.detail");
+	if (touch(tx,
+		  "INSERT INTO binding_use (path, last_refreshed_ns) VALUES (?1, ?2)"
+		  " ON CONFLICT (path) DO UPDATE SET last_refreshed_ns = ?2",
+		  told, err) < 0)
+		return -1;
+	return append(tx, AUDIT_BINDING_REFRESHED, told, buf_str(&payload), err);
+}
+
+static int record_stale(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct told *told = user;
+	AUTO_BUF payload = BUF_INIT(16 * KIB);
+	put_use(&payload, told, "aileron.binding.stale_reason");
+	return append(tx, AUDIT_BINDING_STALE, told, buf_str(&payload), err);
+}
+
+static bool was_signed(struct vault_watch *watch, uint64_t use)
+{
+	for (size_t i = 0; i < SIGNED_USES; i++) {
+		if (watch->signed_uses[i] == use)
+			return true;
+	}
+	watch->signed_uses[watch->next_signed++ % SIGNED_USES] = use;
+	return false;
+}
+
+static const struct {
+	const char *what;
+	db_job *record;
+} notes[] = {
+	{"released", record_used},
+	{"signed", record_used},
+	{"refreshed", record_refreshed},
+	{"stale", record_stale},
+};
+
+static void on_noted(void *user, struct str what, struct str path, uint64_t use, struct str host, struct str detail)
+{
+	struct vault_watch *watch = user;
+	for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
+		if (!str_eq(what, str_from(notes[i].what)))
+			continue;
+		if (str_eq(what, S("signed")) && was_signed(watch, use))
+			return;
+		struct told *told = told_new(what);
+		told->path = arena_str(told->arena, path);
+		told->host = arena_str(told->arena, host);
+		told->detail = arena_str(told->arena, detail);
+		told->use = use;
+		db_write_later(watch->db, notes[i].record, told, told_recorded);
+		return;
+	}
+	log_warn("keeper.noted", log_str("what", what));
+}
+
+struct keeper_listener vault_watch_listener(struct vault_watch *watch)
+{
+	return (struct keeper_listener){.changed = on_changed, .noted = on_noted, .user = watch};
+}

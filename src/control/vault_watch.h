@@ -1,0 +1,29 @@
+/*
+ * vault_watch: what the keeper tells of itself, put on record
+ *
+ * That it locked by itself (idle, signal, suspend; what a request asked for its handler records); how far the vault has come:
+ * the high-water mark of generations, kept while it is unlocked, when the number is authenticated; and each use of a
+ * credential: binding_use, vault.credential.read, binding.refreshed, binding.stale. Names alone, never a value.
+ */
+#pragma once
+#include "base/arena.h"
+#include "control/keeper_client.h"
+#include "store/db.h"
+
+struct vault_watch;
+struct vault_watch *vault_watch_new(struct db *db) __attribute__((warn_unused_result, returns_nonnull));
+void vault_watch_free(struct vault_watch *watch); /* NULL is fine */
+DEFINE_AUTO(vault_watch, vault_watch_free)
+/* Its functions are called on the loop's thread. */
+struct keeper_listener vault_watch_listener(struct vault_watch *watch);
+
+/* The mark of that vault, or, when it has none, the one that was made last; generation 0 when there is none at all. */
+struct vault_mark {
+	struct str vault_id; /* in the arena */
+	uint64_t generation;
+};
+int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, struct vault_mark *ret, struct err *err)
+	__attribute__((warn_unused_result));
+/* In a job: raises the mark, or with `exactly` sets it, as somebody who accepts an older file wants. */
+int vault_mark_store(struct db_tx *tx, const struct vault_mark *mark, bool exactly, struct err *err)
+	__attribute__((warn_unused_result));
