@@ -7,8 +7,8 @@
  * member `hash`), as 64 lower-case digits. Changing, removing or reordering anything breaks the chain at that row.
  *
  * Appending happens in a job of the writer (store/db.h), so an event is committed together with the change that it
- * records. Names of events are rows of audit_types (audit_type.h). Secrets never come here: a payload holds names only,
- * and texts of guests arrive scrubbed.
+ * records. Names of events are rows of AUDIT_TYPES. Secrets never come here: a payload holds names only, and texts of
+ * guests arrive scrubbed.
  */
 #pragma once
 #include "base/buf.h"
@@ -67,9 +67,12 @@ enum audit_type {
 		AUDIT_TYPE__MAX
 };
 const char *audit_type_name(enum audit_type type);
+/* Whether a program beside the daemon may record events of that name (AUDIT_EXTERNAL). */
+bool audit_name_is_external(struct str name);
 
 #define AUDIT_ID_SIZE      43 /* "audit-" and a UUID (version 4), with a NUL */
 #define AUDIT_TEXT_MAX     ((size_t)64 << 10)
+#define AUDIT_DEPTH_MAX    64 /* of a payload, counting itself */
 #define AUDIT_HASH_HEX     65
 #define AUDIT_CHECKPOINT_N 1000 /* events … */
 #define AUDIT_CHECKPOINT_S 3600 /* … or seconds after which the head is signed */
@@ -83,12 +86,16 @@ struct audit_event {
 	struct str actor_id;           /* "user", a session id, a service's name */
 	struct str identity_label;     /* optional */
 	struct str credential_binding; /* optional */
-	struct str trace_id;           /* 32 hex digits, optional */
+	struct str trace_id;           /* 32 lower-case hex digits, optional */
 	const struct json *payload;    /* object; NULL = use payload_text */
-	struct str payload_text;       /* JSON object as text, made by our writer; "" = {} */
+	struct str payload_text;       /* JSON object as text, in any order and spelling; "" = {} */
 };
 
-/* Within a job. *ret_seq and ret_id may be NULL. LIMIT over AUDIT_TEXT_MAX; VALIDATION_ERROR when it cannot be canonical. */
+/*
+ * Within a job. *ret_seq and ret_id may be NULL. Numbers of the payload that have no canonical form become strings. LIMIT
+ * over AUDIT_TEXT_MAX; VALIDATION_ERROR for a payload that is no object or too deep, an unknown external name, a trace id
+ * that is none, and text that is not UTF-8.
+ */
 int audit_append(struct db_tx *tx, const struct audit_event *event, char ret_id[AUDIT_ID_SIZE], uint64_t *ret_seq,
 		 struct err *err) __attribute__((warn_unused_result));
 /* A job that appends nothing else: returns when it is durable. Any thread but the writer's. */
@@ -124,12 +131,21 @@ int audit_head(struct db_tx *tx, struct audit_head *ret, struct err *err) __attr
 
 /* Whether the head is to be signed now (AUDIT_CHECKPOINT_N events or _S seconds after the last), and what. */
 bool audit_checkpoint_due(struct db_tx *tx, uint64_t now_ns, struct audit_head *ret);
-/* What the device key signs: "aileron-audit-head-1\0" ‖ hash ‖ u64 seq ‖ u64 count, little-endian. */
+/*
+ * What the device key signs: "aileron-audit-head-1\0" ‖ hash ‖ u64 seq ‖ u64 count, little-endian. The count of a
+ * checkpoint is its seq, that of an export's head line the number of its event lines.
+ */
 #define AUDIT_HEAD_MESSAGE 69
 void audit_head_message(const struct audit_head *head, uint64_t count, unsigned char ret[AUDIT_HEAD_MESSAGE]);
-int audit_checkpoint_store(struct db_tx *tx, const struct audit_head *head, struct str signature, struct str key_id,
+/* `signature` is of the message with count = head->seq, by `public_key` (32 bytes); VALIDATION_ERROR when it is not. */
+int audit_checkpoint_store(struct db_tx *tx, const struct audit_head *head, struct str signature, struct str public_key,
 			   struct err *err) __attribute__((warn_unused_result));
-/* Drops whole checkpoints whose newest event is older; their hashes stay. Returns how many events went, -1 on failure. */
+/*
+ * Drops whole checkpoints whose newest event is older, and ended executions that began in them; their hashes stay. At most
+ * AUDIT_RETAIN_CHECKPOINTS at once, so that writers do not wait long: call again, in another job, while it returns more
+ * than 0. Returns how many events went, -1 on failure.
+ */
+#define AUDIT_RETAIN_CHECKPOINTS 16
 int64_t audit_retain(struct db_tx *tx, uint64_t older_than_ns, struct err *err) __attribute__((warn_unused_result));
 
 /* All stored texts, one a line, with the dropped and kept checkpoints first, written to `write`; the caller appends the

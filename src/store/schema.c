@@ -33,7 +33,7 @@
 	"	seq INTEGER PRIMARY KEY,"                                                                                    \
 	"	hash BLOB NOT NULL CHECK (length(hash) = 32),"                                                               \
 	"	signature BLOB NOT NULL,"                                                                                    \
-	"	key_id TEXT NOT NULL,"                                                                                       \
+	"	public_key BLOB NOT NULL CHECK (length(public_key) = 32),"                                                   \
 	"	signed_ns INTEGER NOT NULL"                                                                                  \
 	") STRICT;"
 

@@ -1,0 +1,203 @@
+#include "audit/line.h"
+#include "base/hex.h"
+#include "base/rand.h"
+#include "base/time.h"
+#include "text/canonical.h"
+#include "text/json_writer.h"
+#include <stdio.h>
+
+#define FIELD_MAX 4096 /* bytes of an actor's fields */
+
+static const char *const actor_names[] = {
+	[AUDIT_ACTOR_HUMAN] = "human",
+	[AUDIT_ACTOR_AGENT] = "agent",
+	[AUDIT_ACTOR_SERVICE] = "service",
+	[AUDIT_ACTOR_CONNECTOR_RUNTIME] = "connector_runtime",
+};
+
+static void make_id(char ret[AUDIT_ID_SIZE])
+{
+	unsigned char bytes[16];
+	char digits[33];
+	rand_bytes(bytes, sizeof bytes);
+	bytes[6] = (bytes[6] & 0x0f) | 0x40; /* version 4 and variant 10 of RFC 9562, 5.4 */
+	bytes[8] = (bytes[8] & 0x3f) | 0x80;
+	hex_format(str_of(bytes, sizeof bytes), digits);
+	snprintf(ret, AUDIT_ID_SIZE, "audit-%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16,
+		 digits + 20);
+}
+
+static int check_field(const char *name, struct str value, struct err *err)
+{
+	if (value.n > FIELD_MAX)
+		return fail(err, ERR_LIMIT, "'%s' of an event is larger than %d bytes", name, FIELD_MAX);
+	if (!str_is_utf8(value))
+		return fail(err, ERR_VALIDATION_ERROR, "'%s' of an event is not UTF-8", name);
+	return 0;
+}
+
+static int check_event(const struct audit_event *event, struct err *err)
+{
+	if (event->type == AUDIT_EXTERNAL && !audit_name_is_external(event->external_name))
+		return fail(err, ERR_VALIDATION_ERROR, "no event of that name may be recorded from outside");
+	unsigned char trace[16];
+	if (event->trace_id.n > 0 && !audit_hex(event->trace_id, trace, sizeof trace))
+		return fail(err, ERR_VALIDATION_ERROR, "'trace_id' of an event is not 32 lower-case hex digits");
+	if (check_field("actor.id", event->actor_id, err) != 0 ||
+	    check_field("actor.identity_label", event->identity_label, err) != 0)
+		return -1;
+	return check_field("actor.credential_binding", event->credential_binding, err);
+}
+
+/* Whether arrays and objects in a JSON text are nested deeper than `most`. */
+static bool is_deeper(struct str text, unsigned most)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (in_string) {
+			i += c == '\\';
+			in_string = c != '"';
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > most)
+				return true;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return false;
+}
+
+/* Everything before the chain's own members. */
+static int put_event(struct buf *out, const struct audit_event *event, const struct json *payload, const char *id,
+		     uint64_t now_ns, struct err *err)
+{
+	char time[TIME_RFC3339_SIZE];
+	struct json_writer w;
+	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	buf_add_z(out, "{\"event\":{\"actor\":{");
+	if (event->credential_binding.n > 0) {
+		jsonw_key(&w, S("credential_binding"));
+		jsonw_str(&w, event->credential_binding);
+	}
+	jsonw_key(&w, S("id"));
+	jsonw_str(&w, event->actor_id);
+	if (event->identity_label.n > 0) {
+		jsonw_key(&w, S("identity_label"));
+		jsonw_str(&w, event->identity_label);
+	}
+	jsonw_key(&w, S("type"));
+	jsonw_str(&w, str_from(actor_names[event->actor]));
+	buf_addf(out, "},\"audit_id\":\"%s\",\"event_type\":\"", id);
+	if (event->type == AUDIT_EXTERNAL)
+		buf_add_str(out, event->external_name);
+	else
+		buf_add_z(out, audit_type_name(event->type));
+	buf_add_z(out, "\",\"payload\":");
+	size_t start = out->n;
+	if (payload == NULL)
+		buf_add_z(out, "{}");
+	else if (json_canonical_quoting(out, payload, err) != 0)
+		return wrap(err, "the payload of an event");
+	if (is_deeper(str_slice(buf_str(out), start, out->n), AUDIT_DEPTH_MAX))
+		return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is nested deeper than %d",
+			    AUDIT_DEPTH_MAX);
+	buf_addf(out, ",\"timestamp\":\"%s\"}", time_format_rfc3339(now_ns, 9, time));
+	return buf_check(out, "an event", err);
+}
+
+static void bind_optional(struct db_stmt *stmt, struct str value)
+{
+	if (value.n > 0)
+		db_bind_str(stmt, value);
+	else
+		db_bind_null(stmt);
+}
+
+static int insert(struct db_tx *tx, const struct audit_event *event, const struct audit_columns *columns,
+		  const struct audit_link *link, const char *id, uint64_t now_ns, struct str text, struct err *err)
+{
+	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO audit (seq, audit_id, ts_ns, type, connector, action, class, "
+					   "binding, hash, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	db_bind_int(stmt, (int64_t)link->seq);
+	db_bind_str(stmt, str_from(id));
+	db_bind_int(stmt, (int64_t)now_ns);
+	db_bind_str(stmt,
+		    event->type == AUDIT_EXTERNAL ? event->external_name : str_from(audit_type_name(event->type)));
+	bind_optional(stmt, columns->connector);
+	bind_optional(stmt, columns->action);
+	bind_optional(stmt, columns->class);
+	bind_optional(stmt, columns->binding);
+	db_bind_blob(stmt, str_of(link->hash, SHA256_SIZE));
+	db_bind_str(stmt, text);
+	return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static int append(struct db_tx *tx, const struct audit_event *event, const struct json *payload, char *ret_id,
+		  uint64_t *ret_seq, struct err *err)
+{
+	struct audit_head head;
+	if (check_event(event, err) != 0 || audit_head(tx, &head, err) != 0)
+		return -1;
+	char id[AUDIT_ID_SIZE];
+	make_id(id);
+	uint64_t now_ns = clock_wall_ns(NULL);
+	AUTO_BUF text = BUF_INIT(AUDIT_TEXT_MAX);
+	if (put_event(&text, event, payload, id, now_ns, err) != 0)
+		return -1;
+	struct audit_link link = {.seq = head.seq + 1};
+	memcpy(link.prev, head.hash, sizeof link.prev);
+	audit_line_close(&text, event->trace_id, &link);
+	struct audit_columns columns = audit_columns_of(payload, event->credential_binding);
+	if (buf_check(&text, "an event", err) != 0 ||
+	    insert(tx, event, &columns, &link, id, now_ns, buf_str(&text), err) != 0)
+		return -1;
+	if (ret_id != NULL)
+		memcpy(ret_id, id, sizeof id);
+	if (ret_seq != NULL)
+		*ret_seq = link.seq;
+	return 0;
+}
+
+int audit_append(struct db_tx *tx, const struct audit_event *event, char ret_id[AUDIT_ID_SIZE], uint64_t *ret_seq,
+		 struct err *err)
+{
+	AUTO(json) *parsed = NULL;
+	const struct json *payload = event->payload;
+	if (payload == NULL && event->payload_text.n > 0) {
+		parsed = json_parse(event->payload_text, JSON_READ_ALLOW_NUL, err);
+		if (parsed == NULL) {
+			fail(err, ERR_VALIDATION_ERROR, "the payload of an event is no JSON object");
+			return -1;
+		}
+		payload = parsed;
+	}
+	if (payload != NULL && json_kind(payload) != JSON_KIND_OBJECT)
+		return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is no JSON object");
+	return append(tx, event, payload, ret_id, ret_seq, err);
+}
+
+struct record {
+	const struct audit_event *event;
+	char *ret_id;
+};
+
+static int record_job(struct db_tx *tx, void *user, struct err *err)
+{
+	struct record *record = user;
+	return audit_append(tx, record->event, record->ret_id, NULL, err);
+}
+
+int audit_record(struct db *db, const struct audit_event *event, char ret_id[AUDIT_ID_SIZE], struct err *err)
+{
+	char id[AUDIT_ID_SIZE];
+	struct record record = {event, id};
+	if (db_write(db, record_job, &record, err) != 0)
+		return -1;
+	if (ret_id != NULL)
+		memcpy(ret_id, id, sizeof id);
+	return 0;
+}
