@@ -64,6 +64,9 @@ static const struct schema network_schema = {.rows = network_rows, .n = ARRAY_LE
 static const struct schema_row oauth2_rows[] = {
 	{.key = "authorize_url", .kind = SCHEMA_STRING, .offset = OF(credential.oauth2.authorize_url)},
 	{.key = "token_url", .kind = SCHEMA_STRING, .offset = OF(credential.oauth2.token_url)},
+	{.key = "device_authorization_url",
+	 .kind = SCHEMA_STRING,
+	 .offset = OF(credential.oauth2.device_authorization_url)},
 	{.key = "client_id", .kind = SCHEMA_STRING, .offset = OF(credential.oauth2.client_id)},
 	{.key = "client_secret", .kind = SCHEMA_STRING, .offset = OF(credential.oauth2.client_secret)},
 	{.key = "scopes", .kind = SCHEMA_STRINGS, .offset = OF(credential.oauth2.scopes)},

@@ -32,6 +32,7 @@ enum credential_kind credential_kind_named(struct str name); /* NONE when unknow
 struct manifest_oauth2 {
 	bool present;
 	struct str authorize_url, token_url, client_id, client_secret;
+	struct str device_authorization_url; /* "" = no device flow */
 	struct str_list scopes;
 };
 

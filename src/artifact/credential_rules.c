@@ -212,6 +212,9 @@ static int check_oauth2(const struct rules *rules)
 	    check_endpoint(rules, TABLE ".oauth2.authorize_url", oauth2->authorize_url) < 0 ||
 	    check_endpoint(rules, TABLE ".oauth2.token_url", oauth2->token_url) < 0)
 		return -1;
+	if (oauth2->device_authorization_url.n > 0 &&
+	    check_endpoint(rules, TABLE ".oauth2.device_authorization_url", oauth2->device_authorization_url) < 0)
+		return -1;
 	if (str_blank(oauth2->client_id))
 		return broken(rules, place(rules, TABLE ".oauth2.client_id"),
 			      "'" TABLE ".oauth2.client_id' is required");

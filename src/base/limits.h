@@ -21,6 +21,8 @@
 #define LIMIT_STDERR_TAIL     (64 * KIB) /* the last of standard error; the rest is dropped */
 #define LIMIT_LOG_LINES       1000       /* [log] lines; what follows is counted and dropped */
 #define LIMIT_LOG_LINE        (4 * KIB)  /* longer lines are cut */
+#define LIMIT_AUDIT_LINES     100        /* audit_emit() answers -3 to what follows */
+#define LIMIT_AUDIT_LINE      (4 * KIB)  /* audit_emit() answers -2 to a longer one */
 #define LIMIT_TRACE_LINES     10000      /* host calls that a trace shows; what follows is counted and dropped */
 #define LIMIT_TRACE_LINE      KIB        /* longer ones are cut */
 #define LIMIT_REQUEST_BODY    (8 * MIB)  /* [request_body] */

@@ -87,6 +87,7 @@ static void tell_granted(struct call *call)
 	if (call->told_granted || call->link_call == NULL || !link_call_has_granted(call->link_call))
 		return;
 	call->told_granted = true;
+	call->grant.secret = NULL; /* whoever is told may let go of it */
 	if (call->events->granted != NULL)
 		call->events->granted(call->owner);
 }
@@ -154,7 +155,23 @@ static void on_spawn(void *owner, unsigned which)
 	runner_answer_spawn(call->runner, call->id, -3);
 }
 
-static const struct runner_sink sink = {on_log, on_http, on_spawn, on_trace, on_done, on_lost};
+static bool is_object(struct str text)
+{
+	AUTO(json) *json = json_parse(text, JSON_READ_STRICT, NULL);
+	return json != NULL && json_kind(json) == JSON_KIND_OBJECT;
+}
+
+static void on_audit(void *owner, struct str text)
+{
+	struct call *call = owner;
+	int32_t rc = -1;
+	if (is_object(text))
+		rc = call->events->audit != NULL ? call->events->audit(call->owner, text) : 0;
+	call->report.audits += rc == 0;
+	runner_answer_audit(call->runner, call->id, rc);
+}
+
+static const struct runner_sink sink = {on_log, on_http, on_spawn, on_trace, on_audit, on_done, on_lost};
 
 /* ------------------------------------------------------------------------------------------------------- the outside */
 

@@ -27,6 +27,11 @@ struct call_events {
 	void (*log)(void *owner, struct str level, struct str message);
 	/* One host call; no guest bytes in it. At most LIMIT_TRACE_LINES of LIMIT_TRACE_LINE bytes. */
 	void (*trace)(void *owner, struct str text, uint64_t nanoseconds);
+	/*
+	 * One line of the connector's own for the audit: an object that text/json.h accepts, at most LIMIT_AUDIT_LINE bytes,
+	 * LIMIT_AUDIT_LINES a call. Answers what audit_emit() does: 0 stored, else not 0. Without it, 0.
+	 */
+	int32_t (*audit)(void *owner, struct str object);
 	void (*granted)(void *owner); /* egress has the secret; the call needs it no more */
 	void (*ended)(void *owner);   /* the outcome is there; the call may not be freed from here */
 };
@@ -45,7 +50,7 @@ struct call_report {
 	uint64_t total_ns, instantiate_ns, run_ns;
 	uint64_t requests, request_ns; /* through egress, and how long they took in all */
 	uint64_t memory_peak;          /* bytes of linear memory */
-	uint64_t logs_dropped;
+	uint64_t logs_dropped, audits;
 	uint64_t traces, traces_dropped; /* lines told to `trace`, and those after LIMIT_TRACE_LINES */
 };
 

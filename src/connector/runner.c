@@ -20,9 +20,9 @@ enum slot_state {
 struct slot {
 	enum slot_state state;
 	uint32_t generation; /* never 0 */
-	bool http_open, spawn_open, cancelled;
+	bool http_open, spawn_open, audit_open, cancelled;
 	uint32_t next_free;
-	uint64_t logs;
+	uint64_t logs, audits;
 	uint64_t deadline;
 	uint64_t answer_end; /* where its last answer ends in all that was sent to the runner */
 	const struct runner_sink *sink;
@@ -67,6 +67,10 @@ static void ignore_trace(void *owner, struct str text, uint64_t nanoseconds)
 {
 	(void)owner, (void)text, (void)nanoseconds;
 }
+static void ignore_audit(void *owner, struct str text)
+{
+	(void)owner, (void)text;
+}
 static void ignore_done(void *owner, const struct runner_done *done)
 {
 	(void)owner, (void)done;
@@ -76,8 +80,8 @@ static void ignore_lost(void *owner, const struct err *err)
 	(void)owner, (void)err;
 }
 /* For a call that was forgotten: the runner ends it in its own time. */
-static const struct runner_sink nobody = {ignore_log,   ignore_http, ignore_spawn,
-					  ignore_trace, ignore_done, ignore_lost};
+static const struct runner_sink nobody = {ignore_log,   ignore_http, ignore_spawn, ignore_trace,
+					  ignore_audit, ignore_done, ignore_lost};
 
 /* ------------------------------------------------------------------------------------------------------------ slots */
 
@@ -316,7 +320,7 @@ static int on_log(struct runner *runner, struct slot *slot, struct str body)
  */
 static int check_turn(struct runner *runner, const struct slot *slot)
 {
-	if (slot->http_open || slot->spawn_open)
+	if (slot->http_open || slot->spawn_open || slot->audit_open)
 		return lose_liar(runner, "asked for a second thing before the first was answered");
 	if (runner->sent - rpc_queued(runner->peer.channel) < slot->answer_end)
 		return lose_liar(runner, "asked for a second thing without reading the answer to the first");
@@ -363,6 +367,21 @@ static int on_trace(struct runner *runner, struct slot *slot, struct str body)
 	return 0;
 }
 
+static int on_audit(struct runner *runner, struct slot *slot, struct str body)
+{
+	struct wire_reader r = wire_reader(body);
+	struct str text = wire_str(&r);
+	if (wire_done(&r, "audit", &runner->scratch) < 0 || text.n > LIMIT_AUDIT_LINE)
+		return lose_liar(runner, "sent a malformed 'audit'");
+	if (++slot->audits > LIMIT_AUDIT_LINES)
+		return lose_liar(runner, "sent more lines for the audit than it was allowed");
+	if (check_turn(runner, slot) < 0)
+		return -1;
+	slot->audit_open = true;
+	slot->sink->audit(slot->owner, text);
+	return 0;
+}
+
 static int on_done(struct runner *runner, struct slot *slot, struct str body)
 {
 	struct runner_done done;
@@ -383,7 +402,7 @@ typedef int call_frame_handler(struct runner *runner, struct slot *slot, struct 
 
 static call_frame_handler *const call_frame_handlers[] = {
 	[RUNNER_LOG] = on_log,     [RUNNER_HTTP] = on_http, [RUNNER_SPAWN] = on_spawn,
-	[RUNNER_TRACE] = on_trace, [RUNNER_DONE] = on_done,
+	[RUNNER_TRACE] = on_trace, [RUNNER_DONE] = on_done, [RUNNER_AUDIT] = on_audit,
 };
 
 static int dispatch(struct runner *runner, const struct rpc_frame *frame)
@@ -613,16 +632,30 @@ void runner_answer_http(struct runner *runner, uint32_t id, int32_t rc, int32_t 
 	send_answer(runner, slot, RUNNER_HTTP_RESULT, parts, ARRAY_LEN(parts));
 }
 
+static void answer_number(struct runner *runner, struct slot *slot, uint16_t type, int32_t rc)
+{
+	AUTO_BUF body = BUF_INIT(16);
+	wire_put_i32(&body, rc);
+	const struct str part = buf_str(&body);
+	send_answer(runner, slot, type, &part, 1);
+}
+
 void runner_answer_spawn(struct runner *runner, uint32_t id, int32_t rc)
 {
 	struct slot *slot = slot_of(runner, id);
 	if (slot == NULL || !slot->spawn_open)
 		return;
 	slot->spawn_open = false;
-	AUTO_BUF body = BUF_INIT(16);
-	wire_put_i32(&body, rc);
-	const struct str part = buf_str(&body);
-	send_answer(runner, slot, RUNNER_SPAWN_RESULT, &part, 1);
+	answer_number(runner, slot, RUNNER_SPAWN_RESULT, rc);
+}
+
+void runner_answer_audit(struct runner *runner, uint32_t id, int32_t rc)
+{
+	struct slot *slot = slot_of(runner, id);
+	if (slot == NULL || !slot->audit_open)
+		return;
+	slot->audit_open = false;
+	answer_number(runner, slot, RUNNER_AUDIT_RESULT, rc);
 }
 
 /* A call that waits for the runner to be ready was never sent: it ends here. */

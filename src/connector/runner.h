@@ -59,6 +59,8 @@ struct runner_sink {
 	/* To be answered by runner_answer_spawn(); which: 0 = spawn, 1 = spawn_op. */
 	void (*spawn)(void *owner, unsigned which);
 	void (*trace)(void *owner, struct str text, uint64_t nanoseconds);
+	/* To be answered by runner_answer_audit(). */
+	void (*audit)(void *owner, struct str text);
 	void (*done)(void *owner, const struct runner_done *done);
 	void (*lost)(void *owner, const struct err *err);
 };
@@ -105,6 +107,7 @@ uint32_t runner_call(struct runner *runner, const struct runner_call *call, cons
 /* The same for an id that is not open (any more) does nothing. */
 void runner_answer_http(struct runner *runner, uint32_t id, int32_t rc, int32_t status, struct str body);
 void runner_answer_spawn(struct runner *runner, uint32_t id, int32_t rc);
+void runner_answer_audit(struct runner *runner, uint32_t id, int32_t rc);
 void runner_cancel(struct runner *runner, uint32_t id);
 /* Cancels it and tells its owner nothing any more. */
 void runner_forget(struct runner *runner, uint32_t id);

@@ -22,6 +22,7 @@ const struct rpc_rule runner_parent_rules[] = {
 	{RUNNER_HTTP, SERVING, LIMIT_ENVELOPE + HEAD, "http"},
 	{RUNNER_SPAWN, SERVING, HEAD, "spawn"},
 	{RUNNER_TRACE, SERVING, HEAD, "trace"},
+	{RUNNER_AUDIT, SERVING, LIMIT_AUDIT_LINE + HEAD, "audit"},
 	{RUNNER_DONE, SERVING, LIMIT_STDOUT + LIMIT_STDERR_TAIL + TEXT_MAX + HEAD, "done"},
 	{0, 0, 0, NULL},
 };
@@ -32,6 +33,7 @@ const struct rpc_rule runner_child_rules[] = {
 	{RUNNER_HTTP_RESULT, SERVING, LIMIT_RESPONSE_BODY + HEAD, "http result"},
 	{RUNNER_SPAWN_RESULT, SERVING, HEAD, "spawn result"},
 	{RUNNER_CANCEL, SERVING, 0, "cancel"},
+	{RUNNER_AUDIT_RESULT, SERVING, HEAD, "audit result"},
 	{0, 0, 0, NULL},
 };
 

@@ -31,12 +31,14 @@ enum runner_message {
 	RUNNER_SPAWN = 7,    /* id; u8 0 = spawn, 1 = spawn_op */
 	RUNNER_TRACE = 8,    /* id; str text (one host call, no guest bytes in it), u64 duration in ns */
 	RUNNER_DONE = 9,     /* id; runner_done */
+	RUNNER_AUDIT = 10,   /* id; str text: raw guest bytes, at most LIMIT_AUDIT_LINE, LIMIT_AUDIT_LINES a call */
 	/* parent to runner */
 	RUNNER_START = 32,        /* runner_start */
 	RUNNER_CALL = 33,         /* id; runner_call */
 	RUNNER_HTTP_RESULT = 34,  /* id; i32 rc, i32 status, str body */
 	RUNNER_SPAWN_RESULT = 35, /* id; i32 rc */
 	RUNNER_CANCEL = 36,       /* id; empty. A call that is not known (any more) is no error */
+	RUNNER_AUDIT_RESULT = 37, /* id; i32 rc */
 };
 
 /* States of both permit tables. */

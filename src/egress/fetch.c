@@ -158,14 +158,19 @@ static void on_resolved(void *context, const struct resolve_answer *answer)
 		dial(fetch);
 }
 
-/* The person who named this machine by its number meant it. */
-static void open_loopback(struct fetch *fetch)
+static bool names_loopback(struct str host)
 {
 	struct sockaddr_storage address;
-	if (address_parse(fetch->url.host, &address) != ADDRESS_IS_LITERAL)
-		return;
+	if (address_parse(host, &address) != ADDRESS_IS_LITERAL)
+		return str_eq(host, S("localhost"));
 	const struct address_range *range = address_range_of(&address);
-	if (range == NULL || !range->loopback)
+	return range != NULL && range->loopback;
+}
+
+/* The person who named this machine meant it. */
+static void open_loopback(struct fetch *fetch)
+{
+	if (!names_loopback(fetch->url.host))
 		return;
 	fetch->opening = (struct egress_opening){.host = fetch->url.host, .port = fetch->url.port};
 	fetch->grant.openings = &fetch->opening;
@@ -188,7 +193,7 @@ static int begin(struct fetch *fetch, struct err *err)
 		fetch->n_addresses = 1;
 		if (check_scheme(fetch, plan.loopback, err) == 0)
 			dial(fetch);
-	} else if (check_scheme(fetch, false, err) == 0) {
+	} else if (check_scheme(fetch, address_may_be_local(&fetch->grant, &fetch->url), err) == 0) {
 		fetch->query = resolver_ask(fetch->ask.net->resolver, fetch->url.host, on_resolved, fetch);
 	}
 	return err->class == ERR_NONE ? 0 : -1;

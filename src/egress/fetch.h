@@ -3,7 +3,7 @@
  *
  * To a token endpoint, or to where the user wants his traces. The URL comes from whom the person trusted with it (the
  * keeper, or the user's own setting), so there is no gate; addresses are judged as everywhere, but that a literal loopback
- * in the URL opens that address. What carries a credential goes over https or to this machine. A redirect is an answer like
+ * in the URL (or "localhost") opens that address. What carries a credential goes over https or to this machine. A redirect is an answer like
  * any other: it is never followed.
  *
  * One loop's thread. `done` comes from the loop, never from inside a function below.

@@ -34,6 +34,21 @@ class Outcomes(unittest.TestCase):
         self.assertNotIn(b"\x1b", result.err)
         self.assertNotIn("\u202e".encode(), result.err)
 
+    def test_lines_for_the_audit(self):
+        result = run("audit", {"text": '{"did":"a\\nb"}'})
+        self.assertEqual(result.output, {"rc": 0})
+        self.assertIn(b'[audit] {"did":"a\\nb"}\n', result.err)
+        for text in ("[1]", "{", '{"a":1} x', "", '{"a":1,"a":2}'):
+            result = run("audit", {"text": text})
+            self.assertEqual(result.output, {"rc": -1}, text)
+            self.assertNotIn(b"[audit]", result.err)
+        self.assertEqual(run("audit", {"size": 4096}).output, {"rc": 0})
+        self.assertEqual(run("audit", {"size": 4097}).output, {"rc": -2})
+        self.assertEqual(run("audit", {"times": 100}).output, {"rc": 0})
+        result = run("audit", {"times": 120})
+        self.assertEqual(result.output, {"rc": -3})
+        self.assertEqual(result.err.count(b"[audit] "), 100)
+
     def test_log_limit_is_told_and_the_call_goes_on(self):
         result = run("log", {"times": 1200, "message": "m"})
         self.assertEqual(result.output, {"logged": 1200})

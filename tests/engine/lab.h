@@ -77,7 +77,7 @@ struct lab {
 struct lab_done {
 	struct runner_done done;
 	struct buf keep, logs, traces, envelopes;
-	unsigned n_logs, n_traces;
+	unsigned n_logs, n_traces, audits;
 };
 
 /* How the parent answers http_request: rc, status, body; or not at all. */
@@ -277,6 +277,10 @@ static uint32_t lab_wait(struct lab *lab, const struct lab_http *http, struct la
 			struct str rc = S("\xfd\xff\xff\xff");
 			assert_int_equal(frame.body.n, 1);
 			assert_int_equal(rpc_send(lab->parent, RUNNER_SPAWN_RESULT, frame.id, &rc, 1, NULL), 0);
+		} else if (frame.type == RUNNER_AUDIT) {
+			struct str rc = S("\xf9\xff\xff\xff");
+			ret->audits++;
+			assert_int_equal(rpc_send(lab->parent, RUNNER_AUDIT_RESULT, frame.id, &rc, 1, NULL), 0);
 		} else if (frame.type != RUNNER_DONE) {
 			lab_note(&frame, ret);
 		} else {

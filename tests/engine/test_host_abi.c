@@ -3,7 +3,7 @@
 
 /* A guest that calls aileron_host as its test says; results go to memory from RESULTS on and are written at the end. */
 enum { RESULTS = 0x400, ENVELOPE = 0x800, BUFFER = 0x1000, END_OF_MEMORY = 65536 };
-enum { LOG, HTTP, SIZE, STATUS, READ, SPAWN, SPAWN_OP, SPAWN_STATUS, SPAWN_SIZE, SPAWN_READ, WRITE, N_IMPORTS };
+enum { LOG, HTTP, SIZE, STATUS, READ, SPAWN, SPAWN_OP, SPAWN_STATUS, SPAWN_SIZE, SPAWN_READ, AUDIT, WRITE, N_IMPORTS };
 
 struct guest_code {
 	struct wasm m;
@@ -255,6 +255,36 @@ static void logs_have_caps(void **state)
 	release(&g);
 }
 
+/* What the parent answers is passed on; what it need not see is answered here. */
+static void lines_for_the_audit_are_bounded(void **state)
+{
+	(void)state;
+	struct guest_code g;
+	begin(&g);
+	wasm_data(&g.m, BUFFER, S("{\"a\":1}"));
+	CALL(&g, AUDIT, BUFFER, 7);
+	CALL(&g, AUDIT, BUFFER, 0);
+	CALL(&g, AUDIT, 0xffffffff, 10);
+	CALL(&g, AUDIT, END_OF_MEMORY - 4, 5);
+	CALL(&g, AUDIT, BUFFER, 4097);
+	CALL(&g, AUDIT, BUFFER, 4096);
+	for (int i = 0; i < 98; i++)
+		CALL(&g, AUDIT, BUFFER, 7);
+	CALL(&g, AUDIT, BUFFER, 7);
+	CALL(&g, AUDIT, BUFFER, 4097);
+	AUTO_DONE done;
+	run(&g, NULL, NULL, &done);
+	assert_int_equal(done.audits, 100);
+	const int32_t *rc = (const int32_t *)(const void *)done.done.output.p;
+	static const int32_t first[] = {-7, -1, -1, -1, -2, -7};
+	assert_memory_equal(rc, first, sizeof first);
+	assert_int_equal(rc[6], -7);
+	assert_int_equal(rc[103], -7);
+	assert_int_equal(rc[104], -3);
+	assert_int_equal(rc[105], -2);
+	release(&g);
+}
+
 static void spawn_is_refused(void **state)
 {
 	(void)state;
@@ -304,6 +334,7 @@ int main(void)
 		cmocka_unit_test(spans_of_envelopes_are_told_apart),
 		cmocka_unit_test(logs_arrive_whole_and_bad_spans_are_empty),
 		cmocka_unit_test(logs_have_caps),
+		cmocka_unit_test(lines_for_the_audit_are_bounded),
 		cmocka_unit_test(spawn_is_refused),
 		cmocka_unit_test(a_trace_names_calls_and_shows_no_bytes),
 	};

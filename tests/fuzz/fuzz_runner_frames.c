@@ -37,6 +37,13 @@ static void on_any_trace(void *owner, struct str text, uint64_t nanoseconds)
 {
 	(void)owner, (void)text, (void)nanoseconds;
 }
+static void on_any_audit(void *p, struct str text)
+{
+	struct owner *owner = p;
+	if (text.n > LIMIT_AUDIT_LINE)
+		BUG("a line for the audit that is too long");
+	runner_answer_audit(owner->runner, owner->id, 0);
+}
 static void on_any_done(void *p, const struct runner_done *done)
 {
 	(void)done;
@@ -48,8 +55,8 @@ static void on_any_lost(void *p, const struct err *err)
 		BUG("lost without a reason");
 	((struct owner *)p)->ended++;
 }
-static const struct runner_sink any_sink = {on_any_log,   on_any_http, on_any_spawn,
-					    on_any_trace, on_any_done, on_any_lost};
+static const struct runner_sink any_sink = {on_any_log,   on_any_http, on_any_spawn, on_any_trace,
+					    on_any_audit, on_any_done, on_any_lost};
 
 static struct runner *runner_over(int fd, enum runner_phase phase)
 {

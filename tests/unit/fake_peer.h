@@ -11,6 +11,7 @@
  *     call                      waits for CALL; later steps speak of the last one
  *     log N                     N log lines         trace N        N lines of trace (1)       trace-long
  *     http TEXT / http-missing / http-long
+ *     audit TEXT                a line for the audit          audits N      N lines, each after the last one's answer
  *     spawn                     answer              waits for the answer to http or spawn, and puts it into `done`
  *     done TEXT                 exit 0 with that output ('%' = the answer, '^' = the input)
  *     exit N / trap / limit NAME / cancelled / big-done
@@ -149,6 +150,13 @@ static inline void fake_http(struct fake *fake, enum runner_envelope kind, struc
 	wire_put_u8(&body, (uint8_t)kind);
 	wire_put_str(&body, text);
 	fake_send(fake, RUNNER_HTTP, fake->id, &body, STR_EMPTY);
+}
+
+static inline void fake_audit(struct fake *fake, struct str text)
+{
+	AUTO_BUF body = BUF_INIT(1 * MIB);
+	wire_put_str(&body, text);
+	fake_send(fake, RUNNER_AUDIT, fake->id, &body, STR_EMPTY);
 }
 
 static inline void fake_answer(struct fake *fake)
@@ -299,6 +307,13 @@ static inline void fake_step(struct fake *fake, struct str step)
 		AUTO_BUF body = BUF_INIT(1);
 		wire_put_u8(&body, 0);
 		fake_send(fake, RUNNER_SPAWN, fake->id, &body, STR_EMPTY);
+	} else if (str_eq(word, S("audit")))
+		fake_audit(fake, args);
+	else if (str_eq(word, S("audits"))) {
+		for (uint64_t n = fake_number(args); n > 0; n--) {
+			fake_audit(fake, S("{}"));
+			fake_answer(fake);
+		}
 	} else if (str_eq(word, S("answer")))
 		fake_answer(fake);
 	else if (str_eq(word, S("done")))

@@ -38,7 +38,14 @@ static void on_ended(void *owner)
 	struct stage *stage = owner;
 	buf_addf(&stage->told, "ended");
 }
-static const struct call_events events = {on_log, on_trace, on_granted, on_ended};
+static int32_t on_audit(void *owner, struct str object)
+{
+	struct stage *stage = owner;
+	buf_addf(&stage->told, "audit(%.*s) ", STR_FMT(object));
+	return str_eq(object, S("{\"no\":1}")) ? -3 : 0;
+}
+static const struct call_events events = {
+	.log = on_log, .trace = on_trace, .audit = on_audit, .granted = on_granted, .ended = on_ended};
 
 static void set_up(struct stage *stage, const char *runner_script, const char *egress_script)
 {
@@ -173,6 +180,22 @@ static void spawning_is_refused(void **state)
 	     "them");
 	play(RUNNER "spawn\nanswer\nhttp {}\nanswer\ndone {\"output\":{}}\nhang", EGRESS "result 0 200 x\nhang", NULL,
 	     "{}");
+}
+
+/* What comes back is the answer to the last line; none of them makes the call fail. */
+static void only_objects_reach_the_audit(void **state)
+{
+	(void)state;
+	play(RUNNER "audit {\"a\":1}\nanswer\ndone {\"output\":{\"rc\":%}}\nhang", "hang", "audit({\"a\":1}) ended",
+	     "{\"rc\":0}");
+	play(RUNNER "audit {\"no\":1}\nanswer\ndone {\"output\":{\"rc\":%}}\nhang", "hang", "audit({\"no\":1}) ended",
+	     "{\"rc\":-3}");
+	static const char *const others[] = {"[]", "{", "{\"a\":1,\"a\":2}", "\"x\"", "{} x", "{\"a\":\"\xff\"}"};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		AUTO_FREE char *script =
+			xasprintf(RUNNER "audit %s\nanswer\ndone {\"output\":{\"rc\":%%}}\nhang", others[i]);
+		play(script, "hang", "ended", "{\"rc\":-1}");
+	}
 }
 
 /* Whatever point egress dies at: the request fails, later ones of the call do too, and the guest goes on. */
@@ -449,6 +472,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_failed_request_is_sticky_until_one_is_answered),
 		cmocka_unit_test(bad_spans_never_reach_egress),
 		cmocka_unit_test(spawning_is_refused),
+		cmocka_unit_test(only_objects_reach_the_audit),
 		cmocka_unit_test(a_crash_of_egress_is_a_network_error),
 		cmocka_unit_test(egress_that_lies_is_ended),
 		cmocka_unit_test(unconfined_egress_is_refused),

@@ -116,6 +116,7 @@ static void reads_an_oauth2_manifest(void **state)
 					     "[capabilities.credential.oauth2]\n"
 					     "authorize_url = \"https://auth.notes.example/authorize\"\n"
 					     "token_url = \"http://localhost:8080/token\"\n"
+					     "device_authorization_url = \"https://auth.notes.example/device\"\n"
 					     "client_id = \"acme-notes-desktop\"\n"
 					     "client_secret = \"bound-at-release\"\n"
 					     "scopes = [\"notes.read\", \"notes.share\"]\n"
@@ -139,6 +140,7 @@ static void reads_an_oauth2_manifest(void **state)
 	is(m->credential.scope, "Read your notes");
 	is(m->credential.oauth2.authorize_url, "https://auth.notes.example/authorize");
 	is(m->credential.oauth2.token_url, "http://localhost:8080/token");
+	is(m->credential.oauth2.device_authorization_url, "https://auth.notes.example/device");
 	is(m->credential.oauth2.client_id, "acme-notes-desktop");
 	is(m->credential.oauth2.client_secret, "bound-at-release");
 	are(m->credential.oauth2.scopes, "notes.read notes.share");
@@ -472,6 +474,8 @@ static void checks_oauth2(void **state)
 		{OAUTH2 A, 6, "'capabilities.credential.oauth2.token_url' is required"},
 		{OAUTH2 A "token_url = 'http://a.example'\n", 8,
 		 "'capabilities.credential.oauth2.token_url' is 'http://a.exa"},
+		{OAUTH2 A T "device_authorization_url = 'http://a.example/d'\n", 9,
+		 "'capabilities.credential.oauth2.device_authorization_url' is 'http://a.exa"},
 		{OAUTH2 A T, 6, "'capabilities.credential.oauth2.client_id' is required"},
 		{OAUTH2 A T "client_id = ' '\n", 9, "'capabilities.credential.oauth2.client_id' is required"},
 		{OAUTH2 A T C, 6, "'capabilities.credential.oauth2.scopes' needs at least one scope"},

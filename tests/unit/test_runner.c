@@ -55,6 +55,15 @@ static void on_trace(void *owner, struct str text, uint64_t nanoseconds)
 	struct told *told = owner;
 	buf_addf(&told->words, "trace(%.*s,%llu) ", STR_FMT(text), (unsigned long long)nanoseconds);
 }
+static void on_audit(void *owner, struct str text)
+{
+	struct told *told = owner;
+	buf_addf(&told->words, "audit(%.*s) ", STR_FMT(text));
+	if (str_eq(text, S("{no answer}")))
+		return;
+	runner_answer_audit(told->runner, told->id, -1);
+	runner_answer_audit(told->runner, told->id, 0);
+}
 static void on_done(void *owner, const struct runner_done *done)
 {
 	struct told *told = owner;
@@ -68,7 +77,7 @@ static void on_lost(void *owner, const struct err *err)
 	told->lost = *err;
 	told->ended++;
 }
-static const struct runner_sink sink = {on_log, on_http, on_spawn, on_trace, on_done, on_lost};
+static const struct runner_sink sink = {on_log, on_http, on_spawn, on_trace, on_audit, on_done, on_lost};
 
 static const struct runner_call plain_call = {
 	.wall_time_ns = 20000 * MS,
@@ -136,6 +145,8 @@ static void a_call_from_start_to_end(void **state)
 	play("hello\nstart\nready\ncall\nexit 7\nhang", &plain_call, "done(0,7,) ", NULL);
 	play("hello\nstart\nready\ncall\nlog 2\nhttp {x}\nanswer\nspawn\nanswer\ndone %\nhang", &plain_call,
 	     "log(info,a line) log(info,a line) http(1,{x}) spawn(0) done(0,0,-3) ", NULL);
+	play("hello\nstart\nready\ncall\naudit {x}\nanswer\nspawn\nanswer\naudit {y}\nanswer\ndone %\nhang",
+	     &plain_call, "audit({x}) spawn(0) audit({y}) done(0,0,-1) ", NULL);
 	play("hello\nstart\nready\ncall\nhttp-missing\nanswer\nhttp-long\nanswer\ndone %\nhang", &plain_call,
 	     "http(0,) http(2,) done(0,0,0/207/body) ", NULL);
 	struct runner_call traced = plain_call;
@@ -241,6 +252,8 @@ static void lies_end_the_runner(void **state)
 		{SERVING "raw 6 = 3\nhang", "malformed 'http'"},
 		{SERVING "raw 7 = 0\nhang", "malformed 'spawn'"},
 		{SERVING "raw 5 = 40000\nhang", "'log' has 40000 bytes"},
+		{SERVING "raw 10 = 3\nhang", "malformed 'audit'"},
+		{SERVING "raw 10 = 30000\nhang", "'audit' has 30000 bytes"},
 		{SERVING "trace\nhang", "'trace' that is malformed or was not asked for"},
 		{SERVING "cancelled\nhang", "cancelled a call by itself"},
 	};
@@ -250,6 +263,15 @@ static void lies_end_the_runner(void **state)
 	play(SERVING "http {no answer}\nhttp {}\nhang", &plain_call,
 	     "http(1,{no answer}) lost(connector_runtime_error) ", &lost);
 	assert_non_null(strstr(lost.message, "a second thing before the first was answered"));
+	play(SERVING "audit {no answer}\nspawn\nhang", &plain_call, "audit({no answer}) lost(connector_runtime_error) ",
+	     &lost);
+	assert_non_null(strstr(lost.message, "a second thing before the first was answered"));
+	struct told told = {.runner = start_with(SERVING "audits 101\nhang", NULL, "")};
+	begin(&told, &plain_call);
+	wait_for_end(&told);
+	assert_non_null(strstr(told.lost.message, "more lines for the audit than it was allowed"));
+	runner_free(told.runner);
+	buf_release(&told.words);
 	play(SERVING "log 4\nhang", &plain_call,
 	     "log(info,a line) log(info,a line) log(info,a line) lost(connector_runtime_error) ", &lost);
 	assert_non_null(strstr(lost.message, "more log lines than it was allowed"));
@@ -288,7 +310,7 @@ static void a_runner_that_never_reads_is_ended(void **state)
 {
 	(void)state;
 	enum { CALLS = 18 };
-	static const struct runner_sink bigly = {on_log, answer_bigly, on_spawn, on_trace, on_done, on_lost};
+	static const struct runner_sink bigly = {on_log, answer_bigly, on_spawn, on_trace, on_audit, on_done, on_lost};
 	AUTO_BUF script = BUF_INIT(4096);
 	buf_add_z(&script, "hello\nstart\nready\n");
 	for (int i = 0; i < CALLS; i++)

@@ -1,5 +1,6 @@
 #include "connector/abi/host.h"
 #include "connector/abi/invocation.h"
+#include "base/limits.h"
 #include "connector/abi/wasi.h"
 #include <stdlib.h>
 
@@ -7,6 +8,9 @@
 enum {
 	NONE_YET = -1,
 	NO_SPAWN_YET = -2,
+	AUDIT_NO_OBJECT = -1,
+	AUDIT_TOO_LONG = -2,
+	AUDIT_TOO_MANY = -3,
 };
 
 /* At most `max` bytes of a span; one that is not inside is empty. */
@@ -140,6 +144,29 @@ static uint32_t host_spawn_output(struct guest *guest, const uint64_t *args)
 	return (uint32_t)NONE_YET;
 }
 
+/* audit_emit(text, length): the parent, which keeps the audit, says whether it is a JSON object and stored. */
+static uint32_t host_audit_emit(struct guest *guest, const uint64_t *args)
+{
+	struct invocation *call = invocation_of(guest);
+	const uint8_t *p = memory_span(guest_memory(guest), args[0], args[1]);
+	if (p == NULL || args[1] == 0)
+		return (uint32_t)AUDIT_NO_OBJECT;
+	if (args[1] > LIMIT_AUDIT_LINE)
+		return (uint32_t)AUDIT_TOO_LONG;
+	if (call->audit_lines >= LIMIT_AUDIT_LINES)
+		return (uint32_t)AUDIT_TOO_MANY;
+	call->audit_lines++;
+	uint8_t text_n[4];
+	struct str text = str_of(p, args[1]);
+	put_length(text_n, text);
+	struct str parts[] = {str_of(text_n, 4), text};
+	struct invocation_answer answer;
+	if (!invocation_ask(call, guest, RUNNER_AUDIT, parts, ARRAY_LEN(parts), RUNNER_AUDIT_RESULT, &answer))
+		return 0;
+	free(answer.memory);
+	return (uint32_t)answer.rc;
+}
+
 const struct host_function host_functions[] = {
 	{"log", "iiii", false, host_log},
 	{"http_request", "ii", true, host_http_request},
@@ -151,6 +178,7 @@ const struct host_function host_functions[] = {
 	{"spawn_status", "", true, host_spawn_status},
 	{"spawn_output_size", "i", true, host_spawn_output},
 	{"spawn_output_read", "iii", true, host_spawn_output},
+	{"audit_emit", "ii", true, host_audit_emit},
 	{NULL, NULL, false, NULL},
 };
 

@@ -68,7 +68,7 @@ void invocation_begin(struct invocation *call, uint32_t id, const struct runner_
 	call->input_at = 0;
 	memset(call->closed, 0, sizeof call->closed);
 	call->output_full = call->tail_cut = false;
-	call->log_lines = 0;
+	call->log_lines = call->audit_lines = 0;
 	call->logs_dropped = 0;
 	call->awaits = 0;
 	atomic_store(&call->cancelled, false);

@@ -28,7 +28,7 @@ enum invocation_stop { STOP_NOT, STOP_EXITED, STOP_DEADLINE, STOP_CANCELLED };
 /* An answer of the parent's, as it waits to be taken by the owner thread. */
 struct invocation_answer {
 	bool here;
-	uint16_t type; /* RUNNER_HTTP_RESULT or RUNNER_SPAWN_RESULT */
+	uint16_t type; /* RUNNER_HTTP_RESULT, RUNNER_SPAWN_RESULT or RUNNER_AUDIT_RESULT */
 	int32_t rc, status;
 	struct str body;
 	char *memory; /* what `body` lies in, for free(); NULL when it is empty */
@@ -48,7 +48,7 @@ struct invocation {
 	bool output_full;  /* something did not fit */
 	struct buf tail;   /* the end of standard error, up to twice the tail's size */
 	bool tail_cut;
-	uint32_t log_lines;
+	uint32_t log_lines, audit_lines;
 	uint64_t logs_dropped;
 	struct buf text;  /* of a trap */
 	struct buf frame; /* head of a frame that is being sent */

@@ -219,7 +219,7 @@ static int take_answer(struct server *server, struct rpc_frame *frame, struct er
 		answer.status = wire_i32(&r);
 		answer.body = wire_str(&r);
 	}
-	if (wire_done(&r, http ? "http result" : "spawn result", err) != 0) {
+	if (wire_done(&r, "answer of the parent", err) != 0) {
 		free(answer.memory);
 		return -1;
 	}
@@ -254,6 +254,7 @@ static int take_frame(struct worker *worker, struct rpc_frame *frame, struct err
 		return take_call(worker, frame, err);
 	case RUNNER_HTTP_RESULT:
 	case RUNNER_SPAWN_RESULT:
+	case RUNNER_AUDIT_RESULT:
 		return take_answer(worker->server, frame, err);
 	case RUNNER_CANCEL:
 		cancel(worker->server, frame->id);

@@ -65,6 +65,14 @@ void report_log(struct run_report *report, struct str level, struct str message)
 	report->log_lines++;
 }
 
+void report_audit(struct str object)
+{
+	AUTO_BUF line = BUF_INIT(6 * object.n + 16);
+	buf_add_z(&line, "[audit] ");
+	escape_visible(&line, object);
+	put_error_line(&line);
+}
+
 void report_trace(struct str text, uint64_t nanoseconds)
 {
 	char took[DURATION_TEXT_SIZE];

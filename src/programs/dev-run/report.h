@@ -30,6 +30,8 @@ void report_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The text form of an error, with its file and line. */
 void report_failure(const struct err *err);
 void report_log(struct run_report *report, struct str level, struct str message);
+/* What the connector would have in the audit, as "[audit] {…}": the harness keeps none. */
+void report_audit(struct str object);
 void report_trace(struct str text, uint64_t nanoseconds);
 /* A trap's backtrace, which has lines, and how many lines of trace and log were dropped. */
 void report_rest(const struct run_report *report);

@@ -55,6 +55,13 @@ static void on_trace(void *owner, struct str text, uint64_t nanoseconds)
 	report_trace(text, nanoseconds);
 }
 
+static int32_t on_audit(void *owner, struct str object)
+{
+	(void)owner;
+	report_audit(object);
+	return 0;
+}
+
 static void on_granted(void *owner)
 {
 	struct run *run = owner;
@@ -64,7 +71,7 @@ static void on_granted(void *owner)
 	dev_binding_forget(run->inputs->binding);
 }
 
-static const struct call_events events = {.log = on_log, .trace = on_trace, .granted = on_granted};
+static const struct call_events events = {.log = on_log, .trace = on_trace, .audit = on_audit, .granted = on_granted};
 
 /* ------------------------------------------------------------------------------------------------------ before the run */
 

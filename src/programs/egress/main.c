@@ -1,90 +1,22 @@
 /*
- * aileron-egress: the only program of ours that dials out, and the only one that holds a secret
+ * aileron-egress: the only program of ours that dials out, and one of two that hold a secret
  *
- * aileron-egress PARENT-PID NAMESPACES, started by connector/egress_link.c with the descriptors that
- * egress/egress_protocol.h names. It confines itself before it looks at anything, proves it in HELLO, and does nothing
- * until the parent has judged that and said START.
+ * aileron-egress PARENT-PID NAMESPACES, with the descriptors that egress/egress_protocol.h and supervise/supervise.h name.
+ * It confines itself before it looks at anything, proves it, and does nothing until whoever started it has judged that.
  */
-#include "base/limits.h"
-#include "base/log.h"
-#include "confine/policies.h"
-#include "egress/egress_protocol.h"
-#include "egress/server.h"
-#include "text/wire.h"
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
+#include "programs/egress/lives.h"
+#include "supervise/supervise.h"
+#include <sys/socket.h>
 
-static int send_hello(struct rpc_channel *channel, const struct confine_report *report, struct err *err)
+/* What descriptor 3 is cannot be said by an argument or the environment: whoever started us made it so. */
+static bool is_daemons(void)
 {
-	AUTO_BUF body = BUF_INIT(16 * KIB);
-	confine_report_put(&body, report);
-	struct str part = buf_str(&body);
-	return rpc_send(channel, EGRESS_HELLO, 0, &part, 1, err);
-}
-
-/* 1 with the order to start, 0 when the parent ended this process instead. */
-static int wait_for_start(struct rpc_channel *channel, bool *ret_ca_file, struct err *err)
-{
-	struct rpc_frame frame;
-	int got = rpc_recv(channel, &frame, err);
-	if (got != 1)
-		return got;
-	struct wire_reader r = wire_reader(frame.body);
-	*ret_ca_file = wire_bool(&r);
-	if (wire_done(&r, "start", err) != 0)
-		return -1;
-	rpc_set_state(channel, EGRESS_STATE_SERVING);
-	return 1;
-}
-
-static int live(const struct confine_options *confinement, struct rpc_channel *channel, struct err *err)
-{
-	static struct confine_report report;
-	if (confine_apply(&confine_egress, confinement, &report, err) != 0)
-		return wrap(err, "confining egress");
-	if (send_hello(channel, &report, err) != 0)
-		return -1;
-	/* While the parent judges. */
-	struct egress_server_options options = {.channel = channel};
-	AUTO(egress_server) *server = egress_server_new(&options, err);
-	if (server == NULL)
-		return -1;
-	bool ca_file = false;
-	int got = wait_for_start(channel, &ca_file, err);
-	return got == 1 ? egress_server_run(server, ca_file ? EGRESS_FD_CA : -1, err) : got;
-}
-
-/* Whoever starts us gives us standard error at most; what libraries take for 0 to 2 must not be one of our sockets. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	int type = 0;
+	socklen_t n = sizeof type;
+	return getsockopt(SUPERVISE_FD, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t parent = 0, namespaces = 0;
-	if (argc != 3 || !str_to_u64(str_from(argv[1]), INT32_MAX, &parent) ||
-	    !str_to_u64(str_from(argv[2]), UINT64_MAX, &namespaces)) {
-		fprintf(stderr, "aileron-egress is started by other programs of aileron, not by hand\n");
-		return 2;
-	}
-	fill_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN); /* a peer that closes is an error of one request */
-	struct confine_options confinement = {
-		.parent_pid = (int)parent, .keep_fds = EGRESS_FDS, .namespaces = namespaces};
-	AUTO(rpc_channel) *channel = rpc_channel_new(EGRESS_FD_SOCKET, egress_child_rules);
-	rpc_set_sensitive(channel, true);
-	static struct err err;
-	if (live(&confinement, channel, &err) != 0) {
-		log_error("egress_failed", log_err(&err));
-		return 1;
-	}
-	return 0;
+	return is_daemons() ? live_under_parent(argc, argv) : live_under_harness(argc, argv);
 }
