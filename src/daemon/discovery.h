@@ -14,7 +14,7 @@
 #include "crypto/secret.h"
 #include <stdbool.h>
 
-#define DISCOVERY_URL_MAX      64
+#define DISCOVERY_URL_MAX      80
 #define DISCOVERY_VERSION_MAX  64
 #define DISCOVERY_INSTANCE_MAX 33
 #define DISCOVERY_TOKEN_DIGITS 64

@@ -1,0 +1,385 @@
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "confine/policies.h"
+#include "daemon/daemon.h"
+#include "daemon/folder.h"
+#include "os/file.h"
+#include "text/wire.h"
+#include <stdio.h>
+
+#define EGRESS_FD_CA     4 /* egress/egress_protocol.h, which lies on a floor above */
+#define PUBLIC_KEY_BYTES 32
+#define KEY_ID_BYTES     8
+
+static const struct process_row rows[CHILDREN] = {
+	[CHILD_CONTROL] = {SUPERVISE_CONTROL, "aileron-control", &confine_control},
+	[CHILD_KEEPER] = {SUPERVISE_KEEPER, "aileron-keeper", &confine_keeper},
+	[CHILD_EGRESS] = {SUPERVISE_EGRESS, "aileron-egress", &confine_egress},
+};
+
+/* ---- settings of START, one row each (supervise/supervise.h) */
+
+enum {
+	FOR_CONTROL = 1 << CHILD_CONTROL,
+	FOR_KEEPER = 1 << CHILD_KEEPER,
+	FOR_EGRESS = 1 << CHILD_EGRESS,
+	FOR_ALL = FOR_CONTROL | FOR_KEEPER | FOR_EGRESS,
+};
+#define NUMBER_SIZE 24
+
+static struct str number(uint64_t value, char scratch[NUMBER_SIZE])
+{
+	snprintf(scratch, NUMBER_SIZE, "%llu", (unsigned long long)value);
+	return str_from(scratch);
+}
+
+static struct str get_instance_id(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return str_from(d->instance_id);
+}
+static struct str get_version(const struct daemon *d, char *scratch)
+{
+	(void)d;
+	(void)scratch;
+	return S(AILERON_VERSION);
+}
+static struct str get_log_level(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return str_from(log_level_name(d->options->log_level));
+}
+static struct str get_log_json(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return d->options->spawned ? S("1") : S("0");
+}
+static struct str get_allowed(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return d->options->allowed;
+}
+static struct str get_token(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return secret_borrow(d->token);
+}
+static struct str get_caveat_key(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return secret_borrow(d->caveat_key);
+}
+static struct str get_listen(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return str_from(d->listeners.address);
+}
+static struct str get_state_dir(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return str_from(d->options->state_dir);
+}
+static struct str get_started_at(const struct daemon *d, char *scratch)
+{
+	return number(d->started_ns, scratch);
+}
+static struct str get_otlp_endpoint(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return str_from(d->options->otlp_endpoint);
+}
+static struct str get_otlp_service(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return d->options->otlp_service != NULL ? str_from(d->options->otlp_service) : S("aileron");
+}
+static struct str get_audit_keep_days(const struct daemon *d, char *scratch)
+{
+	return number(d->options->audit_keep_days, scratch);
+}
+static struct str get_ca_file(const struct daemon *d, char *scratch)
+{
+	(void)scratch;
+	return d->ca_fd >= 0 ? S("1") : S("0");
+}
+static struct str get_auto_lock_ms(const struct daemon *d, char *scratch)
+{
+	return number(d->options->auto_lock_ms, scratch);
+}
+
+static const struct {
+	const char *key;
+	unsigned whom;
+	struct str (*get)(const struct daemon *d, char *scratch);
+} settings[] = {
+	{"instance_id", FOR_ALL, get_instance_id},
+	{"version", FOR_ALL, get_version},
+	{"log_level", FOR_ALL, get_log_level},
+	{"log_json", FOR_ALL, get_log_json},
+	{"allowed", FOR_ALL, get_allowed},
+	{"token", FOR_CONTROL, get_token},
+	{"caveat_key", FOR_CONTROL, get_caveat_key},
+	{"listen", FOR_CONTROL, get_listen},
+	{"state_dir", FOR_CONTROL, get_state_dir},
+	{"started_at", FOR_CONTROL, get_started_at},
+	{"otlp_endpoint", FOR_CONTROL, get_otlp_endpoint},
+	{"otlp_service", FOR_CONTROL, get_otlp_service},
+	{"audit_keep_days", FOR_CONTROL, get_audit_keep_days},
+	{"ca_file", FOR_EGRESS, get_ca_file},
+	{"auto_lock_ms", FOR_KEEPER, get_auto_lock_ms},
+};
+
+static unsigned index_of(const struct daemon *d, const struct process *process)
+{
+	return (unsigned)(process - d->children);
+}
+
+static void put_settings(void *user, const struct process *process, struct buf *out)
+{
+	const struct daemon *d = user;
+	unsigned bit = 1U << index_of(d, process);
+	uint32_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		n += (settings[i].whom & bit) != 0;
+	wire_put_u32(out, n);
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		char scratch[NUMBER_SIZE];
+		if ((settings[i].whom & bit) == 0)
+			continue;
+		wire_put_str(out, str_from(settings[i].key));
+		wire_put_str(out, settings[i].get(d, scratch));
+	}
+}
+
+/* ---- what they become */
+
+static struct process *control_of(struct daemon *d)
+{
+	return &d->children[CHILD_CONTROL];
+}
+
+static void tell_control(struct daemon *d, const struct process *process)
+{
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	struct supervise_child child = process_child(process);
+	supervise_child_put(&body, &child);
+	process_send(control_of(d), SUPERVISE_CHILD, 0, buf_str(&body), NULL, 0);
+}
+
+static void on_changed(void *user, struct process *process)
+{
+	struct daemon *d = user;
+	if (process_is_ready(control_of(d)))
+		tell_control(d, process);
+}
+
+static int publish_key(const struct daemon *d, const char *name, struct str key, struct err *err)
+{
+	char text[2 * PUBLIC_KEY_BYTES + 2];
+	hex_format(key, text);
+	text[sizeof text - 2] = '\n';
+	AUTO_FREE char *path = state_dir_file(d->options->state_dir, name);
+	return file_publish(path, str_of(text, sizeof text - 1), 0600, err);
+}
+
+static int publish_keys(const struct daemon *d, struct str body, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	struct str sealing = wire_str(&r), device = wire_str(&r), id = wire_str(&r);
+	if (wire_done(&r, "the keeper's keys", err) != 0)
+		return -1;
+	if (sealing.n != PUBLIC_KEY_BYTES || device.n != PUBLIC_KEY_BYTES || id.n != KEY_ID_BYTES)
+		return fail(err, ERR_PROTOCOL, "the keeper's keys have wrong sizes");
+	if (publish_key(d, "keeper.pub", sealing, err) != 0)
+		return -1;
+	return publish_key(d, "device.pub", device, err);
+}
+
+/* A pair between two that are ready: both drop what they had under way on the old one. */
+static int join(struct process *a, struct process *b, struct err *err)
+{
+	int pair[2];
+	if (child_socketpair(pair, err) != 0)
+		return -1;
+	AUTO_FD for_a = pair[0];
+	AUTO_FD for_b = pair[1];
+	unsigned char role_a = (unsigned char)a->row->role, role_b = (unsigned char)b->row->role;
+	process_send(a, SUPERVISE_PEER, 0, str_of(&role_b, 1), &for_a, 1);
+	process_send(b, SUPERVISE_PEER, 0, str_of(&role_a, 1), &for_b, 1);
+	return 0;
+}
+
+static int join_all(struct daemon *d, struct process *process, struct err *err)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		struct process *other = &d->children[i];
+		if (other != process && process_is_ready(other) && join(process, other, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool all_ready(const struct daemon *d)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		if (!process_is_ready(&d->children[i]))
+			return false;
+	}
+	return true;
+}
+
+static void on_ready(void *user, struct process *process, struct str body)
+{
+	struct daemon *d = user;
+	static struct err err;
+	err_clear(&err);
+	bool good = process != &d->children[CHILD_KEEPER] || publish_keys(d, body, &err) == 0;
+	if (!good || join_all(d, process, &err) != 0) {
+		log_error("child_refused", log_z("program", process->row->program), log_err(&err));
+		return process_kill(process);
+	}
+	log_info("child_ready", log_z("program", process->row->program), log_u64("pid", (uint64_t)process->child.pid));
+	if (process == control_of(d)) {
+		for (int i = 0; i < CHILDREN; i++)
+			tell_control(d, &d->children[i]);
+	} else {
+		on_changed(d, process);
+	}
+	if (d->phase == DAEMON_STARTING && all_ready(d))
+		daemon_all_ready(d);
+	else if (d->phase == DAEMON_STOPPING)
+		process_kill(process); /* it began when the end was not in sight */
+}
+
+static bool on_ended(void *user, struct process *process, const struct err *why)
+{
+	struct daemon *d = user;
+	if (process == control_of(d))
+		runners_kill_all(d->runners);
+	else if (process == &d->children[CHILD_EGRESS])
+		runners_kill_serving(d->runners);
+	if (d->phase == DAEMON_RUNNING) {
+		log_warn("child_ended", log_z("program", process->row->program), log_err(why),
+			 log_u64("again_in_ms", process->backoff_ms));
+		return true;
+	}
+	if (d->phase == DAEMON_STARTING)
+		daemon_fail(d, why);
+	daemon_proceed_stopping(d);
+	return false;
+}
+
+/* ---- what control asks for */
+
+static bool open_folder(struct daemon *d, struct supervise_message *m)
+{
+	struct wire_reader r = wire_reader(supervise_body(m));
+	struct str path = wire_str(&r);
+	if (wire_done(&r, "folder", NULL) != 0 || m->n_fds != 0)
+		return false;
+	static struct err err;
+	err_clear(&err);
+	AUTO_FOLDER folder = FOLDER_INIT;
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	if (folder_open(path, &folder, &err) == 0) {
+		const int fds[] = {folder.manifest, folder.wasm};
+		wire_put_str(&body, str_from(folder.path));
+		process_send(control_of(d), SUPERVISE_FOLDER, m->frame.id, buf_str(&body), fds, ARRAY_LEN(fds));
+	} else {
+		supervise_put_err(&body, &err);
+		process_send(control_of(d), SUPERVISE_FOLDER_FAILED, m->frame.id, buf_str(&body), NULL, 0);
+	}
+	return true;
+}
+
+static bool on_request(void *user, struct process *process, struct supervise_message *m)
+{
+	struct daemon *d = user;
+	if (process != control_of(d))
+		return false;
+	switch (m->frame.type) {
+	case SUPERVISE_START_RUNNER:
+		return runners_start(d->runners, m);
+	case SUPERVISE_KILL_RUNNER:
+		return runners_kill(d->runners, m);
+	case SUPERVISE_OPEN_FOLDER:
+		return open_folder(d, m);
+	default:
+		return false;
+	}
+}
+
+/* ---- all of them */
+
+static void give(struct process *process, int from, int to)
+{
+	process->fds[process->n_fds++] = (struct child_fd){from, to};
+}
+
+static void give_descriptors(struct daemon *d)
+{
+	struct process *control = control_of(d);
+	int local = d->listeners.local;
+	give(control, d->listeners.tcp, CONTROL_FD_TCP);
+	give(control, local >= 0 ? local : d->null_fd, CONTROL_FD_UNIX);
+	give(control, d->dir.control, CONTROL_FD_FOLDER);
+	give(&d->children[CHILD_KEEPER], d->dir.vault, KEEPER_FD_FOLDER);
+	give(&d->children[CHILD_EGRESS], d->ca_fd >= 0 ? d->ca_fd : d->null_fd, EGRESS_FD_CA);
+}
+
+int children_init(struct daemon *d, struct err *err)
+{
+	const struct process_listener listener = {
+		.settings = put_settings,
+		.ready = on_ready,
+		.request = on_request,
+		.changed = on_changed,
+		.ended = on_ended,
+		.user = d,
+	};
+	const char *const *programs = d->options->programs;
+	for (int i = 0; i < CHILDREN; i++) {
+		struct process *process = &d->children[i];
+		if (process_init(process, d->loop, &rows[i], programs[rows[i].role], err) != 0)
+			return -1;
+		process->listener = listener;
+		process->allowed = d->options->allowed;
+		process->null_fd = d->null_fd;
+	}
+	give_descriptors(d);
+	d->runners = runners_new(control_of(d), &d->children[CHILD_EGRESS], programs[SUPERVISE_RUNNER], err);
+	return d->runners != NULL ? 0 : -1;
+}
+
+int children_start(struct daemon *d, struct err *err)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		if (process_start(&d->children[i], err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+void children_kill(struct daemon *d)
+{
+	for (int i = 0; i < CHILDREN; i++)
+		process_kill(&d->children[i]);
+}
+
+bool children_are_down(const struct daemon *d)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		if (d->children[i].state != PROCESS_DOWN)
+			return false;
+	}
+	return true;
+}
+
+void children_release(struct daemon *d)
+{
+	runners_free(d->runners); /* it sends to control */
+	d->runners = NULL;
+	for (int i = 0; i < CHILDREN; i++)
+		process_release(&d->children[i]);
+}
