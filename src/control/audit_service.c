@@ -1,10 +1,8 @@
 #include "control/audit_service.h"
-#include "base/hex.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "control/keeper_client.h"
 #include "control/workers.h"
-#include "crypto/digest.h"
 #include "text/wire.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,7 +10,6 @@
 #define LOOK_MS     1000 /* between a commit and the look whether a checkpoint is due */
 #define LOOK_IDLE_S 600  /* without commits */
 #define DAY_NS      (24 * TIME_HOUR)
-#define KEY_ID_SIZE (2 * 8 + 1)
 
 struct audit_service {
 	struct control *control;
@@ -57,14 +54,9 @@ struct checkpoint {
 static int store_checkpoint(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct checkpoint *checkpoint = user;
-	unsigned char digest[SHA256_SIZE];
-	char key_id[KEY_ID_SIZE];
-	struct str key = str_of(checkpoint->signature.public_key, sizeof checkpoint->signature.public_key);
-	sha256(key, digest);
-	hex_format(str_of(digest, 8), key_id);
-	return audit_checkpoint_store(tx, &checkpoint->head,
-				      str_of(checkpoint->signature.signature, sizeof checkpoint->signature.signature),
-				      str_from(key_id), err);
+	const struct audit_signature *s = &checkpoint->signature;
+	return audit_checkpoint_store(tx, &checkpoint->head, str_of(s->signature, sizeof s->signature),
+				      str_of(s->public_key, sizeof s->public_key), err);
 }
 
 static int make_checkpoint(struct audit_service *service, struct err *err)
@@ -80,13 +72,16 @@ static int make_checkpoint(struct audit_service *service, struct err *err)
 	return db_write(service->control->db, store_checkpoint, &checkpoint, err);
 }
 
+struct retention {
+	uint64_t older_than_ns;
+	int64_t dropped;
+};
+
 static int retain(struct db_tx *tx, void *user, struct err *err)
 {
-	const uint64_t *older_than_ns = user;
-	int64_t dropped = audit_retain(tx, *older_than_ns, err);
-	if (dropped > 0)
-		log_info("audit.retention", log_u64("dropped", (uint64_t)dropped));
-	return dropped < 0 ? -1 : 0;
+	struct retention *retention = user;
+	retention->dropped = audit_retain(tx, retention->older_than_ns, err);
+	return retention->dropped < 0 ? -1 : 0;
 }
 
 /* Once an hour is often enough; each time is a commit, which is a reason to look again. */
@@ -98,11 +93,19 @@ static void drop_old(struct audit_service *service)
 	if (service->retained_ns != 0 && monotonic - service->retained_ns < TIME_HOUR)
 		return;
 	service->retained_ns = monotonic;
-	uint64_t older_than_ns = now - service->keep_ns;
+	struct retention retention = {.older_than_ns = now - service->keep_ns};
 	struct err err;
 	err_clear(&err);
-	if (db_write(service->control->db, retain, &older_than_ns, &err) < 0)
-		log_warn("audit.retention", log_err(&err));
+	uint64_t all = 0;
+	do {
+		if (db_write(service->control->db, retain, &retention, &err) < 0) {
+			log_warn("audit.retention", log_err(&err));
+			return;
+		}
+		all += (uint64_t)retention.dropped;
+	} while (retention.dropped > 0 && !service->control->over);
+	if (all > 0)
+		log_info("audit.retention", log_u64("dropped", all));
 }
 
 static void look(void *user)

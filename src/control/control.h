@@ -57,6 +57,13 @@ struct control {
 	_Atomic bool over;             /* the time to finish has passed: whoever works on gives up */
 };
 
+/*
+ * `aileron-control` after it was confined: opens the database, serves until the parent says stop or ends, finishes what is
+ * under way within the time that it was given, and returns 0. -1 when it cannot start; the database's own error then says
+ * what to do.
+ */
+int control_run(const struct supervise_start *start, struct err *err) __attribute__((warn_unused_result));
+
 /* Who asks. */
 enum identity_kind { IDENTITY_NOBODY, IDENTITY_DAEMON, IDENTITY_PERSON, IDENTITY_SESSION };
 struct identity {

@@ -245,6 +245,11 @@ void keeper_client_free(struct keeper_client *client)
 	free(client);
 }
 
+void keeper_client_close(struct keeper_client *client)
+{
+	detach(client);
+}
+
 int keeper_client_attach(struct keeper_client *client, int fd, struct err *err)
 {
 	detach(client);

@@ -18,6 +18,8 @@ struct keeper_listener {
 };
 struct keeper_client *keeper_client_new(struct loop *loop, const struct keeper_listener *listener)
 	__attribute__((warn_unused_result, returns_nonnull));
+/* Ends every wait with UNAVAILABLE, and refuses what is asked from now on. On the loop's thread. */
+void keeper_client_close(struct keeper_client *client);
 void keeper_client_free(struct keeper_client *client); /* NULL is fine */
 /* On the loop's thread: the new channel; takes over the descriptor. */
 int keeper_client_attach(struct keeper_client *client, int fd, struct err *err) __attribute__((warn_unused_result));

@@ -242,7 +242,7 @@ static int on_message(struct parent_client *client, struct supervise_message *me
 	}
 }
 
-static void on_gone(struct parent_client *client)
+void parent_client_close(struct parent_client *client)
 {
 	loop_source_free(TAKE(client->watch));
 	pthread_mutex_lock(&client->lock);
@@ -255,6 +255,11 @@ static void on_gone(struct parent_client *client)
 	}
 	pthread_cond_broadcast(&client->changed);
 	pthread_mutex_unlock(&client->lock);
+}
+
+static void on_gone(struct parent_client *client)
+{
+	parent_client_close(client);
 	client->listener.gone(client->listener.user);
 }
 

@@ -21,6 +21,8 @@ struct parent_listener {
 };
 struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
 	__attribute__((warn_unused_result));
+/* Ends every wait with UNAVAILABLE, and refuses what is asked from now on. On the loop's thread. */
+void parent_client_close(struct parent_client *client);
 void parent_client_free(struct parent_client *client);
 
 /* Never on the loop's thread. The descriptors are the caller's; *ret_path lives in arena. */

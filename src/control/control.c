@@ -1,0 +1,314 @@
+#include "control/control.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/version.h"
+#include "control/audit_service.h"
+#include "control/calls.h"
+#include "control/dispatch.h"
+#include "control/execution.h"
+#include "control/handlers.h"
+#include "control/keeper_client.h"
+#include "control/members.h"
+#include "control/oauth.h"
+#include "control/parent_client.h"
+#include "control/processes.h"
+#include "control/session.h"
+#include "control/tokens.h"
+#include "control/vault_watch.h"
+#include "control/workers.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DATABASE      "aileron.db"
+#define COMPILED      "compiled" /* the folder of compiled code, made by the parent */
+#define READERS       16         /* of the database: streams hold one for long, the loop's thread must find one */
+#define ORPHAN_END_MS 1000       /* to finish in when the parent has ended */
+#define JOIN_MS       3000       /* for workers to end after their time is over */
+
+/* What the loop's thread needs beside struct control. */
+struct running {
+	struct control control;
+	struct loop_source *patience; /* the time that workers have to end */
+	bool stopping, joined;
+};
+
+/* ------------------------------------------------------------------------------------------------------ started, stopped */
+
+struct record {
+	const struct control *control;
+	enum audit_type type;
+};
+
+static int record(struct db_tx *tx, const struct record *record, struct err *err)
+{
+	const struct supervise_start *start = record->control->start;
+	AUTO_BUF payload = BUF_INIT(4 * KIB);
+	struct json_writer w;
+	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "aileron.daemon.instance_id", supervise_setting(start, "instance_id"));
+	member_str(&w, "aileron.daemon.listen", supervise_setting(start, "listen"));
+	member_z(&w, "aileron.daemon.version", AILERON_VERSION);
+	jsonw_end_object(&w);
+	const struct audit_event event = {
+		.type = record->type,
+		.actor = AUDIT_ACTOR_SERVICE,
+		.actor_id = S("daemon"),
+		.payload_text = buf_str(&payload),
+	};
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+struct search {
+	struct str needle;
+	bool found;
+};
+
+static int search_row(void *user, uint64_t seq, struct str text)
+{
+	(void)seq;
+	struct search *search = user;
+	search->found = str_find(text, search->needle) != STR_NPOS;
+	return 1;
+}
+
+/* Of this daemon: a control that follows one that crashed starts no daemon. */
+static int was_started(struct db_tx *tx, const struct control *control, bool *ret, struct err *err)
+{
+	struct search search = {.needle = supervise_setting(control->start, "instance_id")};
+	const struct audit_query query = {.type = str_from(audit_type_name(AUDIT_DAEMON_STARTED)), .limit = 1};
+	if (audit_list(tx, &query, search_row, &search, err) < 0)
+		return -1;
+	*ret = search.found;
+	return 0;
+}
+
+static int record_start(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct control *control = user;
+	bool started = false;
+	if (session_reap(tx, control->started_ns, clock_wall_ns(NULL), err) < 0 ||
+	    was_started(tx, control, &started, err) < 0)
+		return -1;
+	const struct record event = {.control = control, .type = AUDIT_DAEMON_STARTED};
+	return started ? 0 : record(tx, &event, err);
+}
+
+static int record_stop(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct record event = {.control = user, .type = AUDIT_DAEMON_STOPPED};
+	return record(tx, &event, err);
+}
+
+static void start_recorded(void *user, const struct err *err)
+{
+	(void)user;
+	if (err != NULL)
+		log_error("audit.daemon_started", log_err(err));
+}
+
+/* ------------------------------------------------------------------------------------------------------------- stopping */
+
+static void stop_loop(void *user, int what)
+{
+	(void)what;
+	struct running *running = user;
+	loop_stop(running->control.loop);
+}
+
+static void join_workers(void *user)
+{
+	struct running *running = user;
+	workers_free(running->control.workers);
+}
+
+static void workers_joined(void *user)
+{
+	struct running *running = user;
+	running->control.workers = NULL;
+	running->joined = true;
+	loop_stop(running->control.loop);
+}
+
+/* All is answered, or the time is over: whoever still works gives up, and has the loop until then. */
+static void drained(void *user)
+{
+	struct running *running = user;
+	struct control *control = &running->control;
+	control->over = true;
+	keeper_client_close(control->keeper);
+	parent_client_close(control->parent);
+	loop_timer_start(running->patience, JOIN_MS, 0);
+	loop_work(control->loop, join_workers, workers_joined, running);
+}
+
+static void on_stop(void *user, uint64_t ms)
+{
+	struct running *running = user;
+	if (running->stopping)
+		return;
+	running->stopping = true;
+	log_info("control.stopping", log_u64("ms", ms));
+	audit_service_stop(running->control.audit);
+	http_server_drain(running->control.http, ms, drained, running);
+}
+
+static void on_gone(void *user)
+{
+	on_stop(user, ORPHAN_END_MS);
+}
+
+/* ---------------------------------------------------------------------------------------------------- what the parent tells */
+
+static void on_peer(void *user, enum supervise_role role, int fd)
+{
+	struct running *running = user;
+	struct err err;
+	err_clear(&err);
+	if (role == SUPERVISE_EGRESS)
+		calls_attach_egress(running->control.calls, fd);
+	else if (keeper_client_attach(running->control.keeper, fd, &err) < 0)
+		log_error("keeper.attach", log_err(&err));
+}
+
+static void on_child(void *user, const struct supervise_child *child)
+{
+	struct running *running = user;
+	processes_told(running->control.processes, child);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- starting */
+
+/* The parent passes /dev/null for a listener that there is none of. */
+static int listener_or_none(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? fd : -1;
+}
+
+static int start_http(struct control *control, struct err *err)
+{
+	struct str listen = supervise_setting(control->start, "listen");
+	size_t colon = str_find_last_char(listen, ':');
+	struct str port = colon == STR_NPOS ? STR_EMPTY : str_slice(listen, colon, listen.n);
+	AUTO(arena) *arena = arena_new();
+	const struct str hosts[] = {
+		arena_printf(arena, "127.0.0.1%.*s", STR_FMT(port)),
+		arena_printf(arena, "localhost%.*s", STR_FMT(port)),
+		arena_printf(arena, "[::1]%.*s", STR_FMT(port)),
+	};
+	const struct http_server_options options = {
+		.loop = control->loop,
+		.tcp_fd = listener_or_none(CONTROL_FD_TCP),
+		.unix_fd = listener_or_none(CONTROL_FD_UNIX),
+		.hosts = hosts,
+		.n_hosts = ARRAY_LEN(hosts),
+		.handler = dispatch,
+		.user = control->dispatcher,
+	};
+	control->http = http_server_new(&options, err);
+	return control->http != NULL ? 0 : -1;
+}
+
+static int start_tokens(struct control *control, struct err *err)
+{
+	const struct tokens_spec spec = {
+		.daemon_token = supervise_setting(control->start, "token"),
+		.caveat_key = supervise_setting(control->start, "caveat_key"),
+		.db = control->db,
+	};
+	if (spec.daemon_token.n == 0 || spec.caveat_key.n == 0)
+		return fail(err, ERR_PROTOCOL, "the parent gave no keys");
+	control->tokens = tokens_new(&spec, err);
+	supervised_forget(control->start, "token");
+	supervised_forget(control->start, "caveat_key");
+	return control->tokens != NULL ? 0 : -1;
+}
+
+static int start_store(struct control *control, struct err *err)
+{
+	const struct db_options options = {.name = DATABASE, .readers = READERS};
+	control->db = db_open(&options, err);
+	if (control->db == NULL)
+		return wrap(err, "opening the database in '%.*s/control'",
+			    STR_FMT(supervise_setting(control->start, "state_dir")));
+	/* Before anything new can begin. */
+	return execution_interrupt_open(control->db, err);
+}
+
+static int start_links(struct running *running, struct err *err)
+{
+	struct control *control = &running->control;
+	const struct keeper_listener keeper = vault_watch_listener(control->vault);
+	control->keeper = keeper_client_new(control->loop, &keeper);
+	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, running};
+	control->parent = parent_client_new(control->loop, &parent, err);
+	if (control->parent == NULL)
+		return -1;
+	control->calls = calls_new(parent_launcher(control->parent), COMPILED, err);
+	return control->calls != NULL ? 0 : -1;
+}
+
+static int start_up(struct running *running, struct err *err)
+{
+	struct control *control = &running->control;
+	control->started_ns = supervise_setting_u64(control->start, "started_at", clock_wall_ns(NULL));
+	control->loop = loop_new(err);
+	if (control->loop == NULL)
+		return -1;
+	running->patience = loop_timer(control->loop, stop_loop, running);
+	loop_source_background(running->patience);
+	if (start_store(control, err) < 0 || start_tokens(control, err) < 0)
+		return -1;
+	control->processes = processes_new(control->db);
+	control->vault = vault_watch_new(control->db);
+	control->workers = workers_new(CONTROL_WORKERS, CONTROL_WAITING_MAX);
+	control->oauth = oauth_flows_new(NULL);
+	control->dispatcher = dispatcher_new(control, control_handlers);
+	control->audit = audit_service_new(control, err);
+	if (control->audit == NULL || start_links(running, err) < 0 || start_http(control, err) < 0)
+		return -1;
+	db_write_later(control->db, record_start, control, start_recorded);
+	return supervised_ready(STR_EMPTY, err);
+}
+
+/* Of whatever was started. No worker is left. */
+static void tear_down(struct running *running)
+{
+	struct control *control = &running->control;
+	http_server_free(control->http);
+	calls_free(control->calls);
+	workers_free(control->workers);
+	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
+	audit_service_free(control->audit);
+	processes_free(control->processes);
+	keeper_client_free(control->keeper);
+	parent_client_free(control->parent);
+	vault_watch_free(control->vault);
+	oauth_flows_free(control->oauth);
+	dispatcher_free(control->dispatcher);
+	tokens_free(control->tokens);
+	loop_source_free(running->patience);
+	loop_free(control->loop);
+}
+
+int control_run(const struct supervise_start *start, struct err *err)
+{
+	static struct running running; /* one a process */
+	running = (struct running){.control = {.start = start}};
+	if (start_up(&running, err) < 0) {
+		tear_down(&running);
+		return -1;
+	}
+	loop_run(running.control.loop);
+	if (db_write(running.control.db, record_stop, &running.control, err) < 0)
+		log_error("audit.daemon_stopped", log_err(err));
+	if (!running.joined) {
+		/* Some worker holds on to what would be freed now. What it was promised is on disk. */
+		log_warn("control.stopped", log_z("what", "requests did not end in time"));
+		_exit(0);
+	}
+	tear_down(&running);
+	return 0;
+}
