@@ -315,7 +315,7 @@ static void take_head(struct connection *connection, bool body_follows)
 static void take_body(struct connection *connection, struct str data)
 {
 	struct http_server *server = connection->server;
-	if (data.n > HTTP_BODIES_MAX - server->body_bytes) {
+	if (data.n > server->bodies_max - server->body_bytes) {
 		connection_refuse(connection, 503, "the bodies of all requests together are too large [bodies]");
 		return;
 	}

@@ -89,7 +89,7 @@ struct http_server {
 	void *user;
 	struct str *hosts;
 	size_t n_hosts;
-	uint64_t body_max;
+	uint64_t body_max, bodies_max;
 	uid_t owner;
 	uint64_t id_state; /* of request ids */
 

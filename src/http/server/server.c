@@ -11,6 +11,23 @@
 #define ACCEPTS_A_TURN  64
 #define ACCEPT_AGAIN_NS TIME_SECOND /* after the process ran out of descriptors */
 
+static void set_accepting(struct http_server *server, bool accepting)
+{
+	if (server->accepting == accepting)
+		return;
+	server->accepting = accepting;
+	for (size_t i = 0; i < ARRAY_LEN(server->listeners); i++) {
+		if (server->listeners[i].watch != NULL)
+			loop_watch_set(server->listeners[i].watch, accepting ? LOOP_READ : 0);
+	}
+}
+
+static void start_accepting(struct http_server *server)
+{
+	if (server->n < server->n_max)
+		set_accepting(server, true);
+}
+
 /*
  * Time. Every limit is the same for all that wait for the same thing, so each list is in the order of its deadlines: joining
  * and leaving cost no search, one timer serves all, and the first of WAIT_IDLE is the one that is idle longest.
@@ -63,6 +80,8 @@ void connection_wait(struct connection *connection, int waiting)
 	list_append(connection);
 	if (waiting < 0)
 		return;
+	if (waiting == WAIT_IDLE)
+		set_accepting(server, true);
 	uint64_t now = clock_monotonic_ns(NULL);
 	connection->deadline = now + server->limits[waiting];
 	sweep_by(server, now, connection->deadline);
@@ -90,8 +109,6 @@ static void expire(struct connection *connection)
 		connection_close(connection);
 }
 
-static void start_accepting(struct http_server *server);
-
 static void on_sweep(void *user, int what)
 {
 	(void)what;
@@ -114,23 +131,6 @@ static void on_sweep(void *user, int what)
 }
 
 /* Accepting. */
-static void set_accepting(struct http_server *server, bool accepting)
-{
-	if (server->accepting == accepting)
-		return;
-	server->accepting = accepting;
-	for (size_t i = 0; i < ARRAY_LEN(server->listeners); i++) {
-		if (server->listeners[i].watch != NULL)
-			loop_watch_set(server->listeners[i].watch, accepting ? LOOP_READ : 0);
-	}
-}
-
-static void start_accepting(struct http_server *server)
-{
-	if (server->n < server->n_max)
-		set_accepting(server, true);
-}
-
 static bool evict_idle(struct http_server *server)
 {
 	struct connection *idle = server->waiting[WAIT_IDLE].first;
@@ -166,13 +166,16 @@ static bool accept_again(struct http_server *server, int error)
 static bool accept_one(struct listener *listener)
 {
 	struct http_server *server = listener->server;
-	if (server->n >= server->n_max && !evict_idle(server)) {
-		set_accepting(server, false); /* until one closes */
+	bool full = server->n >= server->n_max;
+	if (full && server->waiting[WAIT_IDLE].first == NULL) {
+		set_accepting(server, false); /* until one closes or has nothing to do */
 		return false;
 	}
 	AUTO_FD fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return accept_again(server, errno);
+	if (full)
+		evict_idle(server);
 	if (is_welcome(listener, fd) && connection_new(server, fd, listener->is_unix))
 		fd = -1;
 	return true;
@@ -291,6 +294,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->user = options->user;
 	server->n_max = options->connections > 0 ? options->connections : HTTP_CONNECTIONS;
 	server->body_max = options->body_max > 0 ? options->body_max : HTTP_BODY_MAX;
+	server->bodies_max = options->bodies_max > 0 ? options->bodies_max : HTTP_BODIES_MAX;
 	server->owner = geteuid();
 	server->id_state = rand_u64();
 	server->in = xmalloc(HTTP_IN_ROOM);

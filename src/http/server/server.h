@@ -53,8 +53,9 @@ struct http_server_options {
 	int tcp_fd, unix_fd;     /* listening, non-blocking or not; -1 = none; stay the caller's */
 	const struct str *hosts; /* "127.0.0.1:8443", "localhost:8443", "[::1]:8443" */
 	size_t n_hosts;
-	size_t connections; /* 0 = HTTP_CONNECTIONS */
-	uint64_t body_max;  /* 0 = HTTP_BODY_MAX */
+	size_t connections;  /* 0 = HTTP_CONNECTIONS */
+	uint64_t body_max;   /* 0 = HTTP_BODY_MAX */
+	uint64_t bodies_max; /* 0 = HTTP_BODIES_MAX */
 	struct http_limits limits;
 	http_handler *handler;
 	void *user;
