@@ -52,7 +52,6 @@ struct calls {
 	struct egress_link *link;
 	VEC(struct served) served;
 	struct run *running;
-	uint64_t tickets;
 };
 
 /* -------------------------------------------------------------------------------------------------- between the threads */
@@ -132,7 +131,6 @@ struct run {
 	struct calls_result *ret;
 	struct run *next; /* that are running */
 	struct call *call;
-	uint64_t ticket;
 	bool missing; /* no runner: load one */
 	bool ended;
 	bool cancel; /* under calls->lock */
@@ -152,13 +150,19 @@ static void on_trace(void *owner, struct str text, uint64_t nanoseconds)
 		run->spec->traced(run->spec->user, text, nanoseconds);
 }
 
+static int32_t on_audit(void *owner, struct str object)
+{
+	struct run *run = owner;
+	return run->spec->audit != NULL ? run->spec->audit(run->spec->user, object) : 0;
+}
+
 static void on_ended(void *owner)
 {
 	struct run *run = owner;
 	run->ended = true;
 }
 
-static const struct call_events events = {.log = on_log, .trace = on_trace, .ended = on_ended};
+static const struct call_events events = {.log = on_log, .trace = on_trace, .audit = on_audit, .ended = on_ended};
 
 static struct served *find_served(struct calls *calls, const struct runner *runner)
 {
@@ -188,7 +192,6 @@ static void begin_run(struct calls *calls, struct task *task)
 		.events = &events,
 		.owner = run,
 	};
-	run->ticket = ++calls->tickets;
 	run->call = call_start(&call, runner, calls->link, &run->ret->error);
 	if (run->call == NULL) {
 		finish(calls, task);

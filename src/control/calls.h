@@ -34,11 +34,8 @@ struct calls_spec {
 	/* Scrubbed by egress, raw otherwise; called on the calls' thread, which waits for them. NULL = not wanted. */
 	void (*log)(void *user, struct str level, struct str message);
 	void (*traced)(void *user, struct str text, uint64_t nanoseconds);
-	/*
-	 * A line of the connector's own (audit_emit), of at most 4 KiB: a JSON object. To be answered exactly once, from any
-	 * thread, by calls_answer_audit() with 0 (stored), -1, -2 or -3; `user` may be gone by then.
-	 */
-	void (*audit)(void *user, struct str text, struct calls *calls, uint64_t ticket);
+	/* A line of the connector's own (audit_emit), checked: a JSON object. Answers 0 (it will be stored) or another code. */
+	int32_t (*audit)(void *user, struct str object);
 	/* Polled while the call runs: true cancels it. NULL = never. */
 	bool (*gone)(void *user);
 	void *user;
@@ -55,9 +52,6 @@ int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err
 	__attribute__((warn_unused_result));
 /* Waits until it has ended. Any worker. */
 void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_result *ret);
-/* A call that has ended meanwhile is no error. */
-void calls_answer_audit(struct calls *calls, uint64_t ticket, int32_t rc);
-
 /* OAuth steps and posts of egress. Wait until answered. Any worker. */
 int calls_oauth(struct calls *calls, const struct egress_oauth *request, struct arena *arena,
 		struct egress_oauth_result *ret, struct err *err) __attribute__((warn_unused_result));

@@ -3,6 +3,7 @@
  * before it is sent, its end before it is told.
  */
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "base/vec.h"
 #include "control/bindings.h"
@@ -15,8 +16,6 @@
 
 #define GRACE_NS     (5 * TIME_SECOND) /* of a permit, past the call's wall time */
 #define LOGS_MAX     (8 * MIB)
-#define EMIT_MAX     (4 * KIB)
-#define EMITS_MAX    100
 #define OPENINGS_MAX 64
 #define PERMIT_MAX   (256 * KIB)
 
@@ -36,7 +35,6 @@ struct call_of {
 	/* while it runs; the calls' thread writes, and the worker reads when it has ended */
 	struct buf logs, trace;
 	struct json_writer logs_json, trace_json;
-	unsigned emitted;
 	struct calls_result result;
 };
 
@@ -240,10 +238,11 @@ static void on_trace(void *user, struct str text, uint64_t nanoseconds)
 	jsonw_end_object(w);
 }
 
-/* One line of the connector's own on its way into the record; lives until it is there. */
+/*
+ * One line of the connector's own on its way into the record. Jobs of the writer are done in order, so that it is on disk
+ * before the end of its call is, which is before the caller is answered.
+ */
 struct emitted {
-	struct calls *calls;
-	uint64_t ticket;
 	struct buf payload;
 	char *connector;
 };
@@ -263,47 +262,31 @@ static int do_emit(struct db_tx *tx, void *user, struct err *err)
 static void on_emitted(void *user, const struct err *err)
 {
 	struct emitted *emitted = user;
-	calls_answer_audit(emitted->calls, emitted->ticket, err == NULL ? 0 : -1);
+	if (err != NULL)
+		log_error("connector_event_lost", log_z("connector", emitted->connector), log_err(err));
 	buf_release(&emitted->payload);
 	free(emitted->connector);
 	free(emitted);
 }
 
-/* 0, or why it is refused. */
-static int32_t judge_emit(struct call_of *c, struct str text)
-{
-	if (text.n > EMIT_MAX)
-		return -2;
-	if (++c->emitted > EMITS_MAX)
-		return -3;
-	AUTO(json) *json = json_parse(text, JSON_READ_STRICT, NULL);
-	return json_kind(json) == JSON_KIND_OBJECT ? 0 : -1;
-}
-
-static void on_audit(void *user, struct str text, struct calls *calls, uint64_t ticket)
+static int32_t on_audit(void *user, struct str object)
 {
 	struct call_of *c = user;
-	int32_t refused = judge_emit(c, text);
-	if (refused != 0) {
-		calls_answer_audit(calls, ticket, refused);
-		return;
-	}
 	struct emitted *emitted = NEW(struct emitted);
-	emitted->calls = calls;
-	emitted->ticket = ticket;
 	emitted->connector = str_dup(c->opened.row.fqn);
 	buf_init(&emitted->payload, AUDIT_TEXT_MAX);
 	struct json_writer w;
 	jsonw_init(&w, &emitted->payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("aileron.connector.event")); /* as text: its numbers need no canonical form */
-	jsonw_str(&w, text);
+	jsonw_key(&w, S("aileron.connector.event"));
+	jsonw_raw(&w, object);
 	jsonw_key(&w, S("aileron.connector.fqn"));
 	jsonw_str(&w, c->opened.row.fqn);
 	jsonw_key(&w, S("aileron.execution.id"));
 	jsonw_str(&w, str_from(c->execution.id));
 	jsonw_end_object(&w);
 	db_write_later(c->request->control->db, do_emit, emitted, on_emitted);
+	return 0;
 }
 
 static bool is_gone(void *user)

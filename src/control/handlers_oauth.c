@@ -305,7 +305,8 @@ int handle_oauth_poll(struct request *r, struct err *err)
 		return -1;
 	}
 	if (result.pending) {
-		put_pending(r, MAX(result.interval, flow.interval));
+		oauth_flow_slow_down(r->control->oauth, id, result.interval);
+		put_pending(r, flow.interval + result.interval);
 		return 0;
 	}
 	if (oauth_flow_take(r->control->oauth, r->arena, id, &flow, err) < 0 || complete(r, &flow, &binding, err) < 0)

@@ -142,3 +142,14 @@ int oauth_flow_look(struct oauth_flows *flows, struct arena *arena, struct str i
 {
 	return find(flows, arena, key_id, id, false, ret) == 0 ? 0 : refuse(err);
 }
+
+void oauth_flow_slow_down(struct oauth_flows *flows, struct str id, uint32_t seconds)
+{
+	pthread_mutex_lock(&flows->lock);
+	for (size_t i = 0; i < flows->kept.n; i++) {
+		struct oauth_flow *flow = &flows->kept.items[i].flow;
+		if (constant_time_eq(flow->id, id))
+			flow->interval = MIN(flow->interval + seconds, (uint32_t)OAUTH_FLOW_S);
+	}
+	pthread_mutex_unlock(&flows->lock);
+}

@@ -41,6 +41,8 @@ int oauth_flow_take(struct oauth_flows *flows, struct arena *arena, struct str i
 		    struct err *err) __attribute__((warn_unused_result));
 int oauth_flow_take_by_state(struct oauth_flows *flows, struct arena *arena, struct str state, struct oauth_flow *ret,
 			     struct err *err) __attribute__((warn_unused_result));
+/* Adds to its interval between two polls, which the server wants longer. */
+void oauth_flow_slow_down(struct oauth_flows *flows, struct str id, uint32_t seconds);
 /* Looks at it and leaves it. */
 int oauth_flow_look(struct oauth_flows *flows, struct arena *arena, struct str id, struct oauth_flow *ret,
 		    struct err *err) __attribute__((warn_unused_result));

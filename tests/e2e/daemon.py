@@ -97,7 +97,7 @@ class Home:
     def process(self, name):
         """pid of a child of the daemon, as `status` shows it"""
         for process in self.ok("status", "--json").json["processes"]:
-            if process["name"] == name:
+            if process["role"] == name:
                 return process["pid"]
         raise KeyError(name)
 
@@ -162,7 +162,7 @@ class Home:
         return self.ok("connector", "link", folder, *(["--name", fqn] if fqn else []), "--json").json
 
     def events(self, *flags):
-        return self.ok("audit", "list", "--limit", "1000", "--json", *flags).lines
+        return [line["event"] for line in self.ok("audit", "list", "--limit", "1000", "--json", *flags).lines]
 
 
 def resolve(document, ref):

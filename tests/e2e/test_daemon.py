@@ -68,11 +68,12 @@ class Life(unittest.TestCase):
             home.start()
             status = home.ok("status", "--json").json
             self.assertEqual(status["vault_state"], "missing")
-            found = {process["name"]: process for process in status["processes"]}
+            found = {process["role"]: process for process in status["processes"]}
             for name in ("control", "keeper", "egress"):
                 self.assertTrue(found[name]["running"], name)
                 self.assertGreater(found[name]["pid"], 0)
-                self.assertTrue(found[name]["confinement"]["seccomp"], found[name])
+                self.assertTrue(any("exec" in line for line in found[name]["confinement"]["proof"]), found[name])
+                self.assertFalse(found[name]["confinement"].get("missing"))
             self.assertIn("keeper", home.ok("status").out)
 
     def test_a_child_that_dies_is_started_again(self):
@@ -83,7 +84,7 @@ class Life(unittest.TestCase):
                 os.kill(old, signal.SIGKILL)
                 new = wait_for(lambda: self.alive(home, name, old), f"another {name}")
                 self.assertNotEqual(old, new)
-            state = {p["name"]: p for p in home.ok("status", "--json").json["processes"]}
+            state = {p["role"]: p for p in home.ok("status", "--json").json["processes"]}
             self.assertGreaterEqual(state["keeper"]["restarts"], 1)
             self.assertEqual(home.ok("vault", "status", "--json").json["state"], "locked")
             home.ok("vault", "unlock")
@@ -93,7 +94,7 @@ class Life(unittest.TestCase):
         if done.code != 0:
             return None
         for process in json.loads(done.out)["processes"]:
-            if process["name"] == name and process["running"] and process["pid"] not in (0, old):
+            if process["role"] == name and process["running"] and process["pid"] not in (0, old):
                 return process["pid"]
         return None
 

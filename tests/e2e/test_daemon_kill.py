@@ -49,7 +49,7 @@ class Kill(unittest.TestCase):
         if victim == "parent":
             return where["pid"]
         status = home.request("GET", "/v1/status", check=False).json
-        found = status["runners"] if victim == "runner" else [p for p in status["processes"] if p["name"] == victim and p["running"]]
+        found = status["runners"] if victim == "runner" else [p for p in status["processes"] if p["role"] == victim and p["running"]]
         return found[0]["pid"]
 
     def test_kills(self):
@@ -99,7 +99,7 @@ class Kill(unittest.TestCase):
         export = home.root / "export.ndjson"
         export.write_text(home.ok("audit", "export").out)
         home.ok("audit", "verify", export, "--key", home.state / "device.pub")
-        events = [json.loads(line) for line in export.read_text().splitlines()]
+        events = [json.loads(line).get("event", {}) for line in export.read_text().splitlines()]
         starts = {e["payload"]["aileron.execution.id"] for e in events if e.get("event_type") == "execution.started"}
         ends = [e["payload"]["aileron.execution.id"] for e in events
                 if e.get("event_type") in ("execution.succeeded", "execution.failed") and "aileron.execution.id" in e["payload"]]

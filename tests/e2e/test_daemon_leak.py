@@ -24,7 +24,7 @@ def family(home):
     found = {"parent": home.discovery["pid"]}
     for process in home.ok("status", "--json").json["processes"]:
         if process.get("pid") and process["running"]:
-            found[process["name"]] = process["pid"]
+            found[process["role"]] = process["pid"]
     for runner in home.ok("status", "--json").json["runners"]:
         found[f"runner {runner['pid']}"] = runner["pid"]
     return found
