@@ -405,7 +405,6 @@ static void what_follows_is_the_next_message(void **state)
 	AUTO(h1_parser) *parser = h1_parser_new(&as_request);
 	struct str input = S(POST "Content-Length: 3\r\n\r\nabc" CHUNKED "1\r\nx\r\n0\r\n\r\n" GET HOST "\r\n"), data;
 	for (int i = 0; i < 3; i++) {
-		AUTO_BUF trace = BUF_INIT(1 << 20);
 		AUTO_BUF body = BUF_INIT(1 << 20);
 		enum h1_event event;
 		do {

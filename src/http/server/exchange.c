@@ -47,7 +47,8 @@ void exchange_clear(struct http_exchange *x)
 	buf_clear(&x->body);
 	x->path = x->query = STR_EMPTY;
 	x->request_id_n = 0;
-	x->is_head = x->is_old = x->is_gone = x->is_bodiless = x->bare = x->keep = false;
+	x->is_head = x->is_old = x->is_bodiless = x->bare = x->keep = false;
+	x->is_gone = false;
 	x->unsent = 0;
 	x->streaming = x->finished = false;
 	x->gone = NULL;
