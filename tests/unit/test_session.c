@@ -1,0 +1,160 @@
+#include "control/session.h"
+#include "base/time.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static char folder[] = "/tmp/aileron-session-XXXXXX";
+
+static void an_id_is_a_ulid(void **state)
+{
+	(void)state;
+	char id[ULID_SIZE];
+	const unsigned char zero[10] = {0};
+	unsigned char ones[10];
+	memset(ones, 0xff, sizeof ones);
+	ulid_format(0, zero, id);
+	assert_string_equal(id, "00000000000000000000000000");
+	ulid_format((UINT64_C(1) << 48) - 1, ones, id);
+	assert_string_equal(id, "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+	/* The example of the ULID specification: 2016-07-30T23:54:10.259Z. */
+	ulid_format(UINT64_C(1469922850259), zero, id);
+	assert_memory_equal(id, "01ARZ3NDEK", 10);
+	const unsigned char counted[10] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 33};
+	ulid_format(1, counted, id);
+	assert_string_equal(id, "00000000010000000000000011");
+}
+
+static void ids_sort_by_time(void **state)
+{
+	(void)state;
+	char before[ULID_SIZE] = "", id[ULID_SIZE];
+	const unsigned char zero[10] = {0};
+	for (uint64_t ms = 1; ms < UINT64_C(1) << 47; ms *= 3) {
+		ulid_format(ms, zero, id);
+		assert_true(strcmp(before, id) < 0);
+		memcpy(before, id, sizeof id);
+	}
+}
+
+struct step {
+	const char *id;
+	uint64_t at;
+	int exit_code;
+	int64_t count;
+};
+
+static int insert(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct step *step = user;
+	const struct session session = {.id = str_from(step->id),
+					.agent = S("claude"),
+					.working_dir = S("/w"),
+					.started_ns = step->at,
+					.exit_code = -1};
+	return session_insert(tx, &session, err);
+}
+
+static int finish(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct step *step = user;
+	return session_end(tx, str_from(step->id), step->at, step->exit_code, err);
+}
+
+static int reap(struct db_tx *tx, void *user, struct err *err)
+{
+	struct step *step = user;
+	step->count = session_reap(tx, step->at, 1000 * TIME_SECOND, err);
+	return step->count < 0 ? -1 : 0;
+}
+
+static int put(void *user, const struct session *session)
+{
+	struct json_writer *w = user;
+	jsonw_begin_object(w);
+	session_put_members(w, session);
+	jsonw_end_object(w);
+	return 0;
+}
+
+static void assert_list(struct db *db, const struct session_query *query, const char *expected)
+{
+	AUTO_BUF text = BUF_INIT(8192);
+	struct json_writer w;
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
+	jsonw_begin_array(&w);
+	struct db_tx *tx = db_read(db);
+	assert_int_equal(session_list(tx, query, put, &w, NULL), 0);
+	db_done(tx);
+	jsonw_end_array(&w);
+	assert_string_equal(text.p, expected);
+}
+
+#define ROW(id, started, ended, exit_code, status)                                                                     \
+	"{\"id\":\"" id "\",\"started_at\":" started ",\"ended_at\":" ended                                            \
+	",\"agent\":\"claude\",\"working_dir\":\"/w\",\"exit_code\":" exit_code ",\"status\":\"" status "\"}"
+#define AT(second) "\"1970-01-01T00:00:" second ".000Z\""
+
+static void a_session_runs_ends_or_is_orphaned(void **state)
+{
+	(void)state;
+	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
+	assert_non_null(db);
+	struct step a = {"A", 1 * TIME_SECOND, 3, 0}, b = {"B", 2 * TIME_SECOND, -1, 0},
+		    c = {"C", 9 * TIME_SECOND, 0, 0};
+	assert_int_equal(db_write(db, insert, &a, NULL), 0);
+	assert_int_equal(db_write(db, insert, &b, NULL), 0);
+	assert_int_equal(db_write(db, insert, &c, NULL), 0);
+	assert_true(session_is_open(db, S("A")));
+	a.at = 5 * TIME_SECOND;
+	assert_int_equal(db_write(db, finish, &a, NULL), 0);
+	assert_false(session_is_open(db, S("A")));
+
+	struct err err = {0};
+	assert_int_equal(db_write(db, finish, &a, &err), -1);
+	assert_int_equal(err.class, ERR_CONFLICT);
+	struct step unknown = {"D", 1, 0, 0};
+	assert_int_equal(db_write(db, finish, &unknown, &err), -1);
+	assert_int_equal(err.class, ERR_SESSION_NOT_FOUND);
+
+	/* Those of this daemon live on through a crash of control. */
+	struct step daemon = {.at = 9 * TIME_SECOND};
+	assert_int_equal(db_write(db, reap, &daemon, NULL), 0);
+	assert_int_equal(daemon.count, 1);
+	assert_list(db, &(struct session_query){.limit = 9},
+		    "[" ROW("C", AT("09"), "null", "null",
+			    "running") "," ROW("B", AT("02"), "\"1970-01-01T00:16:40.000Z\"", "null",
+					       "orphaned") "," ROW("A", AT("01"), AT("05"), "3", "ended") "]");
+	assert_list(db, &(struct session_query){.limit = 9, .active_only = true},
+		    "[" ROW("C", AT("09"), "null", "null", "running") "]");
+	assert_list(db, &(struct session_query){.limit = 1, .id = S("A")},
+		    "[" ROW("A", AT("01"), AT("05"), "3", "ended") "]");
+	assert_list(db, &(struct session_query){.limit = 9, .agent = S("other")}, "[]");
+	assert_list(db, &(struct session_query){.limit = 9, .since_ns = 9 * TIME_SECOND + 1}, "[]");
+}
+
+static int enter_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave_folder(void **state)
+{
+	(void)state;
+	unlink("aileron.db");
+	unlink("aileron.db-wal");
+	unlink("aileron.db-shm");
+	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_is_a_ulid),
+		cmocka_unit_test(ids_sort_by_time),
+		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
+	};
+	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+}
