@@ -435,17 +435,26 @@ static void many_write_and_read_at_once(void **state)
 
 /* -------------------------------------------------------------------------------------------------------- statements */
 
+#define BYTES                                                                                                          \
+	S("0123456789abcdef\0\xff"                                                                                     \
+	  "23456789abcdef")
+
 static int keep_values(struct db_tx *tx, void *user, struct err *err)
 {
 	(void)user;
-	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO checkpoints (seq, hash, signature, key_id, signed_ns) "
-					   "VALUES (?, ?, ?, ?, ?)");
+	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO person_tokens (hash, issued_ns, expires_ns) VALUES (?, ?, ?)");
+	db_bind_blob(stmt, BYTES);
 	db_bind_int(stmt, INT64_MAX);
-	db_bind_blob(stmt, S("0123456789abcdef\0\xff"
-			     "23456789abcdef"));
-	db_bind_blob(stmt, STR_EMPTY);
-	db_bind_str(stmt, STR_EMPTY);
 	db_bind_int(stmt, INT64_MIN);
+	if (db_run(stmt, err) != 1)
+		return -1;
+	stmt = db_stmt(tx,
+		       "INSERT INTO sessions (id, agent, working_dir, started_ns, ended_ns) VALUES (?, ?, ?, ?, ?)");
+	db_bind_str(stmt, STR_EMPTY);
+	db_bind_str(stmt, S("\xc3\xa9"));
+	db_bind_str(stmt, S("two\nlines"));
+	db_bind_int(stmt, 0);
+	db_bind_null(stmt);
 	return db_run(stmt, err) == 1 ? 0 : -1;
 }
 
@@ -457,19 +466,24 @@ static void values_come_back_as_they_were_bound(void **state)
 	assert_int_equal(db_write(db, keep_values, NULL, &err), 0);
 	struct db_tx *tx = db_read(db);
 	struct db_stmt *stmt =
-		db_stmt(tx, "SELECT seq, hash, signature, key_id, signed_ns, dropped_ns FROM checkpoints");
+		db_stmt(tx, "SELECT hash, issued_ns, expires_ns, revoked_ns, zeroblob(0) FROM person_tokens");
 	assert_int_equal(db_step(stmt, &err), 1);
-	assert_int_equal(db_int(stmt, 0), INT64_MAX);
-	assert_true(str_eq(db_blob(stmt, 1), S("0123456789abcdef\0\xff"
-					       "23456789abcdef")));
-	assert_int_equal(db_blob(stmt, 2).n, 0);
-	assert_false(db_is_null(stmt, 2));
-	assert_int_equal(db_str(stmt, 3).n, 0);
-	assert_false(db_is_null(stmt, 3));
-	assert_int_equal(db_int(stmt, 4), INT64_MIN);
-	assert_true(db_is_null(stmt, 5));
+	assert_true(str_eq(db_blob(stmt, 0), BYTES));
+	assert_int_equal(db_int(stmt, 1), INT64_MAX);
+	assert_int_equal(db_int(stmt, 2), INT64_MIN);
+	assert_true(db_is_null(stmt, 3));
+	assert_false(db_is_null(stmt, 4));
+	assert_int_equal(db_blob(stmt, 4).n, 0);
 	assert_int_equal(db_step(stmt, &err), 0);
 	assert_int_equal(db_step(stmt, &err), 0);
+	db_finish(stmt);
+	stmt = db_stmt(tx, "SELECT id, agent, working_dir, ended_ns FROM sessions");
+	assert_int_equal(db_step(stmt, &err), 1);
+	assert_false(db_is_null(stmt, 0));
+	assert_int_equal(db_str(stmt, 0).n, 0);
+	assert_true(str_eq(db_str(stmt, 1), S("\xc3\xa9")));
+	assert_true(str_eq(db_str(stmt, 2), S("two\nlines")));
+	assert_true(db_is_null(stmt, 3));
 	db_finish(stmt);
 	db_done(tx);
 }
