@@ -210,9 +210,13 @@ int file_make_private_folder(const char *path, struct err *err)
 {
 	if (path[0] == '\0')
 		return fail(err, ERR_SYSTEM, "a folder needs a name");
-	if (make_folders(path, err) != 0)
-		return -1;
+	/* A confined process may open its folder and make none. */
 	AUTO_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		if (make_folders(path, err) != 0)
+			return -1;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return fail_errno(err, "cannot open the folder '%s'", path);
 	return file_check_private_folder(fd, path, err);
