@@ -315,9 +315,15 @@ static void take_peer(struct keeper *keeper, struct supervise_message *message)
 		keeper_attach_egress(keeper, TAKE_FD(message->fds[0]));
 }
 
-static void on_parent(struct keeper *keeper, struct supervise_message *message)
+static void take_stop(struct keeper *keeper, struct supervise_message *message)
 {
 	struct wire_reader r = wire_reader(supervise_body(message));
+	uint64_t ms = wire_u64(&r);
+	keeper->stop_at_ns = keeper_now(keeper) + 1 + MIN(ms, UINT64_C(3600000)) * TIME_MILLISECOND;
+}
+
+static void on_parent(struct keeper *keeper, struct supervise_message *message)
+{
 	switch (message->frame.type) {
 	case SUPERVISE_PEER:
 		take_peer(keeper, message);
@@ -326,7 +332,7 @@ static void on_parent(struct keeper *keeper, struct supervise_message *message)
 		keeper_lock(keeper, "signal");
 		break;
 	case SUPERVISE_STOP:
-		keeper->stop_at_ns = MAX(keeper_now(keeper), 1) + MIN(wire_u64(&r), 3600000) * TIME_MILLISECOND;
+		take_stop(keeper, message);
 		break;
 	case SUPERVISE_LOG:
 		take_log(message);
