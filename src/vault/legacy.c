@@ -77,11 +77,23 @@ static int compare_entries(const void *a, const void *b)
 	return str_cmp(((const struct vault_entry *)a)->path, ((const struct vault_entry *)b)->path);
 }
 
+/* A later version that says it is an earlier one must not be taken for an empty file. */
+static bool is_known(struct str name)
+{
+	return str_eq(name, S("version")) || str_eq(name, S("salt")) || str_eq(name, S("verification")) ||
+	       str_eq(name, S("secrets"));
+}
+
 int vault_document_read_legacy(struct vault_document *document, const struct json *root, struct err *err)
 {
 	const struct json *secrets = json_member(root, S("secrets"));
 	struct json_iter it;
 	size_t n = json_length(secrets);
+	struct json_iter member;
+	for (json_iter_init(&member, root); json_iter_next(&member);) {
+		if (!is_known(member.name))
+			return bad("a member of the vault file", err);
+	}
 	if (secrets != NULL && json_kind(secrets) != JSON_KIND_OBJECT && json_kind(secrets) != JSON_KIND_NULL)
 		return bad("secrets", err);
 	if (n > VAULT_ENTRIES_MAX)

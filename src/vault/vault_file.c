@@ -189,7 +189,8 @@ struct vault_document *vault_document_found(const struct vault_credential *crede
 		return NULL;
 	vault_member_note(document->arena, keys, private, member, member, 1);
 	*ret_keys = TAKE(keys);
-	*ret_private = TAKE(private);
+	if (ret_private != NULL)
+		*ret_private = TAKE(private);
 	return TAKE(document);
 }
 

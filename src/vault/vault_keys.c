@@ -127,6 +127,7 @@ void vault_keys_entry_mac(const struct vault_keys *keys, struct str path, const 
 {
 	AUTO_BUF message = BUF_INIT((size_t)VAULT_LABELS_MAX * (VAULT_LABEL_KEY + VAULT_LABEL_VALUE + 8) +
 				    VAULT_CONSENT_MAX + 2 * VAULT_TYPE_MAX + AAD_MAX);
+	buf_reserve(&message, 2 * AAD_MAX); /* most fit, and this is done for every entry at once */
 	wire_put_str(&message, ENTRY_DOMAIN);
 	buf_add(&message, keys->id, VAULT_ID);
 	wire_put_str(&message, path);

@@ -34,7 +34,8 @@ void vault_change_put(struct vault_document *next, const struct vault_entry *ent
 /* Opens each value of `from` under `keys` and seals it under `to`, with all else as it is; for re-keying and export. */
 int vault_reseal_values(struct vault_document *document, const struct vault_keys *keys, const struct vault_keys *to,
 			uint64_t generation, struct err *err) __attribute__((warn_unused_result));
-/* A document of version 2 with a new id, generation 1, no entries (room for `n`) and one member, who may be empty-named. */
+/* A document of version 2 with a new id, generation 1, no entries (room for `n`) and one member.
+ * ret_private may be NULL. */
 struct vault_document *vault_document_found(const struct vault_credential *credential, const struct vault *vault,
 					    size_t n_entries, struct vault_keys **ret_keys, struct secret **ret_private,
 					    struct err *err) __attribute__((warn_unused_result));

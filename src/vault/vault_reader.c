@@ -226,15 +226,24 @@ static int read_entries(struct vault_document *document, const struct fields *f,
 /* ----------------------------------------------------------------------------------------------------------- the whole */
 
 /* The last lines are fixed to the byte, so that all but the 44 characters is authenticated or known. */
+static bool find_mac(struct str text, size_t *ret_start)
+{
+	if (text.n < TAIL.n + MAC_TEXT || !str_ends(text, TAIL))
+		return false;
+	size_t start = text.n - TAIL.n - MAC_TEXT;
+	*ret_start = start;
+	return str_ends(str_slice(text, 0, start), MAC_FIELD);
+}
+
 static int read_tail(struct vault_document *document, struct str text, struct err *err)
 {
+	size_t start = 0;
+	AUTO_BUF mac = BUF_INIT(64);
 	if (!str_ends(text, S("\n")))
 		return fail(err, ERR_VAULT_TRUNCATED, "the vault file lacks its last byte");
-	size_t end = text.n - MIN(text.n, TAIL.n);
-	size_t start = end - MIN(end, MAC_TEXT);
-	AUTO_BUF mac = BUF_INIT(64);
-	if (!str_ends(text, TAIL) || !str_ends(str_slice(text, 0, start), MAC_FIELD) ||
-	    base64_decode(&mac, str_slice(text, start, end), BASE64_STANDARD, NULL) < 0 || mac.n != VAULT_MAC)
+	if (!find_mac(text, &start) ||
+	    base64_decode(&mac, str_slice(text, start, start + MAC_TEXT), BASE64_STANDARD, NULL) < 0 ||
+	    mac.n != VAULT_MAC)
 		return fail(err, ERR_VAULT_FILE_TAMPERED, "the vault file does not end in its MAC");
 	memcpy(document->mac, mac.p, VAULT_MAC);
 	document->authentic = start;
@@ -261,10 +270,10 @@ static int read_current(struct vault_document *document, const struct json *root
 	return read_members(document, &f, members, err) < 0 || read_entries(document, &f, secrets, err) < 0 ? -1 : 0;
 }
 
-/* Whether an object that was begun is still open at the end of the text, which says that its end is missing. */
-static bool ends_open(struct str text)
+/* Whether the end is missing: something that was begun is still open, and there is no MAC. */
+static bool is_cut(struct str text)
 {
-	size_t depth = 0;
+	size_t depth = 0, mac;
 	bool in_string = false;
 	for (size_t i = 0; i < text.n; i++) {
 		char c = text.p[i];
@@ -277,7 +286,7 @@ static bool ends_open(struct str text)
 		else if (!in_string && (c == '}' || c == ']') && depth > 0)
 			depth--;
 	}
-	return depth > 0 || in_string || str_blank(text);
+	return (depth > 0 || in_string || str_blank(text)) && !find_mac(text, &mac);
 }
 
 struct vault_document *vault_document_read(struct str text, struct err *err)
@@ -286,7 +295,7 @@ struct vault_document *vault_document_read(struct str text, struct err *err)
 	err_clear(&why);
 	AUTO(json) *root = json_parse(text, JSON_READ_SENSITIVE, &why);
 	if (root == NULL) {
-		fail(err, ends_open(text) ? ERR_VAULT_TRUNCATED : ERR_VAULT_FILE_TAMPERED,
+		fail(err, is_cut(text) ? ERR_VAULT_TRUNCATED : ERR_VAULT_FILE_TAMPERED,
 		     "the vault file cannot be read: %s", why.message);
 		return NULL;
 	}

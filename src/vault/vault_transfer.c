@@ -8,11 +8,9 @@ int vault_export(const struct vault *vault, const struct vault_credential *crede
 		return -1;
 	const struct vault_document *from = vault->document;
 	struct vault_keys *made_keys = NULL;
-	struct secret *made_private = NULL;
 	AUTO(vault_document) *document =
-		vault_document_found(credential, vault, from->n_entries, &made_keys, &made_private, err);
+		vault_document_found(credential, vault, from->n_entries, &made_keys, NULL, err);
 	AUTO(vault_keys) *keys = made_keys;
-	AUTO(secret) *private = made_private;
 	if (document == NULL)
 		return -1;
 	document->n_entries = from->n_entries;
