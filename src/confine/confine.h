@@ -8,7 +8,7 @@
  *   2. descriptors: everything from `keep_fds` up is closed
  *   3. namespaces are asked of the parent (os/child.h, with the policy's `namespaces`) and only looked at here; inside a
  *      mount namespace the root is replaced when the policy names no paths: by the process's own folder when it has one
- *      (nosuid, nodev, noexec), else by an empty, read-only one
+ *      (nosuid, nodev), else by an empty, read-only one
  *   4. Landlock: every right of the running ABI is handled; only the policy's paths are allowed, and its own folder: to
  *      read, write, make and remove ordinary files
  *   5. capabilities dropped

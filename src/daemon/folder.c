@@ -34,10 +34,12 @@ static int open_file(int folder, const char *folder_path, const char *name, stru
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", folder_path, name);
 	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	AUTO_FD found = (int)syscall(SYS_openat2, folder, name, &how, sizeof how);
+	if (found < 0 && errno == ELOOP)
+		return fail(err, ERR_INVALID_REQUEST, "'%s' is a symbolic link; put the file itself there", path);
 	if (found < 0)
 		return refuse(err, "cannot open", path);
 	if (check_owner(found, path, S_IFREG, err) != 0)
