@@ -261,6 +261,7 @@ static void nothing_is_left_after_a_lock(void **state)
 		AUTO(secret) *here = reveal(VALUE);
 		char where[256];
 		assert_int_equal(count(VALUE, where), SECRET_SIZE / WINDOW);
+		assert_int_equal(secret_size(here), SECRET_SIZE);
 	}
 	rig_start(&rig);
 	use_everything(&rig);

@@ -286,7 +286,6 @@ static void copy_file(const char *folder, const char *from, const char *to)
 	char paths[2][160];
 	snprintf(paths[0], sizeof paths[0], "%s/%s", folder, from);
 	snprintf(paths[1], sizeof paths[1], "%s/%s", folder, to);
-	AUTO_BUF bytes = BUF_INIT(1 << 20);
 	FILE *in = fopen(paths[0], "rb"), *out = fopen(paths[1], "wb");
 	assert_non_null(in);
 	assert_non_null(out);

@@ -100,6 +100,7 @@ static void only_its_keeper_opens_it(void **state)
 	AUTO(sealed_key) *key = new_key(public_key), *other = new_key(other_public);
 	AUTO_BUF message;
 	seal(&message, public_key, fields, ARRAY_LEN(fields));
+	assert_int_equal(sealed_nonce(key, buf_str(&message), read, NULL), 0);
 	assert_refused(other, buf_str(&message), &context);
 	assert_int_equal(sealed_nonce(other, buf_str(&message), read, NULL), -1);
 	/* Told that it is for the other one, it is not for that either. */
