@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "api/operation.h"
+#include "http/h1/message.h"
 #include "http/server/server.h"
 
 #define ANSWER_HEADERS 4

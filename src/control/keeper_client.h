@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "os/loop.h"
+#include "rpc/rpc.h"
 #include "vault/keeper_protocol.h"
 
 struct keeper_client;

@@ -137,6 +137,12 @@ static int read_refusal(const struct supervise_message *message, struct err *err
 	return -1;
 }
 
+static void send_kill(uint32_t id)
+{
+	/* A parent that is gone has taken its runners along. */
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, id, STR_EMPTY, NULL, 0, NULL);
+}
+
 /* An answer to a worker; one that nobody waits for any more is dropped with its descriptors. */
 static void on_answer(struct parent_client *client, struct supervise_message *message)
 {
@@ -157,7 +163,7 @@ static void on_answer(struct parent_client *client, struct supervise_message *me
 	bool late_runner = wait == NULL && type == SUPERVISE_RUNNER_STARTED;
 	supervise_close_fds(message);
 	if (late_runner)
-		(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, message->frame.id, STR_EMPTY, NULL, 0, NULL);
+		send_kill(message->frame.id);
 }
 
 static void on_runner_ended(struct parent_client *client, const struct supervise_message *message)
@@ -319,11 +325,17 @@ static int read_started(struct supervise_message *answer, struct peer_started *r
 	return 0;
 }
 
+/* The last word about a runner: nobody asks how it ended. */
 static void kill_runner(void *context, uint32_t id)
 {
-	(void)context;
-	/* A parent that is gone has taken its runners along. */
-	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, id, STR_EMPTY, NULL, 0, NULL);
+	struct parent_client *client = context;
+	pthread_mutex_lock(&client->lock);
+	const struct runner *runner = *runner_find(client, id);
+	bool lives = runner != NULL && !runner->ended;
+	runner_forget(client, id);
+	pthread_mutex_unlock(&client->lock);
+	if (lives)
+		send_kill(id);
 }
 
 static int launch(void *context, const struct peer_spec *spec, struct peer_started *ret, struct err *err)
@@ -348,7 +360,7 @@ static int launch(void *context, const struct peer_spec *spec, struct peer_start
 		runner_forget(client, wait.id);
 	pthread_mutex_unlock(&client->lock);
 	if (lies)
-		kill_runner(client, wait.id);
+		send_kill(wait.id);
 	return rc < 0 || lies ? wrap(err, "starting a runner") : 0;
 }
 

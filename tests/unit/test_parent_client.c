@@ -311,7 +311,7 @@ static void *start_runner(void *user)
 	return NULL;
 }
 
-static void a_runner_is_started_killed_and_seen_to_end(void **state)
+static void a_runner_is_started_and_seen_to_end(void **state)
 {
 	(void)state;
 	struct stage stage;
@@ -350,8 +350,6 @@ static void a_runner_is_started_killed_and_seen_to_end(void **state)
 	const struct peer_launcher *launcher = parent_launcher(stage.client);
 	int status = 1, signal = 1;
 	assert_int_equal(launcher->ended(launcher->context, start.started.id, 0, &status, &signal), 0);
-	launcher->kill(launcher->context, start.started.id);
-	assert_int_equal(expect(&stage, SUPERVISE_KILL_RUNNER).frame.id, asked.frame.id);
 	AUTO_BUF end = BUF_INIT(16);
 	wire_put_i32(&end, -1);
 	wire_put_i32(&end, 9);
@@ -359,6 +357,37 @@ static void a_runner_is_started_killed_and_seen_to_end(void **state)
 	assert_int_equal(launcher->ended(launcher->context, start.started.id, -1, &status, &signal), 1);
 	assert_int_equal(status, -1);
 	assert_int_equal(signal, 9);
+	/* Let go: there is nobody left to kill. */
+	launcher->kill(launcher->context, start.started.id);
+	tear_down(&stage);
+}
+
+static void a_killed_runner_is_nobodys_any_more(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_FD code = file_of("code");
+	struct start start = {.client = stage.client,
+			      .spec = {.name = "aileron-runner", .life = "serve", .fds = {{code, 4}}, .n_fds = 1}};
+	pthread_create(&start.thread, NULL, start_runner, &start);
+	struct supervise_message asked = expect(&stage, SUPERVISE_START_RUNNER);
+	supervise_close_fds(&asked);
+	AUTO_BUF body = BUF_INIT(64);
+	wire_put_u32(&body, 4711);
+	wire_put_u64(&body, 0);
+	const int fds[] = {code, code};
+	tell(&stage, SUPERVISE_RUNNER_STARTED, asked.frame.id, &body, fds, 2);
+	pthread_join(start.thread, NULL);
+	close(start.started.socket_fd);
+	close(start.started.stderr_fd);
+	const struct peer_launcher *launcher = parent_launcher(stage.client);
+	launcher->kill(launcher->context, start.started.id);
+	launcher->kill(launcher->context, start.started.id);
+	/* Once: what comes next is of the runner that is killed next. */
+	assert_int_equal(expect(&stage, SUPERVISE_KILL_RUNNER).frame.id, asked.frame.id);
+	tell(&stage, SUPERVISE_RUNNER_STARTED, 99, &body, fds, 2);
+	assert_int_equal(expect(&stage, SUPERVISE_KILL_RUNNER).frame.id, 99);
 	tear_down(&stage);
 }
 
@@ -479,7 +508,8 @@ int main(void)
 		cmocka_unit_test(a_refused_folder_says_why),
 		cmocka_unit_test(a_folder_without_its_files_is_a_lie),
 		cmocka_unit_test(the_end_of_the_parent_ends_every_wait),
-		cmocka_unit_test(a_runner_is_started_killed_and_seen_to_end),
+		cmocka_unit_test(a_runner_is_started_and_seen_to_end),
+		cmocka_unit_test(a_killed_runner_is_nobodys_any_more),
 		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
 		cmocka_unit_test(a_runner_that_nobody_asked_for_is_killed),
 		cmocka_unit_test(what_the_parent_tells_reaches_the_listener),
