@@ -29,6 +29,7 @@
  *     /badchunk            200, a chunk length that is no number
  *     /truncated           200, Content-Length 100 and ten bytes
  *     /drip                200, one byte every few milliseconds, without end
+ *     /given               what server_give() said last
  *     /hang                no answer; waits until the client gives up
  *     /close               no answer; closes
  *     /garbage             bytes that are not HTTP
@@ -71,7 +72,10 @@ struct server {
 	atomic_int connections, requests, live;
 	pthread_mutex_t lock;
 	char last_head[1 << 16]; /* the newest request's, NUL-terminated */
-	int open_fds[256];       /* of live connections, to be shut down at the end */
+	char last_body[1 << 16]; /* the same; cut */
+	int given_status;
+	char given[1 << 16];
+	int open_fds[256]; /* of live connections, to be shut down at the end */
 };
 
 struct served {
@@ -297,6 +301,10 @@ static inline bool served_request(struct served *s)
 	s->nth++;
 	pthread_mutex_lock(&s->server->lock);
 	snprintf(s->server->last_head, sizeof s->server->last_head, "%s", s->head);
+	size_t kept = s->body_n < sizeof s->server->last_body ? s->body_n : sizeof s->server->last_body - 1;
+	if (kept > 0)
+		memcpy(s->server->last_body, s->body, kept);
+	s->server->last_body[kept] = '\0';
 	pthread_mutex_unlock(&s->server->lock);
 	atomic_fetch_add(&s->server->requests, 1);
 	return true;
@@ -378,8 +386,22 @@ static inline size_t served_number(const char *digits)
 	return n;
 }
 
+static inline void serve_given(struct served *s)
+{
+	pthread_mutex_lock(&s->server->lock);
+	int status = s->server->given_status;
+	char *body = strdup(s->server->given);
+	pthread_mutex_unlock(&s->server->lock);
+	served_answer(s, status, body, strlen(body));
+	free(body);
+}
+
 static inline void serve_normal(struct served *s)
 {
+	if (served_is(s, "/given")) {
+		serve_given(s);
+		return;
+	}
 	if (served_is(s, "/echo") || strncmp(s->path, "/echo?", 6) == 0)
 		served_answer(s, 200, s->head, strlen(s->head));
 	else if (served_is(s, "/body"))
@@ -582,6 +604,22 @@ static inline char *server_last_head(struct server *server)
 	char *copy = strdup(server->last_head);
 	pthread_mutex_unlock(&server->lock);
 	return copy;
+}
+
+static inline char *server_last_body(struct server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	char *copy = strdup(server->last_body);
+	pthread_mutex_unlock(&server->lock);
+	return copy;
+}
+
+static inline void server_give(struct server *server, int status, const char *body)
+{
+	pthread_mutex_lock(&server->lock);
+	server->given_status = status;
+	snprintf(server->given, sizeof server->given, "%s", body);
+	pthread_mutex_unlock(&server->lock);
 }
 
 static inline struct sockaddr_storage server_address(const struct server *server)

@@ -158,21 +158,20 @@ static void on_resolved(void *context, const struct resolve_answer *answer)
 		dial(fetch);
 }
 
-static bool names_loopback(struct str host)
-{
-	struct sockaddr_storage address;
-	if (address_parse(host, &address) != ADDRESS_IS_LITERAL)
-		return str_eq(host, S("localhost"));
-	const struct address_range *range = address_range_of(&address);
-	return range != NULL && range->loopback;
-}
-
-/* The person who named this machine meant it. */
+/* The person who named this machine meant it. Nobody is asked what "localhost" is (RFC 6761, 6.3). */
 static void open_loopback(struct fetch *fetch)
 {
-	if (!names_loopback(fetch->url.host))
-		return;
-	fetch->opening = (struct egress_opening){.host = fetch->url.host, .port = fetch->url.port};
+	struct sockaddr_storage address;
+	struct str host = fetch->url.host;
+	bool by_name = str_eq(host, S("localhost"));
+	if (!by_name) {
+		bool literal = address_parse(host, &address) == ADDRESS_IS_LITERAL;
+		const struct address_range *range = literal ? address_range_of(&address) : NULL;
+		if (range == NULL || !range->loopback)
+			return;
+	}
+	fetch->opening = (struct egress_opening){
+		.host = host, .port = fetch->url.port, .address = by_name ? S("127.0.0.1") : STR_EMPTY};
 	fetch->grant.openings = &fetch->opening;
 	fetch->grant.n_openings = 1;
 }
@@ -193,7 +192,7 @@ static int begin(struct fetch *fetch, struct err *err)
 		fetch->n_addresses = 1;
 		if (check_scheme(fetch, plan.loopback, err) == 0)
 			dial(fetch);
-	} else if (check_scheme(fetch, address_may_be_local(&fetch->grant, &fetch->url), err) == 0) {
+	} else if (check_scheme(fetch, false, err) == 0) {
 		fetch->query = resolver_ask(fetch->ask.net->resolver, fetch->url.host, on_resolved, fetch);
 	}
 	return err->class == ERR_NONE ? 0 : -1;
