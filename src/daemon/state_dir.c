@@ -63,7 +63,8 @@ int state_dir_open(const char *path, struct state_dir *ret, struct err *err)
 	if (dir.vault < 0)
 		return -1;
 	dir.control = open_part(path, "control", err);
-	if (dir.control < 0 || move_old_vault(path, dir.vault, err) != 0)
+	AUTO_FD compiled = dir.control >= 0 ? open_part(path, "control/compiled", err) : -1;
+	if (compiled < 0 || move_old_vault(path, dir.vault, err) != 0)
 		return -1;
 	*ret = dir;
 	dir = STATE_DIR_INIT;

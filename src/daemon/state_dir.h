@@ -6,7 +6,7 @@
  *
  *     daemon.json daemon.pid daemon.lock daemon.log daemon.sock keeper.pub device.pub     the parent's
  *     vault/                                                                              the keeper's alone
- *     control/                                                                            control's alone
+ *     control/, control/compiled/ (which it could not make itself)                        control's alone
  */
 #pragma once
 #include "base/err.h"
@@ -22,7 +22,7 @@ struct state_dir {
 };
 #define STATE_DIR_INIT ((struct state_dir){-1, -1})
 /*
- * Makes what is missing of the folder and its two parts and opens those. An old "secrets.json" at the top moves into
+ * Makes what is missing of the folder and its parts and opens vault/ and control/. An old "secrets.json" at the top moves into
  * vault/ by renaming, unread, unless there is one. Under the daemon's lock, before any child runs.
  */
 int state_dir_open(const char *path, struct state_dir *ret, struct err *err) __attribute__((warn_unused_result));

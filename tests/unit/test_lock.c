@@ -95,6 +95,43 @@ static void a_waiter_gets_it_when_the_holder_ends(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* As exec hands it over: the same open file under another number. */
+static void a_held_lock_can_be_taken_over(void **state)
+{
+	(void)state;
+	struct lock one = LOCK_INIT;
+	AUTO_LOCK two = LOCK_INIT;
+	AUTO_LOCK three = LOCK_INIT;
+	assert_int_equal(lock_try(&one, path, LOCK_ALONE, NULL), 1);
+	int copy = dup(one.fd);
+	assert_int_equal(lock_adopt(&two, copy, path, NULL), 1);
+	assert_int_equal(two.fd, copy);
+	assert_int_equal(fcntl(copy, F_GETFD), FD_CLOEXEC);
+	lock_release(&one);
+	assert_int_equal(lock_try(&three, path, LOCK_ALONE, NULL), 0);
+
+	/* One that somebody else holds, another file, and no descriptor at all. */
+	assert_int_equal(lock_adopt(&three, open(path, O_RDWR), path, NULL), 0);
+	assert_int_equal(lock_adopt(&three, open("/dev/null", O_RDWR), path, NULL), 0);
+	struct err err = {0};
+	assert_int_equal(lock_adopt(&three, 1000, path, &err), -1);
+	assert_int_equal(err.os_errno, EBADF);
+	assert_int_equal(three.fd, -1);
+}
+
+static void a_replaced_file_is_noticed(void **state)
+{
+	(void)state;
+	AUTO_LOCK lock = LOCK_INIT;
+	assert_false(lock_is_current(&lock, path));
+	assert_int_equal(lock_try(&lock, path, LOCK_ALONE, NULL), 1);
+	assert_true(lock_is_current(&lock, path));
+	unlink(path);
+	assert_false(lock_is_current(&lock, path));
+	close(open(path, O_RDWR | O_CREAT, 0600));
+	assert_false(lock_is_current(&lock, path));
+}
+
 static void a_bad_path_is_an_error(void **state)
 {
 	(void)state;
@@ -115,6 +152,8 @@ int main(void)
 		WITH_NAME(one_excludes_another),
 		WITH_NAME(shared_ones_go_together),
 		WITH_NAME(a_waiter_gets_it_when_the_holder_ends),
+		WITH_NAME(a_held_lock_can_be_taken_over),
+		WITH_NAME(a_replaced_file_is_noticed),
 		WITH_NAME(a_bad_path_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
