@@ -15,5 +15,13 @@ int json_canonical(struct buf *out, const struct json *value, struct err *err) _
 /* The same, where a number that has no canonical form is not refused but written as the string of its shortest digits. */
 int json_canonical_quoting(struct buf *out, const struct json *value, struct err *err)
 	__attribute__((warn_unused_result));
+/*
+ * A look that builds nothing, for texts that our own writers made in this form. True: the text is canonical, with at most
+ * `depth` arrays and objects in one another, and each member of the root was told, name and value as they stand in the
+ * text (the name without quotes; neither has an escape in it that `member` must undo but inside a value). False says only
+ * that it was not seen so: the text may be canonical with an escape in a name, and members may have been told.
+ */
+typedef void json_canonical_member(void *user, struct str name, struct str value);
+bool json_canonical_at_sight(struct str text, unsigned depth, json_canonical_member *member, void *user);
 /* Whether a text is its own canonical form. */
 bool json_is_canonical(struct str text);

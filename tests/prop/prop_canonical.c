@@ -86,6 +86,54 @@ static void the_canonical_form_of_itself_is_itself(void **state)
 	}
 }
 
+struct told {
+	const struct json *json;
+	size_t n;
+};
+
+static void compare_member(void *user, struct str name, struct str value)
+{
+	struct told *told = user;
+	AUTO_BUF form = BUF_INIT(1 << 20);
+	assert_int_equal(json_canonical(&form, json_member(told->json, name), NULL), 0);
+	assert_true(str_eq(buf_str(&form), value));
+	told->n++;
+}
+
+/* What is seen to be canonical without a tree is so by the tree, for any text; forms without escapes in names are seen. */
+static void what_is_seen_at_sight_is_so(void **state)
+{
+	(void)state;
+	AUTO_BUF text = BUF_INIT(1 << 20), form = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20);
+	size_t seen = 0;
+	for (int round = 0; round < 20000; round++) {
+		buf_clear(&text);
+		put_value(&text, 3);
+		make_canonical(buf_str(&text), &form);
+		if (round % 2 == 1) {
+			size_t at = generate_below(&g, form.n);
+			form.p[at] = (char)generate(&g);
+		}
+		/* The exact size lets the sanitizer see a look past the end. */
+		AUTO_FREE char *copy = xmalloc(form.n);
+		memcpy(copy, form.p, form.n);
+		if (!json_canonical_at_sight(str_of(copy, form.n), 10, NULL, NULL)) {
+			assert_true(round % 2 == 1 || str_find_char(buf_str(&form), '\\') != STR_NPOS);
+			continue;
+		}
+		seen++;
+		AUTO(json) *json = json_parse(buf_str(&form), JSON_READ_ALLOW_NUL, NULL);
+		assert_non_null(json);
+		buf_clear(&again);
+		assert_int_equal(json_canonical(&again, json, NULL), 0);
+		assert_true(str_eq(buf_str(&again), buf_str(&form)));
+		struct told told = {.json = json};
+		assert_true(json_canonical_at_sight(buf_str(&form), 10, compare_member, &told));
+		assert_int_equal(told.n, json_kind(json) == JSON_KIND_OBJECT ? json_length(json) : 0);
+	}
+	assert_in_range(seen, 5000, 20000);
+}
+
 /* A changed, missing or added byte gives another value's form, or a text that is no form at all. */
 static void a_damaged_form_is_another_values_or_none(void **state)
 {
@@ -111,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_canonical_form_of_itself_is_itself),
+		cmocka_unit_test(what_is_seen_at_sight_is_so),
 		cmocka_unit_test(a_damaged_form_is_another_values_or_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

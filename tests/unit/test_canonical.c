@@ -103,14 +103,23 @@ static void what_is_no_json_is_not_canonical(void **state)
 		assert_false(json_is_canonical(str_from(texts[i])));
 }
 
+static void a_look_has_a_depth(void **state)
+{
+	(void)state;
+	assert_true(json_canonical_at_sight(S("{\"a\":[{}]}"), 3, NULL, NULL));
+	assert_false(json_canonical_at_sight(S("{\"a\":[{}]}"), 2, NULL, NULL));
+	assert_true(json_canonical_at_sight(S("1"), 0, NULL, NULL));
+	assert_false(json_canonical_at_sight(S("{\"\\n\":1}"), 2, NULL, NULL));
+	assert_true(json_is_canonical(S("{\"\\n\":1}")));
+	assert_false(json_canonical_at_sight(STR_EMPTY, 2, NULL, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_value_has_one_text),
-		cmocka_unit_test(what_has_no_such_text_is_refused_by_name),
-		cmocka_unit_test(or_is_quoted_when_asked),
-		cmocka_unit_test(a_full_buffer_is_a_limit),
-		cmocka_unit_test(what_is_no_json_is_not_canonical),
+		cmocka_unit_test(a_value_has_one_text),    cmocka_unit_test(what_has_no_such_text_is_refused_by_name),
+		cmocka_unit_test(or_is_quoted_when_asked), cmocka_unit_test(a_full_buffer_is_a_limit),
+		cmocka_unit_test(a_look_has_a_depth),      cmocka_unit_test(what_is_no_json_is_not_canonical),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
