@@ -154,3 +154,25 @@ struct json *api_query(const struct operation *operation, struct str query, stru
 		return NULL;
 	return json_parse(buf_str(&text), JSON_READ_STRICT, err);
 }
+
+int api_query_get(struct str query, struct str name, struct buf *out, struct err *err)
+{
+	size_t before = out->n;
+	int found = 0;
+	while (query.n > 0) {
+		struct str pair, raw_name;
+		query = str_cut(query, '&', &pair);
+		struct str raw_value = str_cut(pair, '=', &raw_name);
+		AUTO_BUF decoded = BUF_INIT(API_QUERY_MAX);
+		if (decode(&decoded, raw_name, true, err) < 0)
+			return -1;
+		if (!str_eq(buf_str(&decoded), name))
+			continue;
+		if (found == 1 || decode(out, raw_value, true, err) < 0) {
+			buf_truncate(out, before);
+			return found == 1 ? refuse_text(err, "is given more than once", name) : -1;
+		}
+		found = 1;
+	}
+	return found;
+}

@@ -18,6 +18,13 @@
 struct json *api_query(const struct operation *operation, struct str query, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * One parameter of a query that is no operation's (a redirect's, an address that the daemon made): 1, its value appended; 0 when
+ * it is absent; -1 with INVALID_REQUEST when it stands there more than once, or something has a wrong escape.
+ */
+int api_query_get(struct str query, struct str name, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* Appends a segment of a path without its escapes ("api_key%2Fstripe%2Fwork"); '+' stays. INVALID_REQUEST as above. */
 int api_unescape(struct buf *out, struct str segment, struct err *err) __attribute__((warn_unused_result));
 /* The other way round: everything but letters, digits and "-._~" as %XX. For segments and for values of a query. */

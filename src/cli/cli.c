@@ -1,0 +1,236 @@
+#include "cli/cli.h"
+#include "api/timestamp.h"
+#include "base/escape.h"
+#include "base/time.h"
+#include "cli/help.h"
+#include "cli/prompt.h"
+#include "cli/unlock.h"
+#include "daemon/state_dir.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* ----------------------------------------------------------------------------------------------------------- the daemon */
+
+int cli_client_if_alive(struct cli *cli, struct err *err)
+{
+	const char *api_url = getenv("AILERON_API_URL");
+	if (cli->client != NULL)
+		return 1;
+	const struct client_options options = {
+		.state_dir = cli->state_dir,
+		.api_url = api_url != NULL && api_url[0] != '\0' ? api_url : NULL,
+		.token = cli->token,
+	};
+	return client_open(&options, &cli->client, err);
+}
+
+struct client *cli_client(struct cli *cli, struct err *err)
+{
+	if (cli->client != NULL)
+		return cli->client;
+	const char *api_url = getenv("AILERON_API_URL");
+	const struct client_options options = {
+		.state_dir = cli->state_dir,
+		.api_url = api_url != NULL && api_url[0] != '\0' ? api_url : NULL,
+		.token = cli->token,
+		.spawn = (cli->line->verb->marks & VERB_NEVER_SPAWNS) == 0,
+	};
+	int found = client_open(&options, &cli->client, err);
+	if (found == 0)
+		fail(err, ERR_UNREACHABLE, "the daemon is not running; 'aileron daemon start' starts it");
+	return found == 1 ? cli->client : NULL;
+}
+
+int cli_call(struct cli *cli, const struct client_request *request, struct json **ret, struct err *err)
+{
+	struct client *client = cli_client(cli, err);
+	return client != NULL ? client_call(client, request, ret, err) : -1;
+}
+
+/* -------------------------------------------------------------------------------------------------- reading the answer */
+
+const char *cli_argument(const struct cli *cli, size_t n)
+{
+	return n < cli->line->n_arguments ? cli->line->arguments[n] : NULL;
+}
+
+struct str cli_str(const struct json *object, const char *name)
+{
+	struct str text = STR_EMPTY;
+	(void)json_get_str(json_member(object, str_from(name)), &text);
+	return text;
+}
+
+int64_t cli_int(const struct json *object, const char *name)
+{
+	int64_t number = 0;
+	(void)json_get_int(json_member(object, str_from(name)), &number);
+	return number;
+}
+
+bool cli_bool(const struct json *object, const char *name)
+{
+	bool value = false;
+	(void)json_get_bool(json_member(object, str_from(name)), &value);
+	return value;
+}
+
+struct str cli_visible(struct cli *cli, struct str text)
+{
+	AUTO_BUF visible = BUF_INIT(4 * text.n + ESCAPE_CHAR_MAX);
+	escape_visible(&visible, text);
+	return arena_str(cli->arena, buf_str(&visible));
+}
+
+struct str cli_joined(struct cli *cli, const struct json *array, const char *between)
+{
+	AUTO_BUF all = BUF_INIT(PRINT_MAX);
+	for (size_t i = 0; i < json_length(array); i++) {
+		struct str text;
+		if (!json_get_str(json_at(array, i), &text))
+			continue;
+		buf_addf(&all, "%s%.*s", all.n > 0 ? between : "", STR_FMT(text));
+	}
+	return arena_str(cli->arena, buf_str(&all));
+}
+
+struct str cli_time(struct cli *cli, struct str rfc3339)
+{
+	uint64_t ns;
+	char text[TIME_RFC3339_SIZE];
+	if (timestamp_parse(rfc3339, &ns, NULL) < 0)
+		return rfc3339;
+	time_format_rfc3339(ns, 0, text);
+	struct str s = str_from(text);
+	return arena_printf(cli->arena, "%.*s %.*s", STR_FMT(str_slice(s, 0, 10)), STR_FMT(str_slice(s, 11, 19)));
+}
+
+int cli_since(struct cli *cli, const char *flag, struct str *ret, struct err *err)
+{
+	const char *text = verb_text(cli->line, flag);
+	uint64_t ns;
+	char formatted[TIME_RFC3339_SIZE];
+	if (text == NULL) {
+		*ret = STR_EMPTY;
+		return 0;
+	}
+	if (timestamp_parse(str_from(text), &ns, NULL) == 0) {
+		*ret = str_from(text);
+		return 0;
+	}
+	uint64_t now = clock_wall_ns(NULL);
+	if (duration_parse(str_from(text), now, &ns, NULL) < 0)
+		return fail(err, ERR_USAGE,
+			    "--%s takes a time (2026-01-02T03:04:05Z) or how long ago (90m, 2h), not '%s'", flag, text);
+	*ret = arena_str(cli->arena, str_from(time_format_rfc3339(now - ns, 0, formatted)));
+	return 0;
+}
+
+int cli_confirm(struct cli *cli, struct err *err, const char *fmt, ...)
+{
+	AUTO_BUF question = BUF_INIT(PROMPT_MAX);
+	va_list ap;
+	if (verb_switch(cli->line, "yes"))
+		return 1;
+	va_start(ap, fmt);
+	buf_addv(&question, fmt, ap);
+	va_end(ap);
+	if (!prompt_possible())
+		return fail(err, ERR_USAGE, "there is no terminal to ask at: '%s'; --yes answers it", question.p);
+	int yes = prompt_yes(question.p, false, err);
+	if (yes == 0)
+		print_note("cancelled");
+	return yes;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the program */
+
+int cli_exit_status(const struct err *err)
+{
+	switch ((int)err->class) {
+	case ERR_USAGE:
+		return CLI_USAGE;
+	case ERR_VAULT_MISSING: /* as good as locked */
+	case ERR_MISSING_PASSPHRASE:
+		return CLI_DENIED;
+	case ERR_BINDING_REQUIRED: /* 412 also stands for a locked vault, and says so */
+		return strstr(err->details, "\"required\":\"vault.passphrase\"") != NULL ? CLI_DENIED : CLI_FAILED;
+	default:
+		return err_row(err->class)->exit_status;
+	}
+}
+
+/* Neither a core dump nor another process of the same user may show what is typed here. */
+static int harden(struct err *err)
+{
+	const struct rlimit none = {0, 0};
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+		return fail_errno(err, "cannot keep this process's memory to itself");
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static bool needs_vault(const struct verb *verb)
+{
+	return verb->n_operations > 0 && (operation_at(verb->operations[0])->flags & API_NEEDS_VAULT) != 0;
+}
+
+static int run(struct cli *cli, struct err *err)
+{
+	const struct verb *verb = cli->line->verb;
+	if (cli->line->help) {
+		help_verb(&cli->out, verb);
+		return print_flush(&cli->out, err);
+	}
+	if (needs_vault(verb) && unlock_before_verb(cli, err) < 0)
+		return -1;
+	int status = verb->run(cli, err);
+	/* What was said before a failure is said, and the failure stays the first one. */
+	if (print_flush(&cli->out, status < 0 ? NULL : err) < 0 && status >= 0)
+		return -1;
+	return status;
+}
+
+static int prepare_and_run(struct cli *cli, struct err *err)
+{
+	static struct err missing;
+	AUTO_FREE char *state_dir = state_dir_path(err);
+	err_clear(&missing);
+	cli->token = secret_from_env("AILERON_TOKEN", &missing);
+	cli->passphrase = secret_from_env("AILERON_VAULT_PASSPHRASE", &missing);
+	if (state_dir == NULL || missing.class != ERR_NONE) {
+		if (state_dir != NULL && err != NULL)
+			*err = missing;
+		return -1;
+	}
+	cli->state_dir = state_dir;
+	cli->arena = arena_new();
+	cli->json = verb_switch(cli->line, "json");
+	printer_init(&cli->out, STDOUT_FILENO);
+	int status = run(cli, err);
+	printer_release(&cli->out);
+	client_free(cli->client);
+	secret_free(cli->token);
+	secret_free(cli->passphrase);
+	secret_free(cli->typed);
+	arena_free(cli->arena);
+	return status;
+}
+
+int cli_main(int argc, char **argv)
+{
+	static struct err err;
+	struct verb_line line;
+	struct cli cli = {.line = &line};
+	int status = harden(&err);
+	if (status == 0)
+		status = verb_parse(verbs, argc, argv, &line, &err);
+	if (status == 0)
+		status = prepare_and_run(&cli, &err);
+	if (status >= 0)
+		return status;
+	print_error(&err);
+	return cli_exit_status(&err);
+}

@@ -1,0 +1,211 @@
+#include "cli/doctor.h"
+#include "audit/audit.h"
+#include "base/limits.h"
+#include "daemon/state_dir.h"
+#include "os/child.h"
+#include "os/file.h"
+#include "store/db.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define LOCKED_ARENA MIB /* what the keeper wants locked */
+#define TEXT_MAX     ((size_t)8 << 10)
+
+void doctor_add(struct doctor *doctor, const char *name, bool ok, struct str summary, const char *advice)
+{
+	struct json_writer w;
+	jsonw_init(&w, doctor->checks, JSON_WRITER_PLAIN);
+	if (doctor->checks->n > 0)
+		buf_add_char(doctor->checks, ',');
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("name"));
+	jsonw_str(&w, str_from(name));
+	jsonw_key(&w, S("ok"));
+	jsonw_bool(&w, ok);
+	jsonw_key(&w, S("summary"));
+	jsonw_str(&w, summary);
+	if (advice[0] != '\0' && !ok) {
+		jsonw_key(&w, S("advice"));
+		jsonw_str(&w, str_from(advice));
+	}
+	jsonw_end_object(&w);
+	doctor->ok = doctor->ok && ok;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the state directory */
+
+struct expected {
+	const char *name;
+	mode_t type, mode;
+};
+static const struct expected expected[] = {
+	{"daemon.json", S_IFREG, 0600}, {"daemon.pid", S_IFREG, 0600},   {"daemon.lock", S_IFREG, 0600},
+	{"daemon.log", S_IFREG, 0600},  {"daemon.sock", S_IFSOCK, 0600}, {"keeper.pub", S_IFREG, 0600},
+	{"device.pub", S_IFREG, 0600},  {"vault", S_IFDIR, 0700},        {"control", S_IFDIR, 0700},
+};
+
+/* What is not as it should be, appended; what does not exist yet is fine. */
+static void look_at_entry(int folder, const struct expected *entry, struct buf *wrong)
+{
+	struct stat st;
+	if (fstatat(folder, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	const char *between = wrong->n > 0 ? "; " : "";
+	if ((st.st_mode & S_IFMT) != entry->type)
+		buf_addf(wrong, "%s'%s' is something else than it should be", between, entry->name);
+	else if (st.st_uid != geteuid())
+		buf_addf(wrong, "%s'%s' belongs to another user", between, entry->name);
+	else if ((st.st_mode & 07777) != entry->mode)
+		buf_addf(wrong, "%s'%s' has mode %04o, not %04o", between, entry->name, (unsigned)(st.st_mode & 07777),
+			 (unsigned)entry->mode);
+}
+
+static void look_at_state_dir(struct doctor *doctor, const char *path)
+{
+	static struct err err;
+	AUTO_BUF wrong = BUF_INIT(TEXT_MAX);
+	AUTO_FD folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 && errno == ENOENT) {
+		doctor_add(doctor, "state directory", true, S("there is none yet"), "");
+		return;
+	}
+	err_clear(&err);
+	if (folder < 0)
+		fail_errno(&err, "cannot open '%s'", path);
+	if (folder < 0 || file_check_private_folder(folder, path, &err) < 0) {
+		doctor_add(doctor, "state directory", false, str_from(err.message), "chmod 700 it, or see whose it is");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++)
+		look_at_entry(folder, &expected[i], &wrong);
+	doctor_add(doctor, "state directory", wrong.n == 0, wrong.n == 0 ? str_from(path) : buf_str(&wrong),
+		   "chmod them so; who could read keys and tokens may have: restart the daemon, and think of your "
+		   "passphrase");
+}
+
+/* --------------------------------------------------------------------------------------------------------- the machine */
+
+static void look_at_programs(struct doctor *doctor)
+{
+	static const char *const programs[] = {"aileron-control", "aileron-keeper", "aileron-egress", "aileron-runner"};
+	static struct err err;
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		err_clear(&err);
+		AUTO_FREE char *path = child_own_program(programs[i], &err);
+		if (path != NULL)
+			continue;
+		doctor_add(doctor, "programs", false, str_from(err.message),
+			   "install all programs of one version together");
+		return;
+	}
+	doctor_add(doctor, "programs", true, S("all are there"), "");
+}
+
+static bool number_in(const char *path, uint64_t *ret)
+{
+	AUTO_BUF text = BUF_INIT(64);
+	return file_read(path, &text, NULL) == 0 && str_to_u64(str_trim(buf_str(&text)), UINT64_MAX, ret);
+}
+
+/* Why a user namespace would be refused, as far as the kernel tells without making one; NULL when it does not say. */
+static const char *namespaces_refused(void)
+{
+	uint64_t value;
+	if (number_in("/proc/sys/user/max_user_namespaces", &value) && value == 0)
+		return "user.max_user_namespaces is 0";
+	if (geteuid() != 0 && number_in("/proc/sys/kernel/unprivileged_userns_clone", &value) && value == 0)
+		return "kernel.unprivileged_userns_clone is 0";
+	if (geteuid() != 0 && number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", &value) && value == 1)
+		return "kernel.apparmor_restrict_unprivileged_userns is 1";
+	return access("/proc/self/ns/user", F_OK) == 0 ? NULL : "the kernel has no user namespaces";
+}
+
+static void look_at_kernel(struct doctor *doctor)
+{
+	AUTO_BUF text = BUF_INIT(TEXT_MAX);
+	unsigned action = SECCOMP_RET_ERRNO;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	bool seccomp = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+	const char *refused = namespaces_refused();
+	buf_addf(&text, "Landlock ABI %ld, seccomp %s, user namespaces %s", abi > 0 ? abi : 0L, seccomp ? "yes" : "no",
+		 refused == NULL ? "yes" : "no: ");
+	buf_add_z(&text, refused != NULL ? refused : "");
+	doctor_add(
+		doctor, "confinement", abi > 0 && seccomp && refused == NULL, buf_str(&text),
+		"the daemon says which boundary is missing, and refuses until it is there or you go without it by name "
+		"(--allow-unconfined)");
+}
+
+static void look_at_memory(struct doctor *doctor)
+{
+	struct rlimit limit = {0, 0};
+	AUTO_BUF text = BUF_INIT(TEXT_MAX);
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY)
+		buf_add_z(&text, "as much as there is may be locked");
+	else
+		buf_addf(&text, "%llu KiB may be locked", (unsigned long long)(limit.rlim_cur / KIB));
+	doctor_add(doctor, "locked memory", limit.rlim_cur >= LOCKED_ARENA, buf_str(&text),
+		   "raise the limit of locked memory to 1 MiB or more (ulimit -l, LimitMEMLOCK=): without it the vault "
+		   "cannot "
+		   "be unlocked");
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the record */
+
+static void look_at_chain(struct doctor *doctor, struct db *db)
+{
+	static struct err err;
+	AUTO_BUF text = BUF_INIT(TEXT_MAX);
+	struct audit_verdict verdict = {0};
+	struct db_tx *tx = db_read(db);
+	err_clear(&err);
+	int rc = audit_verify_db(tx, STR_EMPTY, &verdict, &err);
+	db_done(tx);
+	if (rc < 0)
+		buf_add_z(&text, err.message);
+	else if (!verdict.intact)
+		buf_add_z(&text, verdict.why);
+	else
+		buf_addf(&text, "%llu events, the chain is whole", (unsigned long long)verdict.events);
+	doctor_add(doctor, "audit chain", rc == 0 && verdict.intact, buf_str(&text),
+		   "somebody or something changed the record; keep the file, and compare it with earlier exports");
+}
+
+/* db.h opens names without a folder: the working directory is the database's for as long as it takes. */
+static void look_at_database(struct doctor *doctor, const char *state_dir)
+{
+	static struct err err;
+	AUTO_FREE char *path = state_dir_file(state_dir, "control");
+	AUTO_FD here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FD folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (here < 0 || folder < 0 || faccessat(folder, "aileron.db", F_OK, 0) < 0 || fchdir(folder) < 0) {
+		doctor_add(doctor, "database", true, S("there is none yet"), "");
+		return;
+	}
+	err_clear(&err);
+	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db", .read_only = true, .readers = 1}, &err);
+	bool whole = db != NULL && db_check(db, &err) == 0;
+	doctor_add(doctor, "database", whole, whole ? S("whole") : str_from(err.message),
+		   "keep the file; restore it from a backup, or move it away and start anew");
+	if (whole)
+		look_at_chain(doctor, db);
+	if (fchdir(here) < 0)
+		doctor_add(doctor, "working directory", false, S("it cannot be entered again"), "");
+}
+
+void doctor_look(struct doctor *doctor, const char *state_dir, bool daemon_runs)
+{
+	look_at_state_dir(doctor, state_dir);
+	look_at_programs(doctor);
+	look_at_kernel(doctor);
+	look_at_memory(doctor);
+	if (!daemon_runs)
+		look_at_database(doctor, state_dir);
+}

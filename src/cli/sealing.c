@@ -1,0 +1,106 @@
+#include "cli/sealing.h"
+#include "base/base64.h"
+#include "base/hex.h"
+#include "daemon/state_dir.h"
+#include "os/file.h"
+#include <stdlib.h>
+
+#define BODY_MAX     ((size_t)24 << 20)
+#define KEY_TEXT_MAX ((size_t)256)
+
+void sealing_body_alone(struct json_writer *w, struct str sealed, const void *user)
+{
+	(void)user;
+	jsonw_key(w, S("sealed"));
+	jsonw_str(w, sealed);
+}
+
+static int read_public_key(struct cli *cli, unsigned char ret[SEALED_PUBLIC], struct err *err)
+{
+	AUTO_FREE char *path = state_dir_file(cli->state_dir, "keeper.pub");
+	AUTO_BUF text = BUF_INIT(KEY_TEXT_MAX);
+	AUTO_BUF key = BUF_INIT(SEALED_PUBLIC);
+	if (file_read(path, &text, err) < 0)
+		return wrap(err, "reading the keeper's public key");
+	if (text.n == SEALED_PUBLIC)
+		buf_add_str(&key, buf_str(&text));
+	else if (hex_decode(&key, str_trim(buf_str(&text)), err) < 0)
+		return wrap(err, "reading '%s'", path);
+	if (key.n != SEALED_PUBLIC)
+		return fail(err, ERR_PARSE_ERROR, "'%s' holds no public key: restart the daemon", path);
+	memcpy(ret, key.p, SEALED_PUBLIC);
+	return 0;
+}
+
+/* A nonce for that key; SEALED_REFUSED when the daemon's is for another, which its parent is about to write. */
+static int get_nonce(struct cli *cli, const unsigned char key[SEALED_PUBLIC], unsigned char ret[SEALED_NONCE],
+		     struct err *err)
+{
+	AUTO(json) *answer = NULL;
+	unsigned char id[SEALED_KEY_ID];
+	char id_text[2 * SEALED_KEY_ID + 1];
+	AUTO_BUF nonce = BUF_INIT(SEALED_NONCE);
+	if (cli_call(cli, &(struct client_request){.operation = OP_VAULT_NONCE}, &answer, err) < 0)
+		return -1;
+	sealed_key_id(key, id);
+	hex_format(str_of(id, sizeof id), id_text);
+	if (!str_eq(cli_str(answer, "key_id"), str_from(id_text)))
+		return fail(
+			err, ERR_SEALED_REFUSED,
+			"the keeper's key is not the one in keeper.pub: does AILERON_HOME name this daemon's folder?");
+	if (base64_decode(&nonce, cli_str(answer, "nonce"), BASE64_STANDARD, err) < 0)
+		return wrap(err, "reading the keeper's nonce");
+	if (nonce.n != SEALED_NONCE)
+		return fail(err, ERR_PROTOCOL, "the keeper's nonce has %zu bytes", nonce.n);
+	memcpy(ret, nonce.p, SEALED_NONCE);
+	return 0;
+}
+
+static int seal(struct cli *cli, const struct sealing *sealing, struct buf *ret_text, struct err *err)
+{
+	unsigned char key[SEALED_PUBLIC], nonce[SEALED_NONCE];
+	AUTO_BUF sealed = BUF_INIT(SEALED_OVERHEAD + SEALED_FIELDS_MAX);
+	const struct sealed_context context = {
+		.operation = str_from(keeper_operation_name(sealing->operation)),
+		.path = sealing->path,
+		.metadata = sealing->metadata,
+	};
+	if (read_public_key(cli, key, err) < 0 || get_nonce(cli, key, nonce, err) < 0 ||
+	    sealed_make(&sealed, key, nonce, &context, sealing->fields, sealing->n_fields, err) < 0)
+		return -1;
+	base64_encode(ret_text, buf_str(&sealed), BASE64_STANDARD);
+	return buf_check(ret_text, "the sealed message", err);
+}
+
+static int try_call(struct cli *cli, const struct sealed_request *request, struct json **ret, struct err *err)
+{
+	AUTO_BUF sealed = BUF_INIT(2 * SEALED_FIELDS_MAX);
+	AUTO_BUF body = BUF_INIT(BODY_MAX);
+	struct client_request plain = request->request;
+	struct json_writer w;
+	if (seal(cli, &request->sealing, &sealed, err) < 0)
+		return -1;
+	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	request->body(&w, buf_str(&sealed), request->user);
+	jsonw_end_object(&w);
+	if (buf_check(&body, "the request", err) < 0)
+		return -1;
+	plain.body = buf_str(&body);
+	if (plain.timeout_ms == 0)
+		plain.timeout_ms = SEALING_TIMEOUT_MS;
+	return cli_call(cli, &plain, ret, err);
+}
+
+int sealing_call(struct cli *cli, const struct sealed_request *request, struct json **ret, struct err *err)
+{
+	static struct err first;
+	err_clear(&first);
+	if (try_call(cli, request, ret, &first) == 0)
+		return 0;
+	if (first.class == ERR_SEALED_REFUSED)
+		return try_call(cli, request, ret, err);
+	if (err != NULL)
+		*err = first;
+	return -1;
+}

@@ -1,0 +1,252 @@
+#include "base/time.h"
+#include "cli/consent.h"
+#include "cli/table.h"
+#include "cli/verb_runs.h"
+#include "os/file.h"
+#include "text/json_writer.h"
+#include "base/limits.h"
+
+#define PATH_BYTES_MAX 4096
+
+int verb_connector_list(struct cli *cli, struct err *err)
+{
+	static const struct table_column columns[] = {
+		{"CONNECTOR", 24}, {"VERSION", 0}, {"CREDENTIAL", 0}, {"TRUST", 0}, {"FOLDER", 12},
+	};
+	AUTO(json) *answer = NULL;
+	if (cli_call(cli, &(struct client_request){.operation = OP_CONNECTOR_LIST}, &answer, err) < 0)
+		return -1;
+	const struct json *items = json_member(answer, S("items"));
+	if (cli->json) {
+		print_json_list(&cli->out, items);
+		return CLI_OK;
+	}
+	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < json_length(items); i++) {
+		const struct json *item = json_at(items, i);
+		bool trusted = cli_bool(item, "signed"), linked = cli_bool(item, "linked");
+		table_cell(table, cli_str(item, "fqn"));
+		table_cell(table, cli_str(item, "version"));
+		table_cell(table, cli_str(item, "credential_kind"));
+		table_cell_styled(table, trusted ? PRINT_GOOD : PRINT_WARN,
+				  trusted  ? S("signed")
+				  : linked ? S("linked, unsigned")
+					   : S("unsigned"));
+		table_cell(table, cli_str(item, "path"));
+	}
+	table_print(table, &cli->out);
+	return CLI_OK;
+}
+
+static int show(struct cli *cli, const struct json *connector)
+{
+	if (cli->json)
+		print_json(&cli->out, connector);
+	else
+		consent_describe(cli, &cli->out, connector);
+	return CLI_OK;
+}
+
+int verb_connector_show(struct cli *cli, struct err *err)
+{
+	AUTO(json) *connector = NULL;
+	const struct client_request request = {
+		.operation = OP_CONNECTOR_SHOW,
+		.parameters = {str_from(cli_argument(cli, 0))},
+	};
+	return cli_call(cli, &request, &connector, err) < 0 ? -1 : show(cli, connector);
+}
+
+/* The daemon works elsewhere: a relative folder is taken from here. */
+static int put_absolute(struct buf *out, const char *folder, struct err *err)
+{
+	char here[PATH_BYTES_MAX];
+	if (folder[0] != '/') {
+		if (getcwd(here, sizeof here) == NULL)
+			return fail_errno(err, "cannot tell the working directory");
+		buf_addf(out, "%s/", here);
+	}
+	buf_add_z(out, folder);
+	return buf_check(out, "the folder's path", err);
+}
+
+int verb_connector_link(struct cli *cli, struct err *err)
+{
+	AUTO(json) *connector = NULL;
+	AUTO_BUF path = BUF_INIT((size_t)2 * PATH_BYTES_MAX);
+	AUTO_BUF body = BUF_INIT((size_t)16 * PATH_BYTES_MAX);
+	const char *name = verb_text(cli->line, "name");
+	struct json_writer w;
+	if (put_absolute(&path, cli_argument(cli, 0), err) < 0)
+		return -1;
+	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("path"));
+	jsonw_str(&w, buf_str(&path));
+	if (name != NULL) {
+		jsonw_key(&w, S("name"));
+		jsonw_str(&w, str_from(name));
+	}
+	jsonw_end_object(&w);
+	const struct client_request request = {.operation = OP_CONNECTOR_LINK, .body = buf_str(&body)};
+	return cli_call(cli, &request, &connector, err) < 0 ? -1 : show(cli, connector);
+}
+
+int verb_connector_unlink(struct cli *cli, struct err *err)
+{
+	AUTO(json) *answer = NULL;
+	const struct client_request request = {
+		.operation = OP_CONNECTOR_UNLINK,
+		.parameters = {str_from(cli_argument(cli, 0))},
+	};
+	if (cli_call(cli, &request, &answer, err) < 0)
+		return -1;
+	if (cli->json) {
+		print_json(&cli->out, answer);
+		return CLI_OK;
+	}
+	print_text(&cli->out, "Unlinked ");
+	print_from(&cli->out, cli_str(answer, "fqn"));
+	print_text(&cli->out, "\n");
+	struct str bindings = cli_joined(cli, json_member(answer, S("bindings")), ", ");
+	if (bindings.n > 0)
+		print_note("its bindings stay: %s", bindings.p);
+	return CLI_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- call */
+
+/* --arg name=value …, as an object of strings. */
+static void put_single_arguments(struct cli *cli, struct buf *text)
+{
+	struct json_writer w;
+	const char *one;
+	jsonw_init(&w, text, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	for (size_t i = 0; (one = verb_text_at(cli->line, "arg", i)) != NULL; i++) {
+		struct str name;
+		struct str value = str_cut(str_from(one), '=', &name);
+		jsonw_key(&w, name);
+		jsonw_str(&w, value);
+	}
+	jsonw_end_object(&w);
+}
+
+static struct json *read_arguments(struct cli *cli, struct err *err)
+{
+	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
+	const char *given = verb_text(cli->line, "args");
+	int rc = 0;
+	if (given != NULL && verb_text_at(cli->line, "arg", 0) != NULL) {
+		fail(err, ERR_USAGE, "--args and --arg exclude each other");
+		return NULL;
+	}
+	if (given == NULL)
+		put_single_arguments(cli, &text);
+	else if (given[0] == '@')
+		rc = file_read(given + 1, &text, err);
+	else if (strcmp(given, "-") == 0)
+		rc = file_read_fd(STDIN_FILENO, "standard input", &text, err);
+	else
+		buf_add_z(&text, given);
+	if (rc < 0 || buf_check(&text, "--args", err) < 0)
+		return NULL;
+	AUTO(json) *args = json_parse(buf_str(&text), JSON_READ_STRICT, err);
+	if (args == NULL) {
+		wrap(err, "reading the arguments");
+		return NULL;
+	}
+	if (json_kind(args) != JSON_KIND_OBJECT) {
+		fail(err, ERR_USAGE, "the arguments are %s, not an object", json_kind_name(json_kind(args)));
+		return NULL;
+	}
+	return TAKE(args);
+}
+
+static int make_call(struct cli *cli, struct buf *body, uint64_t *ret_ms, struct err *err)
+{
+	const char *op = verb_text(cli->line, "op"), *timeout = verb_text(cli->line, "timeout");
+	uint64_t ns = LIMIT_WALL_CEILING_MS * MS;
+	struct json_writer w;
+	if (op == NULL || op[0] == '\0')
+		return fail(err, ERR_USAGE, "--op is required: the operation to call");
+	if (timeout != NULL && duration_parse(str_from(timeout), LIMIT_WALL_CEILING_MS * MS, &ns, err) < 0)
+		return wrap(err, "reading --timeout");
+	AUTO(json) *args = read_arguments(cli, err);
+	if (args == NULL)
+		return -1;
+	jsonw_init(&w, body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("op"));
+	jsonw_str(&w, str_from(op));
+	jsonw_key(&w, S("args"));
+	jsonw_value(&w, args);
+	if (timeout != NULL) {
+		jsonw_key(&w, S("timeout_ms"));
+		jsonw_int(&w, (int64_t)MAX(ns / MS, 1));
+	}
+	if (verb_switch(cli->line, "trace")) {
+		jsonw_key(&w, S("trace"));
+		jsonw_bool(&w, true);
+	}
+	jsonw_end_object(&w);
+	*ret_ms = ns / MS;
+	return buf_check(body, "the call", err);
+}
+
+static void put_lines(struct printer *out, const struct json *lines, const char *prefix, const char *member)
+{
+	for (size_t i = 0; i < json_length(lines); i++) {
+		const struct json *line = json_at(lines, i);
+		print_text(out, "[%s", prefix);
+		if (cli_str(line, "level").n > 0)
+			print_text(out, " ");
+		print_from(out, cli_str(line, "level"));
+		print_text(out, "] ");
+		print_from(out, cli_str(line, member));
+		if (json_member(line, S("us")) != NULL)
+			print_text(out, " (%lld \xc2\xb5s)", (long long)cli_int(line, "us"));
+		print_text(out, "\n");
+	}
+}
+
+/* What happened beside the answer, on standard error. */
+static void tell(struct cli *cli, const struct json *report)
+{
+	struct printer out;
+	printer_init(&out, STDERR_FILENO);
+	put_lines(&out, json_member(report, S("trace")), "trace", "text");
+	put_lines(&out, json_member(report, S("logs")), "connector", "message");
+	if (verb_switch(cli->line, "report"))
+		print_text(&out,
+			   "aileron: %lld \xc2\xb5s, of which %lld in %lld requests; %lld bytes of memory; %s runner\n",
+			   (long long)cli_int(report, "total_us"), (long long)cli_int(report, "request_us"),
+			   (long long)cli_int(report, "requests"), (long long)cli_int(report, "memory_peak"),
+			   cli_bool(report, "warm") ? "a warm" : "a new");
+	(void)!print_flush(&out, NULL);
+	printer_release(&out);
+}
+
+int verb_connector_call(struct cli *cli, struct err *err)
+{
+	AUTO(json) *answer = NULL;
+	AUTO_BUF body = BUF_INIT(2 * LIMIT_INPUT);
+	uint64_t ms;
+	if (make_call(cli, &body, &ms, err) < 0)
+		return -1;
+	const struct client_request request = {
+		.operation = OP_CONNECTOR_CALL,
+		.parameters = {str_from(cli_argument(cli, 0))},
+		.body = buf_str(&body),
+		.timeout_ms = ms + LIMIT_COMPILE_MS + CLIENT_TIMEOUT_MS,
+	};
+	if (cli_call(cli, &request, &answer, err) < 0)
+		return -1;
+	if (cli->json) {
+		print_json(&cli->out, answer);
+		return CLI_OK;
+	}
+	tell(cli, json_member(answer, S("report")));
+	print_json(&cli->out, json_member(answer, S("output")));
+	return CLI_OK;
+}

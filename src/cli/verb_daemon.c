@@ -1,0 +1,167 @@
+#include "base/time.h"
+#include "cli/cli.h"
+#include "cli/verb_runs.h"
+#include "confine/confine.h"
+#include "daemon/parent.h"
+#include "daemon/spawn.h"
+#include "text/json_writer.h"
+#include <stdlib.h>
+
+#define AUTO_LOCK_DEFAULT (12 * TIME_HOUR)
+#define AUTO_LOCK_MAX     (365 * 24 * TIME_HOUR)
+#define KEEP_DAYS_MAX     100000
+
+/* ----------------------------------------------------------------------------------------------------------------- run */
+
+/* A flag of `daemon run`, or the variable that a daemon started by another verb is configured with; "" is unset. */
+static const char *setting(const struct cli *cli, const char *flag, const char *variable)
+{
+	const char *value = verb_text(cli->line, flag);
+	if (value == NULL)
+		value = getenv(variable);
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static int read_log_level(const char *text, enum log_level *ret, struct err *err)
+{
+	if (text == NULL || log_level_named(str_from(text), ret))
+		return 0;
+	return fail(err, ERR_USAGE, "'%s' is no level of the log: debug, info, warn or error", text);
+}
+
+static int check_boundaries(struct str list, struct err *err)
+{
+	while (list.n > 0) {
+		struct str word;
+		list = str_cut(list, ',', &word);
+		if (!confine_is_boundary(word))
+			return fail(err, ERR_USAGE, "'%.*s' is no boundary that --allow-unconfined knows",
+				    STR_FMT(word));
+	}
+	return 0;
+}
+
+static int read_options(struct cli *cli, struct daemon_options *ret, struct err *err)
+{
+	const char *lock = setting(cli, "auto-lock", "AILERON_AUTO_LOCK");
+	const char *days = setting(cli, "audit-keep-days", "AILERON_AUDIT_KEEP_DAYS");
+	uint64_t lock_ns = AUTO_LOCK_DEFAULT;
+	*ret = (struct daemon_options){
+		.state_dir = cli->state_dir,
+		.bind = setting(cli, "bind", "AILERON_BIND"),
+		.allowed = str_from(setting(cli, "allow-unconfined", "AILERON_ALLOW_UNCONFINED")),
+		.log_level = LOG_LEVEL_INFO,
+		.spawned = verb_switch(cli->line, "spawned"),
+		.api_revision = API_REVISION,
+		.otlp_endpoint = setting(cli, "otlp-endpoint", "AILERON_OTLP_ENDPOINT"),
+		.otlp_service = setting(cli, "otlp-service", "AILERON_OTLP_SERVICE"),
+		.ca_file = setting(cli, "ca-file", "AILERON_CA_FILE"),
+	};
+	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, err) < 0)
+		return wrap(err, "reading --auto-lock");
+	ret->auto_lock_ms = lock_ns / TIME_MILLISECOND;
+	if (days != NULL && !str_to_u64(str_from(days), KEEP_DAYS_MAX, &ret->audit_keep_days))
+		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days", days);
+	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0)
+		return -1;
+	return check_boundaries(ret->allowed, err);
+}
+
+int verb_daemon_run(struct cli *cli, struct err *err)
+{
+	struct daemon_options options;
+	return read_options(cli, &options, err) < 0 || daemon_run(&options, err) < 0 ? -1 : CLI_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- others */
+
+static void put_where(struct cli *cli, bool running)
+{
+	const struct discovery *found = running ? client_discovery(cli->client) : NULL;
+	struct json_writer w;
+	jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("running"));
+	jsonw_bool(&w, running);
+	if (running) {
+		jsonw_key(&w, S("url"));
+		jsonw_str(&w, str_from(client_url(cli->client)));
+		jsonw_key(&w, S("version"));
+		jsonw_str(&w, cli_str(client_health(cli->client), "version"));
+	}
+	if (found != NULL) {
+		jsonw_key(&w, S("pid"));
+		jsonw_int(&w, found->pid);
+		jsonw_key(&w, S("started_at"));
+		jsonw_str(&w, str_from(found->started_at));
+	}
+	jsonw_key(&w, S("state_dir"));
+	jsonw_str(&w, str_from(cli->state_dir));
+	jsonw_end_object(&w);
+	print_text(&cli->out, "\n");
+}
+
+static void put_where_for_people(struct cli *cli)
+{
+	const struct discovery *found = client_discovery(cli->client);
+	print_pair(&cli->out, "URL", str_from(client_url(cli->client)));
+	if (found != NULL)
+		print_text(&cli->out, "%-14s%d\n", "PID", found->pid);
+	print_pair(&cli->out, "Version", cli_str(client_health(cli->client), "version"));
+	if (found != NULL)
+		print_pair(&cli->out, "Started", cli_time(cli, str_from(found->started_at)));
+	print_pair(&cli->out, "State dir", str_from(cli->state_dir));
+}
+
+int verb_daemon_start(struct cli *cli, struct err *err)
+{
+	if (cli_client(cli, err) == NULL)
+		return -1;
+	if (cli->json)
+		put_where(cli, true);
+	else
+		put_where_for_people(cli);
+	return CLI_OK;
+}
+
+int verb_daemon_status(struct cli *cli, struct err *err)
+{
+	AUTO(json) *vault = NULL;
+	int alive = cli_client_if_alive(cli, err);
+	if (alive < 0)
+		return -1;
+	if (cli->json) {
+		put_where(cli, alive == 1);
+		return alive == 1 ? CLI_OK : CLI_UNREACHABLE;
+	}
+	if (alive == 0) {
+		print_text(&cli->out, "The daemon is not running; 'aileron daemon start' starts it.\n");
+		print_pair(&cli->out, "State dir", str_from(cli->state_dir));
+		return CLI_UNREACHABLE;
+	}
+	put_where_for_people(cli);
+	const struct client_request request = {.operation = OP_VAULT_STATUS, .timeout_ms = 5000};
+	if (client_call(cli->client, &request, &vault, err) < 0)
+		return -1;
+	print_pair(&cli->out, "Vault", cli_str(vault, "state"));
+	return CLI_OK;
+}
+
+int verb_daemon_stop(struct cli *cli, struct err *err)
+{
+	int stopped = daemon_stop(cli->state_dir, 0, err);
+	if (stopped < 0)
+		return -1;
+	if (cli->json)
+		print_text(&cli->out, "{\"stopped\":%s}\n", stopped == 1 ? "true" : "false");
+	else
+		print_text(&cli->out, stopped == 1 ? "Stopped\n" : "The daemon was not running\n");
+	return CLI_OK;
+}
+
+int verb_daemon_restart(struct cli *cli, struct err *err)
+{
+	if (daemon_stop(cli->state_dir, 0, err) < 0)
+		return -1;
+	return verb_daemon_start(cli, err);
+}

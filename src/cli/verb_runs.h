@@ -1,0 +1,17 @@
+/*
+ * verb_runs: what the rows of verbs.c do, one function a verb, in verb_*.c
+ */
+#pragma once
+#include "cli/verb.h"
+
+verb_run verb_daemon_run, verb_daemon_start, verb_daemon_stop, verb_daemon_restart, verb_daemon_status;
+verb_run verb_status, verb_doctor, verb_open;
+verb_run verb_help, verb_version, verb_completion, verb_manual;
+verb_run verb_vault_init, verb_vault_unlock, verb_vault_lock, verb_vault_status, verb_vault_list, verb_vault_get_meta;
+verb_run verb_vault_put, verb_vault_delete, verb_vault_passwd, verb_vault_export, verb_vault_import, verb_vault_tune;
+verb_run verb_member_list, verb_member_add, verb_member_remove, verb_backup_list, verb_backup_delete;
+verb_run verb_connector_list, verb_connector_show, verb_connector_link, verb_connector_unlink, verb_connector_call;
+verb_run verb_binding_setup, verb_binding_list, verb_binding_inspect, verb_binding_rebind, verb_binding_reauthorize;
+verb_run verb_binding_revoke, verb_binding_hosts;
+verb_run verb_sessions_list, verb_sessions_get;
+verb_run verb_audit_list, verb_audit_show, verb_audit_tail, verb_audit_verify, verb_audit_export;
