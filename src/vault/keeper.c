@@ -110,9 +110,14 @@ bool keeper_is_unlocked(const struct keeper *keeper)
 	return vault_is_unlocked(keeper->vault);
 }
 
+bool keeper_is_serving(const struct keeper *keeper)
+{
+	return vault_is_unlocked(keeper->vault) && keeper->closing_until_ns == 0;
+}
+
 int keeper_need_unlocked(const struct keeper *keeper, struct err *err)
 {
-	if (vault_is_unlocked(keeper->vault))
+	if (keeper_is_serving(keeper))
 		return 0;
 	struct vault_status status;
 	vault_get_status(keeper->vault, &status);
@@ -143,17 +148,6 @@ void keeper_state_now(const struct keeper *keeper, struct keeper_state *ret)
 		.device_key_id = str_from(keeper_device_id(keeper->device)),
 		.trouble = status.trouble != ERR_NONE ? str_from(err_row(status.trouble)->name) : STR_EMPTY,
 	};
-}
-
-void keeper_lock(struct keeper *keeper, const char *reason)
-{
-	if (!vault_is_unlocked(keeper->vault))
-		return;
-	keeper_end_uses(keeper);
-	keeper_end_tickets(keeper);
-	vault_lock(keeper->vault);
-	log_info("vault_locked", log_z("reason", reason));
-	keeper_push_changed(keeper, reason);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ channels */
@@ -219,10 +213,28 @@ void keeper_refuse_egress(struct keeper *keeper, uint16_t type, uint32_t id, con
 	send_to(keeper, false, type, id, &part, 1);
 }
 
+void keeper_lock(struct keeper *keeper, const char *reason)
+{
+	keeper->closing_until_ns = 0;
+	if (!vault_is_unlocked(keeper->vault))
+		return;
+	keeper_end_uses(keeper);
+	keeper_end_tickets(keeper);
+	vault_lock(keeper->vault);
+	log_info("vault_locked", log_z("reason", reason));
+	keeper_push_changed(keeper, reason);
+	static const char ok = 1;
+	const struct str part = str_of(&ok, 1);
+	if (keeper->closing_id != 0)
+		send_to(keeper, true, KEEPER_ANSWER, keeper->closing_id, &part, 1);
+	keeper->closing_id = 0;
+}
+
 static void drop_control(struct keeper *keeper)
 {
 	rpc_channel_free(TAKE(keeper->control));
 	keeper->control_broken = false;
+	keeper->closing_id = 0;
 	keeper_end_uses(keeper);
 	keeper_end_tickets(keeper);
 }
@@ -259,11 +271,11 @@ static int serve_control(struct keeper *keeper, const struct rpc_frame *frame, s
 	int rc = keeper_answer_control(keeper, frame, &body, err);
 	if (rc == 0)
 		rc = buf_check(&body, "the keeper's answer", err);
-	if (rc != 0 && err->class == ERR_PROTOCOL)
+	if (rc < 0 && err->class == ERR_PROTOCOL)
 		return -1;
-	if (frame->type == KEEPER_END_USE)
+	if (rc == 1 || frame->type == KEEPER_END_USE)
 		return 0;
-	if (rc != 0) {
+	if (rc < 0) {
 		buf_clear(&body);
 		wire_put_u8(&body, 0);
 		wire_put_err(&body, err);
@@ -385,6 +397,9 @@ static void look_around(struct keeper *keeper)
 		keeper_lock(keeper, "signal");
 	}
 	keeper_expire_refreshes(keeper);
+	if (keeper->closing_until_ns > 0 &&
+	    (map_count(keeper->refreshes) == 0 || keeper_now(keeper) >= keeper->closing_until_ns))
+		keeper_lock(keeper, "locked");
 	bool idle = keeper->auto_lock_ns > 0 && map_count(keeper->refreshes) == 0 &&
 		    keeper_now(keeper) - keeper->active_ns >= keeper->auto_lock_ns;
 	if (idle)
@@ -403,6 +418,8 @@ static int until_next(const struct keeper *keeper)
 					     ? 0
 					     : (keeper->auto_lock_ns - idle) / TIME_MILLISECOND + 1);
 	}
+	if (keeper->closing_until_ns > 0 && map_count(keeper->refreshes) == 0)
+		ms = 0;
 	if (map_count(keeper->refreshes) > 0)
 		ms = MIN(ms, (uint64_t)KEEPER_LOOK_MS);
 	if (keeper->stop_at_ns > 0)

@@ -24,7 +24,9 @@
 #define KEEPER_LOOK_MS         5000                /* how often an unlocked keeper looks at its clocks at least */
 #define KEEPER_REFRESH_NS      (60 * TIME_SECOND)  /* before its expiry a token is refreshed */
 #define KEEPER_REFRESH_WAIT_NS (180 * TIME_SECOND) /* that egress may take for it */
+#define KEEPER_CLOSING_NS      (5 * TIME_SECOND)   /* that LOCK waits for tokens which are on their way */
 #define KEEPER_USES_MAX        4096
+#define KEEPER_USES_BYTES      ((size_t)64 << 20) /* of their permits */
 #define KEEPER_TICKETS_MAX     64
 #define KEEPER_TICKET_NS       (10 * TIME_MINUTE) /* of a code flow */
 #define KEEPER_DEVICE_NS       (30 * TIME_MINUTE) /* of a device flow */

@@ -32,8 +32,16 @@ static int on_lock(struct keeper *keeper, struct str body, struct buf *out, stru
 	(void)body;
 	(void)out;
 	(void)err;
-	keeper_lock(keeper, "locked");
-	return 0;
+	/* Asked again it does not wait: tokens that are lost cost a person less than a vault that stays open. */
+	bool waits = keeper_is_serving(keeper) && keeper->egress != NULL && map_count(keeper->refreshes) > 0;
+	if (!waits) {
+		keeper_lock(keeper, "locked");
+		return 0;
+	}
+	keeper->closing_until_ns = keeper_now(keeper) + KEEPER_CLOSING_NS;
+	keeper_end_uses(keeper);
+	keeper_end_tickets(keeper);
+	return 1;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ entries */
@@ -262,8 +270,12 @@ int keeper_answer_control(struct keeper *keeper, const struct rpc_frame *frame, 
 		return fail(err, ERR_PROTOCOL, "message of type %u with the id %u", (unsigned)frame->type,
 			    (unsigned)frame->id);
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
-		if (requests[i].type == frame->type)
-			return requests[i].answer(keeper, frame->body, out, err);
+		if (requests[i].type != frame->type)
+			continue;
+		int rc = requests[i].answer(keeper, frame->body, out, err);
+		if (rc == 1) /* only locking does */
+			keeper->closing_id = frame->id;
+		return rc;
 	}
 	return fail(err, ERR_PROTOCOL, "message of type %u", (unsigned)frame->type);
 }

@@ -28,10 +28,14 @@ struct keeper {
 	bool control_broken, egress_broken;   /* to be dropped at the end of the turn */
 	bool parent_left;
 	uint64_t stop_at_ns; /* told to stop; 0 = not */
+	/* Asked to lock while tokens are on their way: nothing is served any more, and the vault stays open for them alone. */
+	uint64_t closing_until_ns; /* 0 = not */
+	uint32_t closing_id;       /* of the request that waits for it; 0 = it is gone */
 
 	struct keeper_nonces nonces;
 	struct keeper_throttle throttle;
 	struct map *uses;      /* number -> struct keeper_use */
+	size_t uses_bytes;     /* of the permits */
 	struct map *tickets;   /* number -> struct keeper_ticket */
 	struct map *refreshes; /* path -> struct keeper_refresh */
 
@@ -54,7 +58,8 @@ struct keeper_note {
 };
 void keeper_push_note(struct keeper *keeper, const struct keeper_note *note);
 void keeper_state_now(const struct keeper *keeper, struct keeper_state *ret); /* texts are the keeper's */
-/* VAULT_MISSING or VAULT_LOCKED when it is not unlocked. */
+bool keeper_is_serving(const struct keeper *keeper);                          /* unlocked, and not about to lock */
+/* VAULT_MISSING or VAULT_LOCKED when it is not. */
 int keeper_need_unlocked(const struct keeper *keeper, struct err *err) __attribute__((warn_unused_result));
 
 /* Answers to egress: ok, then `head`, then `secret` as the last field when it is not NULL; or the error. */
@@ -62,7 +67,7 @@ void keeper_tell_egress(struct keeper *keeper, uint16_t type, uint32_t id, const
 			const struct str *secret);
 void keeper_refuse_egress(struct keeper *keeper, uint16_t type, uint32_t id, const struct err *err);
 
-/* A request of control: appends its answer's body. PROTOCOL ends the channel. */
+/* A request of control: appends its answer's body; 1 when the answer comes later. PROTOCOL ends the channel. */
 int keeper_answer_control(struct keeper *keeper, const struct rpc_frame *frame, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
 /* KEEPER_SEALED (keeper_operations.c). */
@@ -78,6 +83,7 @@ struct keeper_use {
 	uint64_t number;
 	struct arena *arena; /* what `permit` points into */
 	struct keeper_permit permit;
+	size_t bytes;
 	bool released;
 	struct secret *secret; /* of kinds that sign, once they have */
 	struct held_key *key;

@@ -276,8 +276,9 @@ static int store(struct keeper *keeper, const struct keeper_refresh *refresh, co
 	AUTO(arena) *arena = arena_new();
 	struct str path = str_from(refresh->path);
 	const struct vault_entry *entry = vault_find(keeper->vault, path);
-	if (keeper_need_unlocked(keeper, err) != 0)
-		return -1;
+	if (!vault_is_unlocked(keeper->vault))
+		return fail(err, ERR_BINDING_REQUIRED, "the vault was locked while the token of '%s' was refreshed",
+			    refresh->path);
 	if (entry == NULL || entry->generation != refresh->generation)
 		return fail(err, ERR_BINDING_FAILED,
 			    "the binding '%s' was changed while its token was refreshed; try again", refresh->path);

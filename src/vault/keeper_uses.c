@@ -11,11 +11,12 @@ static struct str key_of(const uint64_t *number)
 	return str_of(number, sizeof *number);
 }
 
-static void use_free(void *value)
+static void take_out(struct keeper *keeper, struct str key)
 {
-	struct keeper_use *use = value;
+	struct keeper_use *use = map_remove(keeper->uses, key);
 	if (use == NULL)
 		return;
+	keeper->uses_bytes -= use->bytes;
 	held_key_free(use->key);
 	secret_free(use->secret);
 	arena_free(use->arena);
@@ -24,14 +25,14 @@ static void use_free(void *value)
 
 void keeper_end_use(struct keeper *keeper, uint64_t number)
 {
-	use_free(map_remove(keeper->uses, key_of(&number)));
+	take_out(keeper, key_of(&number));
 }
 
 void keeper_end_uses(struct keeper *keeper)
 {
 	struct map_iter it = {0};
 	while (map_next(keeper->uses, &it))
-		use_free(map_remove(keeper->uses, it.key));
+		take_out(keeper, it.key);
 }
 
 static void end_expired_uses(struct keeper *keeper)
@@ -41,7 +42,7 @@ static void end_expired_uses(struct keeper *keeper)
 	while (map_next(keeper->uses, &it)) {
 		const struct keeper_use *use = it.value;
 		if (now >= use->permit.deadline_ns)
-			use_free(map_remove(keeper->uses, it.key));
+			take_out(keeper, it.key);
 	}
 }
 
@@ -123,18 +124,24 @@ static struct keeper_use *use_new(const struct keeper_permit *permit)
 	return use;
 }
 
+static bool has_room(const struct keeper *keeper, size_t bytes)
+{
+	return map_count(keeper->uses) < KEEPER_USES_MAX && bytes <= KEEPER_USES_BYTES - keeper->uses_bytes;
+}
+
 int keeper_permit(struct keeper *keeper, struct str body, struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
 	struct keeper_permit permit;
 	if (keeper_permit_get(arena, body, &permit, err) != 0 || check_permit(keeper, arena, &permit, err) != 0)
 		return -1;
-	if (map_count(keeper->uses) == KEEPER_USES_MAX)
+	if (!has_room(keeper, body.n))
 		end_expired_uses(keeper);
-	if (map_count(keeper->uses) == KEEPER_USES_MAX)
-		return fail(err, ERR_UNAVAILABLE, "more than %d uses of credentials are permitted at once",
-			    KEEPER_USES_MAX);
+	if (!has_room(keeper, body.n))
+		return fail(err, ERR_UNAVAILABLE, "too many uses of credentials are permitted at once");
 	struct keeper_use *use = use_new(&permit);
+	use->bytes = body.n;
+	keeper->uses_bytes += body.n;
 	if (!map_add(keeper->uses, key_of(&use->number), use))
 		BUG("no room for a use");
 	keeper_active(keeper);
@@ -179,7 +186,7 @@ int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t numb
 		       struct keeper_claim *ret, struct err *err)
 {
 	struct keeper_claim claim;
-	if (!vault_is_unlocked(keeper->vault))
+	if (!keeper_is_serving(keeper))
 		return fail(err, ERR_BINDING_REQUIRED, "the vault is locked; unlock it with 'aileron vault unlock'");
 	if (find_use(keeper, number, &claim.use, err) != 0)
 		return -1;

@@ -328,6 +328,60 @@ static void tokens_that_come_while_it_is_locked_are_lost(void **state)
 	assert_labelled(rig, "\"stale_reason\":\"refresh_lost\"");
 }
 
+/* What a person asks for waits a little for what would be lost. */
+static void locking_waits_for_tokens_that_are_on_their_way(void **state)
+{
+	struct rig *rig = *state;
+	make_due(rig);
+	begin_refresh(rig, 21, 1);
+	assert_int_equal(rpc_send(rig->control, KEEPER_LOCK, 500, NULL, 0, NULL), 0);
+	struct rpc_frame frame;
+	assert_false(rig_next(rig, rig->control, &frame));
+	assert_int_equal(rig_permit(rig, 2, PATH, "oauth2", HOST), -1); /* nothing else is served */
+	assert_class(rig, ERR_VAULT_LOCKED);
+	rig_refreshed(rig, 21, &rotated);
+	struct rig_released released = {0};
+	assert_int_equal(rig_hear_release(rig, 21, &released), -1);
+	assert_class(rig, ERR_BINDING_REQUIRED);
+	assert_true(rig_next(rig, rig->control, &frame));
+	assert_int_equal(frame.id, 500);
+	assert_false(keeper_is_unlocked(rig->keeper));
+	assert_string_equal(rig->reason, "locked");
+	unlock(rig);
+	assert_labelled(rig, "\"status\":\"active\"");
+	permit(rig, 3);
+	assert_int_equal(rig_claim_now(rig, 3, HOST, &released), 0);
+	assert_string_equal(released.secret, "at-2");
+}
+
+static void locking_waits_for_five_seconds_and_once(void **state)
+{
+	struct rig *rig = *state;
+	make_due(rig);
+	struct rpc_frame frame;
+	begin_refresh(rig, 21, 1);
+	assert_int_equal(rpc_send(rig->control, KEEPER_LOCK, 500, NULL, 0, NULL), 0);
+	assert_false(rig_next(rig, rig->control, &frame));
+	assert_true(keeper_is_unlocked(rig->keeper));
+	rig_pass(rig, 5 * TIME_SECOND);
+	assert_true(rig_next(rig, rig->control, &frame));
+	assert_int_equal(frame.id, 500);
+	assert_false(keeper_is_unlocked(rig->keeper));
+	unlock(rig);
+	refresh_failed(rig, 21, ERR_NETWORK_ERROR);
+	struct rig_released released = {0};
+	assert_int_equal(rig_hear_release(rig, 21, &released), -1);
+
+	begin_refresh(rig, 22, 2);
+	assert_int_equal(rpc_send(rig->control, KEEPER_LOCK, 501, NULL, 0, NULL), 0);
+	assert_int_equal(rpc_send(rig->control, KEEPER_LOCK, 502, NULL, 0, NULL), 0);
+	assert_true(rig_next(rig, rig->control, &frame));
+	assert_int_equal(frame.id, 501);
+	assert_true(rig_next(rig, rig->control, &frame));
+	assert_int_equal(frame.id, 502);
+	assert_false(keeper_is_unlocked(rig->keeper));
+}
+
 static void tokens_that_come_after_it_was_locked_and_opened_are_kept(void **state)
 {
 	struct rig *rig = *state;
@@ -619,6 +673,8 @@ int main(void)
 		RIG_TEST(a_refresh_whose_egress_ends_is_lost),
 		RIG_TEST(a_refresh_that_a_crash_cut_off_is_lost),
 		RIG_TEST(tokens_that_come_while_it_is_locked_are_lost),
+		RIG_TEST(locking_waits_for_tokens_that_are_on_their_way),
+		RIG_TEST(locking_waits_for_five_seconds_and_once),
 		RIG_TEST(tokens_that_come_after_it_was_locked_and_opened_are_kept),
 		RIG_TEST(a_value_that_was_put_meanwhile_stays),
 		RIG_TEST(egress_must_answer_in_time),
