@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { MODE = 0600 };
 
@@ -52,8 +53,8 @@ int vault_store_read(const struct vault_store *store, const char *name, struct b
 
 bool vault_store_has(const struct vault_store *store, const char *name)
 {
-	AUTO_FD fd = openat(store->folder, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-	return fd >= 0 || errno != ENOENT;
+	struct stat info;
+	return fstatat(store->folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 int vault_store_create(const struct vault_store *store, const char *name, struct str text, struct err *err)

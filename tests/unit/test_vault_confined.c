@@ -88,7 +88,17 @@ static int use_vault(void)
 	return failed;
 }
 
-static int confined(void)
+static int make_vault(void)
+{
+	AUTO(secret) *words = secret_from(S(PASSPHRASE), &err);
+	struct vault_credential owner = {.kind = VAULT_MEMBER_PASSPHRASE, .secret = words};
+	AUTO(vault) *vault = vault_new(".", NULL, &cheap, &err);
+	STEP(vault != NULL ? 0 : -1);
+	STEP(vault_init(vault, &owner, &err));
+	return 0;
+}
+
+static int confined(int (*use)(void))
 {
 	static struct confine_report report;
 	enum { FOLDER = STDERR_FILENO + 1 };
@@ -98,7 +108,24 @@ static int confined(void)
 	const struct confine_options options = {.keep_fds = FOLDER + 1, .own_folder = FOLDER};
 	if (confine_apply(&confine_keeper, &options, &report, &err) != 0 || !report.seccomp)
 		return 101;
-	return use_vault();
+	return use();
+}
+
+static void assert_works(int (*use)(void))
+{
+	pid_t child = fork();
+	if (child == 0)
+		_exit(confined(use));
+	int status = 0;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (status != 0)
+		fail_msg("status 0x%x", (unsigned)status);
+}
+
+static void a_vault_is_made_under_the_keepers_policy(void **state)
+{
+	(void)state;
+	assert_works(make_vault);
 }
 
 static void everything_works_under_the_keepers_policy(void **state)
@@ -106,13 +133,7 @@ static void everything_works_under_the_keepers_policy(void **state)
 	(void)state;
 	AUTO_FREE char *path = xasprintf("%s/secrets.json", folder);
 	assert_int_equal(file_replace(path, str_from(version_1), 0600, NULL), 0);
-	pid_t child = fork();
-	if (child == 0)
-		_exit(confined());
-	int status = 0;
-	assert_int_equal(waitpid(child, &status, 0), child);
-	if (status != 0)
-		fail_msg("status 0x%x", (unsigned)status);
+	assert_works(use_vault);
 }
 
 static int set_up(void **state)
@@ -131,6 +152,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(everything_works_under_the_keepers_policy)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_vault_is_made_under_the_keepers_policy),
+		cmocka_unit_test(everything_works_under_the_keepers_policy),
+	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
