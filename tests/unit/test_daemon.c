@@ -2,6 +2,7 @@
  * The parent with fake children (fake_children.h), each daemon in a state folder of its own. This program is all of them:
  * "aileron daemon run [--spawned]" is the daemon, by AILERON_HOME.
  */
+#include "confine/sanitized.h"
 #include "daemon/discovery.h"
 #include "daemon/parent.h"
 #include "daemon/spawn.h"
@@ -593,32 +594,45 @@ static void a_replaced_folder_ends_it(void **state)
 
 /* ---- runners */
 
+/* In a sanitizer build the runner's standard error is the log. */
+#if CONFINE_SANITIZED
+#define WORDS ""
+#else
+#define WORDS "words"
+#endif
+
+static void assert_starts(const char *text, const char *start)
+{
+	if (strncmp(text, start, strlen(start)) != 0)
+		fail_msg("'%s' does not start with '%s'", text, start);
+}
+
 static void runners_are_wired_as_their_life_wants(void **state)
 {
 	(void)state;
 	AUTO_DISCOVERY found = {0};
 	spawn_or_fail(&found);
 	ask("peers");
-	assert_int_equal(strncmp(ask("runner compile"), "1 C words ", 10), 0);
+	assert_starts(ask("runner compile"), "1 C " WORDS " ");
 	assert_string_equal(ask("end release"), "1 7 0");
-	assert_int_equal(strncmp(ask("runner serve"), "2 s words ", 10), 0); /* 'r', raised by the relay */
+	assert_starts(ask("runner serve"), "2 s " WORDS " "); /* 'r', raised by the relay */
 	assert_string_equal(ask("end kill"), "2 -1 9");
 
 	/* Egress takes those down that it relays for. */
-	assert_int_equal(strncmp(ask("runner serve"), "3 s words ", 10), 0);
+	assert_starts(ask("runner serve"), "3 s " WORDS " ");
 	int runner;
 	open_end(pid_in(strrchr(ask("runner compile"), ' ') + 1), &runner);
 	assert_string_equal(ask("ask egress x"), "gone");
 	assert_string_equal(ask("down egress"), "exit status 9");
 	assert_string_equal(ask("runner serve"), "unavailable: egress does not run");
 	ask("back egress");
-	assert_int_equal(strncmp(ask("runner serve"), "6 s words ", 10), 0);
+	assert_starts(ask("runner serve"), "6 s " WORDS " ");
 
 	/* Control's end is the end of all of its. */
 	assert_string_equal(ask("exit"), "");
 	await_end(runner);
 	assert_string_equal(ask("peers"), "1 1");
-	assert_int_equal(strncmp(ask("runner serve"), "1 s words ", 10), 0);
+	assert_starts(ask("runner serve"), "1 s " WORDS " ");
 }
 
 /* ---- folders */
