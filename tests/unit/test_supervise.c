@@ -246,7 +246,7 @@ static void a_long_error_goes_without_its_details(void **state)
 	(void)state;
 	static struct err err, got;
 	static char word[4096];
-	memset(word, 'w', sizeof word);
+	memset(word, 'w', sizeof word - 1);
 	(fail)(&err, ERR_VAULT_TRUNCATED, "%s", word);
 	err_detail(&err, "long", str_of(word, 3000));
 	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
