@@ -198,6 +198,11 @@ int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_c
 		wait_for(under_way, id, claim->use->number, host);
 		return 0;
 	}
+	if (vault_label_of(claim->entry, S(MARK)).n > 0) { /* left by a write that failed */
+		set_stale(keeper, claim->use->permit.path, "refresh_lost");
+		return fail(err, ERR_BINDING_FAILED, "the new token of '%.*s' was lost; authorize it again",
+			    STR_FMT(claim->use->permit.path));
+	}
 	AUTO(secret) *json = NULL;
 	AUTO_TOKEN token = {0};
 	if (vault_get(keeper->vault, claim->entry->path, &json, err) != 0 ||

@@ -457,6 +457,45 @@ static void a_refresh_under_way_keeps_it_from_idling_and_from_ending(void **stat
 	assert_int_equal(frame.type, KEEPER_RELEASED);
 }
 
+/* A folder that is not where it was: nothing can be written. */
+static void move_folder(struct rig *rig, bool away)
+{
+	char elsewhere[80];
+	snprintf(elsewhere, sizeof elsewhere, "%s.away", rig->folder);
+	assert_int_equal(away ? rename(rig->folder, elsewhere) : rename(elsewhere, rig->folder), 0);
+}
+
+static void without_the_mark_on_the_disk_no_refresh_goes_out(void **state)
+{
+	struct rig *rig = *state;
+	make_due(rig);
+	permit(rig, 1);
+	move_folder(rig, true);
+	struct rig_released released = {0};
+	assert_int_equal(rig_claim_now(rig, 1, HOST, &released), -1); /* an answer, and no REFRESH */
+	assert_class(rig, ERR_BINDING_FAILED);
+	move_folder(rig, false);
+	begin_refresh(rig, 21, 2);
+}
+
+static void tokens_that_cannot_be_stored_are_not_used(void **state)
+{
+	struct rig *rig = *state;
+	make_due(rig);
+	begin_refresh(rig, 21, 1);
+	permit(rig, 2);
+	move_folder(rig, true);
+	rig_refreshed(rig, 21, &rotated);
+	struct rig_released released = {0};
+	assert_int_equal(rig_hear_release(rig, 21, &released), -1);
+	assert_class(rig, ERR_BINDING_FAILED);
+	move_folder(rig, false);
+	/* The old refresh token is not tried again: the server may have taken it already. */
+	assert_int_equal(rig_claim_now(rig, 2, HOST, &released), -1);
+	assert_class(rig, ERR_BINDING_FAILED);
+	assert_labelled(rig, "\"stale_reason\":\"refresh_lost\"");
+}
+
 static void without_an_endpoint_nothing_is_refreshed(void **state)
 {
 	struct rig *rig = *state;
@@ -679,6 +718,8 @@ int main(void)
 		RIG_TEST(a_value_that_was_put_meanwhile_stays),
 		RIG_TEST(egress_must_answer_in_time),
 		RIG_TEST(a_refresh_under_way_keeps_it_from_idling_and_from_ending),
+		RIG_TEST(without_the_mark_on_the_disk_no_refresh_goes_out),
+		RIG_TEST(tokens_that_cannot_be_stored_are_not_used),
 		RIG_TEST(without_an_endpoint_nothing_is_refreshed),
 		RIG_TEST(a_code_is_exchanged_once),
 		RIG_TEST(reauthorizing_keeps_what_it_does_not_name),
