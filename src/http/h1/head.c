@@ -4,16 +4,17 @@
 #include "base/mem.h"
 #include "http/h1/parser.h"
 
-/* RFC 9110, 5.6.2: token */
-static bool is_token_char(char c)
-{
-	return ascii_is_letter(c) || ascii_is_digit(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
+/* RFC 9110, 5.6.2: tchar */
+static const bool token_chars[256] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true, ['#'] = true, ['$'] = true,
+	['%'] = true,         ['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true, ['-'] = true,
+	['.'] = true,         ['^'] = true,         ['_'] = true,         ['`'] = true, ['|'] = true, ['~'] = true,
+};
 
 static bool is_token(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if (!is_token_char(s.p[i]))
+		if (!token_chars[(unsigned char)s.p[i]])
 			return false;
 	}
 	return s.n > 0;

@@ -60,17 +60,10 @@ bool answer_post(struct http_exchange *x)
 		return false;
 	x->posted = true;
 	x->next_posted = NULL;
+	bool first = server->posted == NULL;
 	*server->last_posted = x;
 	server->last_posted = &x->next_posted;
-	return server->n_posted++ == 0;
-}
-
-struct http_exchange *answer_next_posted(struct http_server *server)
-{
-	struct http_exchange *x = server->posted;
-	if (x != NULL)
-		answer_unpost(x);
-	return x;
+	return first;
 }
 
 void answer_unpost(struct http_exchange *x)
@@ -78,14 +71,18 @@ void answer_unpost(struct http_exchange *x)
 	struct http_server *server = x->connection->server;
 	if (!x->posted)
 		return;
+	for (struct http_exchange **link = &server->taken; *link != NULL; link = &(*link)->next_posted) {
+		if (*link != x)
+			continue;
+		*link = x->next_posted;
+		return;
+	}
 	struct http_exchange **link = &server->posted;
 	while (*link != x)
 		link = &(*link)->next_posted;
 	*link = x->next_posted;
 	if (server->last_posted == &x->next_posted)
 		server->last_posted = link;
-	x->posted = false;
-	server->n_posted--;
 }
 
 static bool on_loop(const struct http_server *server)

@@ -91,10 +91,15 @@ static void tell_gone(struct connection *connection)
 		gone(user);
 }
 
+static bool is_asked(const struct connection *connection)
+{
+	return connection->state == CONNECTION_ASKED || connection->state == CONNECTION_STREAMING;
+}
+
 /* Whether somebody has the exchange and will answer it. */
 static bool is_awaited(struct connection *connection)
 {
-	if (connection->state != CONNECTION_ASKED && connection->state != CONNECTION_STREAMING)
+	if (!is_asked(connection))
 		return false;
 	pthread_mutex_lock(&connection->server->lock);
 	bool finished = connection->exchange.finished;
@@ -220,13 +225,10 @@ void connection_write(struct connection *connection, struct str body)
 	settle(connection);
 }
 
-/* Takes what a stream, or another thread, has queued; true when there is something to write. */
-static bool refill(struct connection *connection, size_t sent)
+/* Under the lock: takes what a stream, or another thread, has queued. `sent` bytes have left since the last time. */
+static void take_queued(struct connection *connection, size_t sent)
 {
 	struct http_exchange *x = &connection->exchange;
-	if (connection->state != CONNECTION_ASKED && connection->state != CONNECTION_STREAMING)
-		return connection->out.n > 0;
-	pthread_mutex_lock(&connection->server->lock);
 	if (connection->out.n == 0) {
 		struct buf empty = connection->out;
 		connection->out = x->queued;
@@ -239,6 +241,15 @@ static bool refill(struct connection *connection, size_t sent)
 		connection->state = CONNECTION_ANSWERING;
 	else if (x->streaming)
 		connection->state = CONNECTION_STREAMING;
+}
+
+/* True when there is something to write. */
+static bool refill(struct connection *connection, size_t sent)
+{
+	if (!is_asked(connection))
+		return connection->out.n > 0;
+	pthread_mutex_lock(&connection->server->lock);
+	take_queued(connection, sent);
 	pthread_mutex_unlock(&connection->server->lock);
 	return connection->out.n > 0;
 }
@@ -246,22 +257,22 @@ static bool refill(struct connection *connection, size_t sent)
 /* Writes until the socket is full or there is nothing more. */
 static void push(struct connection *connection)
 {
-	size_t sent = 0;
 	bool some = false;
-	while (refill(connection, sent) && !connection->failed) {
+	while (connection->out.n > 0 && !connection->failed) {
 		struct str left = str_slice(buf_str(&connection->out), connection->sent, connection->out.n);
 		ssize_t n = send(connection->fd, left.p, left.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-		sent = n > 0 ? (size_t)n : 0;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0 && errno != EINTR)
 			connection->failed = true;
+		size_t sent = n > 0 ? (size_t)n : 0;
 		some = some || n > 0;
 		connection->sent += sent;
 		if (connection->sent == connection->out.n) {
 			buf_clear(&connection->out);
 			connection->sent = 0;
 		}
+		refill(connection, sent);
 	}
 	note_written(connection, some);
 	settle(connection);
@@ -441,17 +452,23 @@ void connection_take_posted(struct connection *connection)
 	struct http_server *server = connection->server;
 	struct http_exchange *x = &connection->exchange;
 	pthread_mutex_lock(&server->lock);
-	bool finished = x->finished, tell = x->gone != NULL;
+	x->posted = false;
+	bool finished = x->finished, tell = x->gone != NULL && x->is_gone;
+	bool wake = tell && answer_post(x); /* telling may end the connection; what else there is comes then */
+	if (is_asked(connection) && !tell)
+		take_queued(connection, 0);
 	pthread_mutex_unlock(&server->lock);
+	if (wake)
+		loop_wake(server->wakeup);
 	if (connection->state == CONNECTION_CLOSED && finished) {
 		connection_free(connection);
+	} else if (tell) {
+		tell_gone(connection);
 	} else if (connection->state == CONNECTION_ANSWERED) {
 		AUTO_BUF rest = connection->rest;
 		connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
 		run(connection, buf_str(&rest));
-	} else if (tell && x->is_gone) {
-		tell_gone(connection);
-	} else if (connection->state == CONNECTION_ASKED || connection->state == CONNECTION_STREAMING) {
+	} else if (is_asked(connection) || connection->state == CONNECTION_ANSWERING) {
 		push(connection);
 	}
 }

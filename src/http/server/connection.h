@@ -119,8 +119,8 @@ struct http_server {
 
 	pthread_mutex_t lock;
 	struct http_exchange *posted, **last_posted; /* shared */
-	size_t n_posted;                             /* shared */
 	struct loop_source *wakeup;
+	struct http_exchange *taken; /* posted before, and the loop is at it; marked as posted until it gets there */
 };
 
 /* server.c */
@@ -142,8 +142,7 @@ void connection_take_posted(struct connection *connection); /* its exchange was 
 void answer_put_head(struct http_exchange *x, const struct http_answer *answer, bool stream, struct buf *out);
 bool answer_post(struct http_exchange *x) /* the loop is to look at it; true when it is to be woken */
 	__attribute__((warn_unused_result));
-void answer_unpost(struct http_exchange *x);                          /* when it was posted */
-struct http_exchange *answer_next_posted(struct http_server *server); /* NULL = there is none */
+void answer_unpost(struct http_exchange *x); /* when it was posted: it is going */
 
 /* exchange.c */
 void exchange_begin(struct http_exchange *x, const struct h1_head *head);

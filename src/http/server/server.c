@@ -227,26 +227,21 @@ void http_server_drain(struct http_server *server, uint64_t ms, void (*done)(voi
 	look_whether_drained(server);
 }
 
-/* Posts of this moment; what is posted meanwhile has its own turn. */
+/* Posts of this moment; what is posted meanwhile wakes the loop again. Looking at one may free others. */
 static void on_wakeup(void *user, int what)
 {
 	(void)what;
 	struct http_server *server = user;
 	pthread_mutex_lock(&server->lock);
-	size_t n = server->n_posted;
+	server->taken = server->posted;
+	server->posted = NULL;
+	server->last_posted = &server->posted;
 	pthread_mutex_unlock(&server->lock);
-	for (; n > 0; n--) {
-		pthread_mutex_lock(&server->lock);
-		struct http_exchange *x = answer_next_posted(server);
-		pthread_mutex_unlock(&server->lock);
-		if (x != NULL)
-			connection_take_posted(x->connection);
+	while (server->taken != NULL) {
+		struct http_exchange *x = server->taken;
+		server->taken = x->next_posted;
+		connection_take_posted(x->connection);
 	}
-	pthread_mutex_lock(&server->lock);
-	bool more = server->posted != NULL;
-	pthread_mutex_unlock(&server->lock);
-	if (more)
-		loop_wake(server->wakeup);
 }
 
 static uint64_t limit_ns(uint64_t ms, uint64_t otherwise)
