@@ -1,9 +1,9 @@
 /*
  * answer: what goes back for a request
  *
- * Every answer carries X-Aileron-Api with API_REVISION. Errors take one of two shapes: the failure envelope for classes of the
- * closed set where the operation has it, the CRUD envelope for everything else. base/errors.def gives the status. Any thread;
- * the exchange is gone afterwards.
+ * Every answer carries X-Aileron-Api with API_REVISION. Errors take one of two shapes: the failure envelope for classes
+ * of the closed set where the operation has it, the CRUD envelope for everything else. base/errors.def gives the
+ * status. Any thread; the exchange is gone afterwards.
  */
 #pragma once
 #include "api/operation.h"

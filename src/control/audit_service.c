@@ -26,7 +26,7 @@ struct audit_service {
 	bool stopped;
 };
 
-/* ----------------------------------------------------------------------------------------------------------- checkpoints */
+/* ------------------------------------------------------------------------------------------------------ checkpoints */
 
 int audit_sign_head(struct control *control, const struct audit_head *head, uint64_t count, struct audit_signature *ret,
 		    struct err *err)
@@ -143,7 +143,7 @@ static void on_wake(void *user, int what)
 	loop_timer_start(service->timer, LOOK_MS, 0);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- following */
+/* -------------------------------------------------------------------------------------------------------- following */
 
 /* On the writer's thread. */
 static void on_commit(void *user)
@@ -188,7 +188,7 @@ bool audit_wait(struct audit_service *service, uint64_t *seen, uint64_t ms)
 	return go_on;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- life cycle */
+/* ------------------------------------------------------------------------------------------------------- life cycle */
 
 struct audit_service *audit_service_new(struct control *control, struct err *err)
 {

@@ -1,8 +1,9 @@
 /*
  * audit_service: what the record needs beside the writing
  *
- * Follows the commits: signs the head when a checkpoint is due (the keeper's device key, on a worker), drops old checkpoints
- * when the user has asked for that (START's audit_keep_days; off by default), and lets followers wait for what comes next.
+ * Follows the commits: signs the head when a checkpoint is due (the keeper's device key, on a worker), drops old
+ * checkpoints when the user has asked for that (START's audit_keep_days; off by default), and lets followers wait for
+ * what comes next.
  */
 #pragma once
 #include "control/control.h"
@@ -20,8 +21,8 @@ DEFINE_AUTO(audit_service, audit_service_free)
 int audit_follow(struct audit_service *service, struct err *err) __attribute__((warn_unused_result));
 void audit_unfollow(struct audit_service *service);
 /*
- * Waits until something was committed after *seen (0 at first), at most `ms`; *seen is then the newest. False when it is time
- * to end.
+ * Waits until something was committed after *seen (0 at first), at most `ms`; *seen is then the newest. False when it
+ * is time to end.
  */
 bool audit_wait(struct audit_service *service, uint64_t *seen, uint64_t ms);
 

@@ -33,7 +33,7 @@ struct running {
 	bool stopping, joined;
 };
 
-/* ------------------------------------------------------------------------------------------------------ started, stopped */
+/* ------------------------------------------------------------------------------------------------- started, stopped */
 
 struct record {
 	const struct control *control;
@@ -108,7 +108,7 @@ static void start_recorded(void *user, const struct err *err)
 		log_error("audit.daemon_started", log_err(err));
 }
 
-/* ------------------------------------------------------------------------------------------------------------- stopping */
+/* --------------------------------------------------------------------------------------------------------- stopping */
 
 static void stop_loop(void *user, int what)
 {
@@ -159,7 +159,7 @@ static void on_gone(void *user)
 	on_stop(user, ORPHAN_END_MS);
 }
 
-/* ---------------------------------------------------------------------------------------------------- what the parent tells */
+/* -------------------------------------------------------------------------------------------- what the parent tells */
 
 static void on_peer(void *user, enum supervise_role role, int fd)
 {
@@ -178,7 +178,7 @@ static void on_child(void *user, const struct supervise_child *child)
 	processes_told(running->control.processes, child);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- starting */
+/* --------------------------------------------------------------------------------------------------------- starting */
 
 /* The parent passes /dev/null for a listener that there is none of. */
 static int listener_or_none(int fd)

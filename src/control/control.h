@@ -1,13 +1,14 @@
 /*
  * control: the half of the daemon that decides
  *
- * One loop thread owns the sockets: HTTP connections, the links to parent, keeper and egress, the runners. A bounded pool of
- * workers runs the handlers of operations, which read top to bottom and may wait: for the keeper (keeper_client.h), for a
- * commit (store/db.h), for a call of a connector (calls.h). Rows marked API_QUICK are answered on the loop's thread.
+ * One loop thread owns the sockets: HTTP connections, the links to parent, keeper and egress, the runners. A bounded
+ * pool of workers runs the handlers of operations, which read top to bottom and may wait: for the keeper
+ * (keeper_client.h), for a commit (store/db.h), for a call of a connector (calls.h). Rows marked API_QUICK are answered
+ * on the loop's thread.
  *
- * A handler is a row of handlers.c: it reads what api_validate() has let through, writes its result as JSON, and returns 0, or
- * -1 with an error, which becomes the operation's envelope and status (base/errors.def). No secret passes through here: what a
- * person typed is sealed to the keeper, what a service answers was scrubbed by egress.
+ * A handler is a row of handlers.c: it reads what api_validate() has let through, writes its result as JSON, and
+ * returns 0, or -1 with an error, which becomes the operation's envelope and status (base/errors.def). No secret passes
+ * through here: what a person typed is sealed to the keeper, what a service answers was scrubbed by egress.
  */
 #pragma once
 #include "api/operation.h"
@@ -58,9 +59,9 @@ struct control {
 };
 
 /*
- * `aileron-control` after it was confined: opens the database, serves until the parent says stop or ends, finishes what is
- * under way within the time that it was given, and returns 0. -1 when it cannot start; the database's own error then says
- * what to do.
+ * `aileron-control` after it was confined: opens the database, serves until the parent says stop or ends, finishes what
+ * is under way within the time that it was given, and returns 0. -1 when it cannot start; the database's own error then
+ * says what to do.
  */
 int control_run(const struct supervise_start *start, struct err *err) __attribute__((warn_unused_result));
 
@@ -97,7 +98,7 @@ bool request_query_bool(const struct request *request, const char *name);
 struct str request_str(const struct request *request, const char *name);
 bool request_bool(const struct request *request, const char *name, bool otherwise);
 const struct json *request_member(const struct request *request, const char *name);
-/* The member `sealed`, decoded; SEALED_REQUIRED when it is not there or when `passphrase`, `value` … stands in its place. */
+/* The member `sealed`, decoded; SEALED_REQUIRED when it is not there. */
 int request_sealed(struct request *request, struct str *ret, struct err *err) __attribute__((warn_unused_result));
 /* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */
 struct audit_event request_event(const struct request *request, enum audit_type type);

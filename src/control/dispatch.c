@@ -41,7 +41,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 	free(dispatcher);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- the log */
+/* ---------------------------------------------------------------------------------------------------------- the log */
 
 /* Before the exchange is answered: it is gone then. */
 static void log_request(const struct work *work, unsigned status)
@@ -54,7 +54,7 @@ static void log_request(const struct work *work, unsigned status)
 		  log_str("request_id", http_request_id(x)));
 }
 
-/* -------------------------------------------------------------------------------------------------------------- answers */
+/* ---------------------------------------------------------------------------------------------------------- answers */
 
 static unsigned status_of(const struct request *request)
 {
@@ -110,7 +110,7 @@ static void release_on_loop(struct work *work)
 	dispatcher->spare = arena;
 }
 
-/* ------------------------------------------------------------------------------------------------------- query and body */
+/* --------------------------------------------------------------------------------------------------- query and body */
 
 static int read_parameters(struct work *work, struct err *err)
 {
@@ -190,7 +190,7 @@ static void carry_out_on_worker(void *user)
 	release(user);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ admission */
+/* -------------------------------------------------------------------------------------------------------- admission */
 
 static int find_operation(struct work *work, struct err *err, struct buf *allow)
 {

@@ -1,9 +1,10 @@
 /*
  * dispatch: from an exchange of the HTTP server to the handler of an operation, and back
  *
- * On the loop's thread: the route, the API's revision, the token, the permission; then, there (API_QUICK) or on a worker, the
- * query and the body, the handler, the answer. A request whose X-Aileron-Api is not ours is refused before anything is done for
- * it, but for /v1/health, by which a client learns the revision. What is no operation may be a file of the page (page.h).
+ * On the loop's thread: the route, the API's revision, the token, the permission; then, there (API_QUICK) or on a
+ * worker, the query and the body, the handler, the answer. A request whose X-Aileron-Api is not ours is refused before
+ * anything is done for it, but for /v1/health, by which a client learns the revision. What is no operation may be a
+ * file of the page (page.h).
  */
 #pragma once
 #include "control/control.h"

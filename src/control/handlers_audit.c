@@ -13,7 +13,7 @@
 #define TAIL_QUIET_MS 15000       /* after which a comment shows that the stream lives */
 #define EXPORT_PIECE  (64 * KIB)
 
-/* ---------------------------------------------------------------------------------------------------------------- lists */
+/* ------------------------------------------------------------------------------------------------------------ lists */
 
 static int read_time(const struct request *request, const char *name, uint64_t *ret, struct err *err)
 {
@@ -68,7 +68,7 @@ int handle_audit_get(struct request *request, struct err *err)
 	return got < 0 ? -1 : 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- from outside */
+/* ----------------------------------------------------------------------------------------------------- from outside */
 
 /* Members of the payload that belong to the actor (reference 7.3). */
 static const char *const lifted[] = {"aileron.actor.identity_label", "aileron.actor.credential_binding"};
@@ -131,7 +131,7 @@ int handle_audit_post(struct request *request, struct err *err)
 	return 0;
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- tail */
+/* ------------------------------------------------------------------------------------------------------------- tail */
 
 static void begin_stream(struct request *request, struct str content_type)
 {
@@ -233,7 +233,7 @@ int handle_audit_tail(struct request *request, struct err *err)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- export */
+/* ----------------------------------------------------------------------------------------------------------- export */
 
 struct export
 {

@@ -17,7 +17,7 @@ static uint64_t count(struct db_tx *tx, const char *sql)
 	return n;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- health */
+/* ----------------------------------------------------------------------------------------------------------- health */
 
 /* Degraded while a process that ought to run does not. */
 static bool all_run(struct request *request)
@@ -54,7 +54,7 @@ int handle_openapi(struct request *request, struct err *err)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- status */
+/* ----------------------------------------------------------------------------------------------------------- status */
 
 /* A keeper that is not there is shown as what it amounts to: nothing can be used. */
 static void ask_vault(struct request *request, struct keeper_state *ret)
@@ -148,7 +148,7 @@ int handle_status(struct request *request, struct err *err)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- doctor */
+/* ----------------------------------------------------------------------------------------------------------- doctor */
 
 /* One finding; `advice` "" when there is nothing to mend. */
 struct finding {
@@ -271,7 +271,7 @@ int handle_doctor(struct request *request, struct err *err)
 	return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- audit verify */
+/* ----------------------------------------------------------------------------------------------------- audit verify */
 
 int handle_audit_verify(struct request *request, struct err *err)
 {

@@ -42,7 +42,7 @@ int handle_vault_passwd(struct request *request, struct err *err)
 	return answer_backups(request, body, err);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- members */
+/* ---------------------------------------------------------------------------------------------------------- members */
 
 int handle_member_list(struct request *request, struct err *err)
 {
@@ -91,7 +91,7 @@ int handle_member_remove(struct request *request, struct err *err)
 	return answer_backups(request, body, err);
 }
 
-/* ----------------------------------------------------------------------------------------------------- export and import */
+/* ------------------------------------------------------------------------------------------------ export and import */
 
 int handle_vault_export(struct request *request, struct err *err)
 {
@@ -141,7 +141,7 @@ int handle_vault_import(struct request *request, struct err *err)
 	return wire_done(&r, "import", err);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- backups */
+/* ---------------------------------------------------------------------------------------------------------- backups */
 
 int handle_backup_list(struct request *request, struct err *err)
 {

@@ -33,7 +33,7 @@ static void put_session(struct json_writer *w, const struct session *session)
 	jsonw_end_object(w);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- start */
+/* ------------------------------------------------------------------------------------------------------------ start */
 
 static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
@@ -69,7 +69,7 @@ int handle_session_start(struct request *request, struct err *err)
 	return buf_check(&token, "the capability token", err);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- lists */
+/* ------------------------------------------------------------------------------------------------------------ lists */
 
 static int put_row(void *user, const struct session *session)
 {
@@ -129,7 +129,7 @@ int handle_session_get(struct request *request, struct err *err)
 	return put_one(request, err);
 }
 
-/* ------------------------------------------------------------------------------------------------------------------ end */
+/* -------------------------------------------------------------------------------------------------------------- end */
 
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {

@@ -19,8 +19,8 @@ int handle_token_code(struct request *request, struct err *err)
 }
 
 /*
- * Only a page of our own sends our own Origin with a POST: a browser sets it, and no other page can. The server has refused
- * every Origin that is not ours.
+ * Only a page of our own sends our own Origin with a POST: a browser sets it, and no other page can. The server has
+ * refused every Origin that is not ours.
  */
 int handle_token_exchange(struct request *request, struct err *err)
 {

@@ -35,7 +35,7 @@ static void put_status(struct json_writer *w, const struct keeper_state *state)
 	jsonw_end_object(w);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- status */
+/* ----------------------------------------------------------------------------------------------------------- status */
 
 int handle_vault_status(struct request *request, struct err *err)
 {
@@ -66,7 +66,7 @@ int handle_vault_nonce(struct request *request, struct err *err)
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------- making, opening, locking */
+/* ----------------------------------------------------------------------------------------- making, opening, locking */
 
 int handle_vault_init(struct request *request, struct err *err)
 {
@@ -175,7 +175,7 @@ int handle_vault_lock(struct request *request, struct err *err)
 	return 0;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- entries */
+/* ---------------------------------------------------------------------------------------------------------- entries */
 
 static void put_metadata(struct json_writer *w, const struct keeper_entry *entry)
 {

@@ -217,7 +217,7 @@ static void on_ready(void *user, int what)
 	detach(client);
 }
 
-/* --------------------------------------------------------------------------------------------------------- the client */
+/* ------------------------------------------------------------------------------------------------------- the client */
 
 struct keeper_client *keeper_client_new(struct loop *loop, const struct keeper_listener *listener)
 {

@@ -1,8 +1,9 @@
 /*
  * keeper_client: control's end of its channel to the keeper
  *
- * Workers ask and wait; the loop's thread reads the channel and hands answers over. A new channel (the parent restarted the
- * keeper) ends every wait with UNAVAILABLE. What the keeper pushes (CHANGED, NOTED) goes to one listener on the loop's thread.
+ * Workers ask and wait; the loop's thread reads the channel and hands answers over. A new channel (the parent restarted
+ * the keeper) ends every wait with UNAVAILABLE. What the keeper pushes (CHANGED, NOTED) goes to one listener on the
+ * loop's thread.
  */
 #pragma once
 #include "base/arena.h"
@@ -29,9 +30,9 @@ int keeper_client_attach(struct keeper_client *client, int fd, struct err *err) 
 void keeper_client_set_patience(struct keeper_client *client, uint64_t ms);
 
 /*
- * Asks and waits (10 s; sealed operations and KEEPER_TUNE 60 s), never on the loop's thread. *ret_body lives in `arena`; may be
- * NULL. The keeper's own error; UNAVAILABLE when it is not there, ends, or does not answer in time; LIMIT when it would not
- * take so much.
+ * Asks and waits (10 s; sealed operations and KEEPER_TUNE 60 s), never on the loop's thread. *ret_body lives in
+ * `arena`; may be NULL. The keeper's own error; UNAVAILABLE when it is not there, ends, or does not answer in time;
+ * LIMIT when it would not take so much.
  */
 int keeper_ask(struct keeper_client *client, enum keeper_message type, struct str body, struct arena *arena,
 	       struct str *ret_body, struct err *err) __attribute__((warn_unused_result));

@@ -53,7 +53,7 @@ static struct timespec moment_in(uint64_t ms)
 	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
 }
 
-/* -------------------------------------------------------------------------------------------------- what is waited for */
+/* ----------------------------------------------------------------------------------------------- what is waited for */
 
 static struct wait *wait_take(struct parent_client *client, uint32_t id, uint32_t type)
 {
@@ -292,7 +292,7 @@ static void on_ready(void *user, int what)
 	on_gone(client);
 }
 
-/* -------------------------------------------------------------------------------------------------------- the launcher */
+/* ----------------------------------------------------------------------------------------------------- the launcher */
 
 /* Descriptors in the order of their numbers in the runner: input, and for `compile` output. */
 static size_t ordered_fds(const struct peer_spec *spec, int ret[SUPERVISE_FDS_MAX])
@@ -388,7 +388,7 @@ const struct peer_launcher *parent_launcher(struct parent_client *client)
 	return &client->launcher;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the client */
+/* ------------------------------------------------------------------------------------------------------- the client */
 
 struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
 {

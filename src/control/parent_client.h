@@ -1,8 +1,8 @@
 /*
  * parent_client: control's end of its link to the parent
  *
- * Workers ask for folders and runners and wait; the loop's thread reads the link. A runner is what connector/peer.h calls a
- * peer: parent_launcher() makes one out of it for connector/load.h.
+ * Workers ask for folders and runners and wait; the loop's thread reads the link. A runner is what connector/peer.h
+ * calls a peer: parent_launcher() makes one out of it for connector/load.h.
  */
 #pragma once
 #include "base/arena.h"

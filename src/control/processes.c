@@ -48,7 +48,7 @@ void processes_free(struct processes *processes)
 	free(processes);
 }
 
-/* -------------------------------------------------------------------------------------------------------- process.ended */
+/* ---------------------------------------------------------------------------------------------------- process.ended */
 
 struct ended {
 	enum supervise_role role;
@@ -115,7 +115,7 @@ void processes_told(struct processes *processes, const struct supervise_child *c
 	pthread_mutex_unlock(&processes->lock);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- telling */
+/* ---------------------------------------------------------------------------------------------------------- telling */
 
 size_t processes_list(struct processes *processes, struct arena *arena, struct supervise_child ret[SUPERVISE_ROLE__MAX])
 {

@@ -1,8 +1,9 @@
 /*
  * processes: what the parent tells of the daemon's processes, kept and put on record
  *
- * The newest word about each role, with its proof of confinement. An end that is news becomes process.ended: of any process
- * while this control lives, and of the control before this one. processes_told() on the loop's thread, the rest anywhere.
+ * The newest word about each role, with its proof of confinement. An end that is news becomes process.ended: of any
+ * process while this control lives, and of the control before this one. processes_told() on the loop's thread, the rest
+ * anywhere.
  */
 #pragma once
 #include "base/arena.h"

@@ -35,16 +35,30 @@ static struct session read_row(const struct db_stmt *q)
 	};
 }
 
-int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
+/* Ids sort by time. */
+#define COLUMNS "SELECT id, agent, working_dir, started_ns, ended_ns, exit_code FROM sessions "
+#define LIST_SQL                                                                                                       \
+	COLUMNS "WHERE (?1 = '' OR agent = ?1) AND started_ns >= ?2 AND (?3 = 0 OR ended_ns IS NULL)"                  \
+		" ORDER BY id DESC LIMIT ?4"
+
+static struct db_stmt *select_sessions(struct db_tx *tx, const struct session_query *query)
 {
-	struct db_stmt *q = db_stmt(tx, "SELECT id, agent, working_dir, started_ns, ended_ns, exit_code FROM sessions"
-					" WHERE (?1 = '' OR id = ?1) AND (?2 = '' OR agent = ?2) AND started_ns >= ?3"
-					" AND (?4 = 0 OR ended_ns IS NULL) ORDER BY started_ns DESC, id DESC LIMIT ?5");
-	db_bind_str(q, query->id);
+	if (query->id.n > 0) {
+		struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE id = ?");
+		db_bind_str(q, query->id);
+		return q;
+	}
+	struct db_stmt *q = db_stmt(tx, LIST_SQL);
 	db_bind_str(q, query->agent);
 	db_bind_int(q, (int64_t)query->since_ns);
 	db_bind_int(q, query->active_only);
 	db_bind_int(q, query->limit);
+	return q;
+}
+
+int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
+{
+	struct db_stmt *q = select_sessions(tx, query);
 	int got;
 	while ((got = db_step(q, err)) == 1) {
 		const struct session session = read_row(q);

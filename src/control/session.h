@@ -2,8 +2,8 @@
  * session: one run of an agent, from `launch` to its end
  *
  * A row of the table `sessions`. Its id is a ULID (48 bits of Unix milliseconds and 80 random ones, 26 characters of
- * Crockford's base 32), so ids sort by time. A session without an end that was started before this daemon is an orphan and is
- * ended when control starts. Any thread.
+ * Crockford's base 32), so ids sort by time. A session without an end that was started before this daemon is an orphan
+ * and is ended when control starts. Any thread.
  */
 #pragma once
 #include "base/arena.h"
@@ -22,7 +22,8 @@ struct session {
 };
 
 struct session_query {
-	struct str id, agent; /* "" = any */
+	struct str id;    /* "" = any; else that one alone */
+	struct str agent; /* "" = any */
 	uint64_t since_ns;
 	bool active_only;
 	uint32_t limit; /* 1 and up */

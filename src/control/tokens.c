@@ -32,7 +32,7 @@ struct tokens {
 	size_t n_persons;
 };
 
-/* ---------------------------------------------------------------------------------------------------------- life cycle */
+/* ------------------------------------------------------------------------------------------------------- life cycle */
 
 static int read_persons(struct tokens *tokens, struct err *err)
 {
@@ -83,7 +83,7 @@ void tokens_free(struct tokens *tokens)
 	free(tokens);
 }
 
-/* ------------------------------------------------------------------------------------------------------- caveat tokens */
+/* ---------------------------------------------------------------------------------------------------- caveat tokens */
 
 static const struct {
 	const char *name;
@@ -196,7 +196,7 @@ bool caveat_verify(struct str key, struct str token, struct identity *ret)
 	return read_claims(buf_str(&text), ret);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ identity */
+/* --------------------------------------------------------------------------------------------------------- identity */
 
 static void hash_of(struct str text, unsigned char ret[SHA256_SIZE])
 {
@@ -278,7 +278,7 @@ int identity_permits(const struct identity *identity, enum api_permission permis
 	return fail(err, ERR_FORBIDDEN, "a capability token does not open this route");
 }
 
-/* --------------------------------------------------------------------------------------------- codes and person tokens */
+/* ------------------------------------------------------------------------------------------ codes and person tokens */
 
 static void make_random(const char *prefix, char ret[TOKENS_TEXT_MAX])
 {

@@ -4,11 +4,12 @@
  * Three kinds, all given by `Authorization: Bearer` and by nothing else:
  *
  *   the daemon's   64 hex digits from the parent, new at every start of the daemon; everything
- *   a person's     "person_" and 43 characters (base64url of 32 random bytes); twelve hours, revocable, everything but what
- *                  only the daemon's token may. The database has its SHA-256. It is given for a code, which is good once, for
- *                  60 seconds, and lives in memory alone
- *   a session's    JWT (RFC 7519), HS256 over the caveat key, without expiry: claims iss "aileron-daemon", sub and session
- *                  (the session's id), iat, typ "aileron-caveat", caps. It dies with its session and with the daemon
+ *   a person's     "person_" and 43 characters (base64url of 32 random bytes); twelve hours, revocable, everything but
+ *                  what only the daemon's token may. The database has its SHA-256. It is given for a code, which is good
+ *                  once, for 60 seconds, and lives in memory alone
+ *   a session's    JWT (RFC 7519), HS256 over the caveat key, without expiry: claims iss "aileron-daemon", sub and
+ *                  session (the session's id), iat, typ "aileron-caveat", caps. It dies with its session and with the
+ *                  daemon
  *
  * Comparisons take the same time wherever the difference is. Any thread.
  */

@@ -1,7 +1,8 @@
 /*
  * vault_record: what was done to the vault, as an event
  *
- * A payload of names: the vault's state, a path with what it stands for, a member, a backup. Never a value. Worker threads.
+ * A payload of names: the vault's state, a path with what it stands for, a member, a backup. Never a value. Worker
+ * threads.
  */
 #pragma once
 #include "control/control.h"

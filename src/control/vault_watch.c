@@ -26,7 +26,7 @@ void vault_watch_free(struct vault_watch *watch)
 	free(watch);
 }
 
-/* ------------------------------------------------------------------------------------------------------- the high-water mark */
+/* ---------------------------------------------------------------------------------------------- the high-water mark */
 
 int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, struct vault_mark *ret, struct err *err)
 {
@@ -57,7 +57,7 @@ int vault_mark_store(struct db_tx *tx, const struct vault_mark *mark, bool exact
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- one job */
+/* ---------------------------------------------------------------------------------------------------------- one job */
 
 /* What the keeper said, as long as the writer needs it. */
 struct told {
@@ -96,7 +96,7 @@ static int append(struct db_tx *tx, enum audit_type type, const struct told *tol
 	return audit_append(tx, &event, NULL, NULL, err);
 }
 
-/* --------------------------------------------------------------------------------------------------------------- changed */
+/* ---------------------------------------------------------------------------------------------------------- changed */
 
 static int record_mark(struct db_tx *tx, void *user, struct err *err)
 {
@@ -133,7 +133,7 @@ static void on_changed(void *user, const struct keeper_state *state, struct str 
 	db_write_later(watch->db, record_mark, told, told_recorded);
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- noted */
+/* ------------------------------------------------------------------------------------------------------------ noted */
 
 static int touch(struct db_tx *tx, const char *sql, const struct told *told, struct err *err)
 {

@@ -1,9 +1,9 @@
 /*
  * vault_watch: what the keeper tells of itself, put on record
  *
- * That it locked by itself (idle, signal, suspend; what a request asked for its handler records); how far the vault has come:
- * the high-water mark of generations, kept while it is unlocked, when the number is authenticated; and each use of a
- * credential: binding_use, vault.credential.read, binding.refreshed, binding.stale. Names alone, never a value.
+ * That it locked by itself (idle, signal, suspend; what a request asked for its handler records); how far the vault has
+ * come: the high-water mark of generations, kept while it is unlocked, when the number is authenticated; and each use
+ * of a credential: binding_use, vault.credential.read, binding.refreshed, binding.stale. Names alone, never a value.
  */
 #pragma once
 #include "base/arena.h"

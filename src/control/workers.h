@@ -1,8 +1,8 @@
 /*
  * workers: a bounded pool of threads for what may wait
  *
- * Threads are started when there is work and none is idle, up to a maximum, and stay. What is added is done in that order;
- * above `waiting_max` jobs nothing more is taken. Stacks are small: a job keeps large things in an arena.
+ * Threads are started when there is work and none is idle, up to a maximum, and stay. What is added is done in that
+ * order; above `waiting_max` jobs nothing more is taken. Stacks are small: a job keeps large things in an arena.
  */
 #pragma once
 #include "base/err.h"

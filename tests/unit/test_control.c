@@ -1,6 +1,6 @@
 /*
- * aileron-control, confined as always, with the test in the place of its parent, of the keeper, and of whoever asks. Each
- * answer that succeeds is held against the schema of its operation.
+ * aileron-control, confined as always, with the test in the place of its parent, of the keeper, and of whoever asks.
+ * Each answer that succeeds is held against the schema of its operation.
  */
 #include "api/operation.h"
 #include "audit/audit.h"
@@ -47,7 +47,7 @@ struct stage {
 	_Atomic bool silent; /* asks are taken and not answered */
 };
 
-/* ------------------------------------------------------------------------------------------------------------ the keeper */
+/* ------------------------------------------------------------------------------------------------------- the keeper */
 
 static void answer(struct rpc_channel *channel, uint32_t id, const struct buf *body, const struct err *err)
 {
@@ -210,7 +210,7 @@ static void push_noted(struct stage *stage, const char *what, uint64_t use)
 	assert_int_equal(rpc_send(channel, KEEPER_NOTED, 0, &part, 1, NULL), 0);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the parent */
+/* ------------------------------------------------------------------------------------------------------- the parent */
 
 static void tell(struct stage *stage, uint32_t type, const struct buf *body, int fd)
 {
@@ -400,7 +400,7 @@ static void tear_down(struct stage *stage)
 	remove_folder(stage);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- whoever asks */
+/* ----------------------------------------------------------------------------------------------------- whoever asks */
 
 struct reply {
 	struct buf bytes;
@@ -526,7 +526,7 @@ static void await_recorded(struct stage *stage, const char *type, const char *pi
 	}
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- tests */
+/* ------------------------------------------------------------------------------------------------------------ tests */
 
 static void health_says_which_daemon_this_is(void **state)
 {

@@ -150,7 +150,7 @@ static void assert_holds(int fd, const char *text)
 	assert_string_equal(got, text);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- folders */
+/* ---------------------------------------------------------------------------------------------------------- folders */
 
 struct folder {
 	struct parent_client *client;
@@ -292,7 +292,7 @@ static void the_end_of_the_parent_ends_every_wait(void **state)
 	tear_down(&stage);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- runners */
+/* ---------------------------------------------------------------------------------------------------------- runners */
 
 struct start {
 	struct parent_client *client;
@@ -433,7 +433,7 @@ static void a_runner_that_nobody_asked_for_is_killed(void **state)
 	tear_down(&stage);
 }
 
-/* -------------------------------------------------------------------------------------------------------- the listener */
+/* ----------------------------------------------------------------------------------------------------- the listener */
 
 static void what_the_parent_tells_reaches_the_listener(void **state)
 {

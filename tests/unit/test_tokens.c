@@ -77,7 +77,7 @@ static enum identity_kind who(struct tokens *tokens, const char *token)
 	return IDENTITY_NOBODY;
 }
 
-/* -------------------------------------------------------------------------------------------------------- capability tokens */
+/* ------------------------------------------------------------------------------------------------ capability tokens */
 
 static void a_capability_token_is_the_references(void **state)
 {
@@ -170,7 +170,7 @@ static void a_capability_token_dies_with_its_session(void **state)
 	tear_down(&stage);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- permissions */
+/* ------------------------------------------------------------------------------------------------------ permissions */
 
 static void each_identity_may_what_it_may(void **state)
 {
@@ -232,7 +232,7 @@ static void only_the_whole_token_in_the_right_place_counts(void **state)
 	tear_down(&stage);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- person tokens */
+/* ---------------------------------------------------------------------------------------------------- person tokens */
 
 static void a_code_is_good_once_and_for_a_minute(void **state)
 {
