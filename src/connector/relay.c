@@ -81,27 +81,27 @@ static int rewrite_text(struct rewriting *w, struct err *err)
 	return 0;
 }
 
-/* Strikes out where it stands: texts only shrink. The new length, or -1. */
+static bool keep_bytes(struct rewriting *w, size_t n)
+{
+	if (w->n - w->read < n)
+		return false;
+	memmove(w->body + w->written, w->body + w->read, n);
+	w->read += n;
+	w->written += n;
+	return true;
+}
+
+/* Strikes out where it stands: texts only shrink. *n becomes the new length. */
 static int rewrite(const struct scrubber *scrubber, uint16_t type, char *body, size_t *n, struct err *err)
 {
 	struct rewriting w = {.scrubber = scrubber, .body = body, .n = *n};
 	const char *layout = layout_of(type);
 	if (layout == NULL)
 		BUG("no text in messages of type %u", type);
-	for (const char *field = layout; *field != '\0'; field++) {
-		size_t bytes = (size_t)(*field - '0');
-		if (*field == 's') {
-			if (rewrite_text(&w, err) == 0)
-				continue;
-			break;
-		}
-		if (w.n - w.read < bytes)
-			break;
-		memmove(w.body + w.written, w.body + w.read, bytes);
-		w.read += bytes;
-		w.written += bytes;
-	}
-	if (w.read != w.n)
+	bool whole = true;
+	for (const char *field = layout; *field != '\0' && whole; field++)
+		whole = *field == 's' ? rewrite_text(&w, err) == 0 : keep_bytes(&w, (size_t)(*field - '0'));
+	if (!whole || w.read != w.n)
 		return fail(err, ERR_PROTOCOL, "message of type %u cannot be searched for secrets", type);
 	*n = w.written;
 	return 0;
