@@ -104,7 +104,7 @@ int vault_init(struct vault *vault, const struct vault_credential *credential, s
  * beside it, or one of another id is refused with VAULT_ROLLED_BACK unless `accept_older`. So is a vault key that somebody
  * else has set whom this member does not know yet (VAULT_FILE_TAMPERED; accept_older accepts it too). A file of version 0 or
  * 1 is upgraded: a copy is kept as `backup`, the member is VAULT_FIRST_MEMBER. Unlocking an unlocked vault only checks the
- * credential. Texts of the result last until the next call.
+ * credential.
  */
 struct vault_unlock {
 	struct str seen_vault_id;
@@ -133,7 +133,7 @@ struct vault_entry {
 	const struct vault_label *labels; /* sorted by key */
 	size_t n_labels;
 	struct str consent;
-	uint64_t generation; /* that of the file when the value was put */
+	uint64_t generation; /* that of the file when the value was sealed */
 	struct str value;    /* sealed */
 	struct str mac;
 };
@@ -223,7 +223,8 @@ int vault_import(struct vault *vault, const struct vault_credential *credential,
 
 /*
  * A cost at which Argon2id takes about `target_ms` (50 to 10,000; else VALIDATION_ERROR) on this machine: more memory first,
- * up to 1 GiB or a quarter of the machine's, then more passes. *ret_ms is what it took.
+ * up to 1 GiB or a quarter of the machine's, then more passes; never less than 19 MiB and two passes, however long those take.
+ * *ret_ms is what it took.
  */
 int vault_tune(uint32_t target_ms, const struct clock *clock, struct argon2_cost *ret, uint32_t *ret_ms,
 	       struct err *err) __attribute__((warn_unused_result));

@@ -31,11 +31,13 @@ int vault_change_commit(struct vault *vault, const struct vault_document *next, 
 /* Puts the entry in its place, over one of the same path. There must be room for it. */
 void vault_change_put(struct vault_document *next, const struct vault_entry *entry);
 
-/* Opens each value of `from` under `keys` and seals it under `to`, with all else as it is; for re-keying and export. */
+/* Opens each value under `keys` and seals it under `to` as of `generation`; for re-keying and export. */
 int vault_reseal_values(struct vault_document *document, const struct vault_keys *keys, const struct vault_keys *to,
 			uint64_t generation, struct err *err) __attribute__((warn_unused_result));
-/* A document of version 2 with a new id, generation 1, no entries (room for `n`) and one member.
- * ret_private may be NULL. */
+/*
+ * A document of version 2 with a new id, generation 1, no entries (room for `n`) and one member.
+ * ret_private may be NULL.
+ */
 struct vault_document *vault_document_found(const struct vault_credential *credential, const struct vault *vault,
 					    size_t n_entries, struct vault_keys **ret_keys, struct secret **ret_private,
 					    struct err *err) __attribute__((warn_unused_result));

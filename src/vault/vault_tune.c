@@ -3,16 +3,21 @@
 #include "vault/vault_file.h"
 #include <unistd.h>
 
-enum { TARGET_MIN_MS = 50, TARGET_MAX_MS = 10000, LANES = 4, PASSES = 3, STEPS = 4 };
+enum { TARGET_MIN_MS = 50, TARGET_MAX_MS = 10000, LANES = 4, PASSES = 3, PASSES_MIN = 2, STEPS = 4 };
 
+/* The better of two, since what else the machine does only ever makes it slower; a long one is measured once. */
 static int measure(const struct clock *clock, const struct argon2_cost *cost, uint64_t *ret_ns, struct err *err)
 {
 	unsigned char salt[ARGON2_SALT_MIN], key[ARGON2_KEY];
+	uint64_t least = UINT64_MAX;
 	rand_bytes(salt, sizeof salt);
-	uint64_t start = clock_monotonic_ns(clock);
-	if (argon2id(S("a passphrase of ordinary length"), str_of(salt, sizeof salt), cost, key, err) < 0)
-		return -1;
-	*ret_ns = MAX(clock_monotonic_ns(clock) - start, 1);
+	for (int i = 0; i < 2 && (i == 0 || least < TIME_SECOND / 2); i++) {
+		uint64_t start = clock_monotonic_ns(clock);
+		if (argon2id(S("a passphrase of ordinary length"), str_of(salt, sizeof salt), cost, key, err) < 0)
+			return -1;
+		least = MIN(least, clock_monotonic_ns(clock) - start);
+	}
+	*ret_ns = MAX(least, 1);
 	return 0;
 }
 
@@ -32,7 +37,7 @@ static struct argon2_cost cost_for(uint64_t work, uint64_t most)
 	if (work / PASSES > most)
 		cost.time = (uint32_t)MIN(MAX(work / most, PASSES), ARGON2_TIME_MAX);
 	if (memory < ARGON2_MEMORY_MIN)
-		cost.time = (uint32_t)MIN(MAX(work / ARGON2_MEMORY_MIN, 1), PASSES);
+		cost.time = (uint32_t)MIN(MAX(work / ARGON2_MEMORY_MIN, PASSES_MIN), PASSES);
 	cost.memory_kib = (uint32_t)MAX(memory / 1024 * 1024, ARGON2_MEMORY_MIN);
 	return cost;
 }
@@ -43,7 +48,7 @@ int vault_tune(uint32_t target_ms, const struct clock *clock, struct argon2_cost
 	if (target_ms < TARGET_MIN_MS || target_ms > TARGET_MAX_MS)
 		return fail(err, ERR_VALIDATION_ERROR, "%u ms to aim at: %d to %d are accepted", target_ms,
 			    TARGET_MIN_MS, TARGET_MAX_MS);
-	struct argon2_cost cost = {.time = 1, .memory_kib = ARGON2_MEMORY_MIN, .lanes = LANES};
+	struct argon2_cost cost = {.time = PASSES_MIN, .memory_kib = ARGON2_MEMORY_MIN, .lanes = LANES};
 	uint64_t target = target_ms * TIME_MILLISECOND, took = 0, most = most_memory();
 	/* Each step measures what the last one proposed, as larger memory is a little slower than in proportion. */
 	for (int step = 0; step < STEPS; step++) {

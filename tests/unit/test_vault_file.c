@@ -3,14 +3,29 @@
 #include "os/file.h"
 #include "vault/vault_file.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+/* The sanitizers turn mlock() into nothing. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LOCKING_IS_REAL 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LOCKING_IS_REAL 0
+#endif
+#endif
+#ifndef LOCKING_IS_REAL
+#define LOCKING_IS_REAL 1
+#endif
 
 /* The least that is accepted, so that a test takes its time for other things. */
 static const struct argon2_cost cheap = {.time = 1, .memory_kib = ARGON2_MEMORY_MIN, .lanes = 1};
@@ -681,6 +696,38 @@ static void a_generation_that_is_left_alone_is_not_lost(void **state)
 	assert_int_equal(count_others("secrets.json"), 0);
 }
 
+static int unlock_without_locked_memory(void)
+{
+	struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_MEMLOCK, &none) != 0)
+		return 2;
+	/* root may lock without a limit, so it becomes somebody else, who has the folder. */
+	AUTO_FREE char *path = path_of("secrets.json");
+	if (geteuid() == 0 &&
+	    (chown(folder, 65534, 65534) != 0 || chown(path, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0))
+		return 3;
+	AUTO(vault) *vault = open_vault();
+	err_clear(&err);
+	if (unlock(vault, passphrase("a")) == 0 || vault_is_unlocked(vault))
+		return 4;
+	return err.class == ERR_SYSTEM && (err.os_errno == EPERM || err.os_errno == ENOMEM) ? 0 : 5;
+}
+
+static void keys_that_cannot_be_locked_are_not_opened(void **state)
+{
+	(void)state;
+	if (!LOCKING_IS_REAL)
+		skip();
+	AUTO(vault) *vault = open_vault();
+	OK(init(vault, passphrase("a")));
+	pid_t child = fork();
+	if (child == 0)
+		_exit(unlock_without_locked_memory());
+	int status = 0;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void tuning_proposes_what_is_accepted(void **state)
 {
 	(void)state;
@@ -730,6 +777,7 @@ int main(void)
 		TEST(what_is_exported_can_be_imported),
 		TEST(a_file_in_trouble_is_never_overwritten),
 		TEST(a_generation_that_is_left_alone_is_not_lost),
+		TEST(keys_that_cannot_be_locked_are_not_opened),
 		TEST(tuning_proposes_what_is_accepted),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
