@@ -97,12 +97,9 @@ static int check_file(int fd, struct err *err)
 	return 0;
 }
 
-static int read_file(int fd, struct discovery *ret, struct err *err)
+int discovery_parse(struct str text, struct discovery *ret, struct err *err)
 {
-	AUTO_BUF text = BUF_INIT_SECRET(FILE_MAX);
-	if (check_file(fd, err) != 0 || file_read_fd(fd, "daemon.json", &text, err) != 0)
-		return -1;
-	AUTO(json) *root = json_parse(buf_str(&text), JSON_READ_SENSITIVE, err);
+	AUTO(json) *root = json_parse(text, JSON_READ_SENSITIVE, err);
 	if (root == NULL)
 		return -1;
 	AUTO_DISCOVERY got = {0};
@@ -111,7 +108,15 @@ static int read_file(int fd, struct discovery *ret, struct err *err)
 	discovery_release(ret);
 	*ret = got;
 	got.token = NULL;
-	return 1;
+	return 0;
+}
+
+static int read_file(int fd, struct discovery *ret, struct err *err)
+{
+	AUTO_BUF text = BUF_INIT_SECRET(FILE_MAX);
+	if (check_file(fd, err) != 0 || file_read_fd(fd, "daemon.json", &text, err) != 0)
+		return -1;
+	return discovery_parse(buf_str(&text), ret, err);
 }
 
 int discovery_read(const char *state_dir, struct discovery *ret, struct err *err)
@@ -120,7 +125,7 @@ int discovery_read(const char *state_dir, struct discovery *ret, struct err *err
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "cannot open '%s'", path);
-	return read_file(fd, ret, err) == 1 ? 1 : wrap(err, "reading '%s'", path);
+	return read_file(fd, ret, err) == 0 ? 1 : wrap(err, "reading '%s'", path);
 }
 
 /* ---- writing */

@@ -33,6 +33,8 @@ struct discovery {
 void discovery_release(struct discovery *discovery); /* of what it holds; safe on {0} and twice */
 #define AUTO_DISCOVERY __attribute__((cleanup(discovery_release))) struct discovery
 
+/* The text of daemon.json. PARSE_ERROR names the member that is wrong and quotes nothing. */
+int discovery_parse(struct str text, struct discovery *ret, struct err *err) __attribute__((warn_unused_result));
 /* 1; 0 when there is no file; -1 with PARSE_ERROR or SYSTEM when it is damaged, or others could have written it. */
 int discovery_read(const char *state_dir, struct discovery *ret, struct err *err) __attribute__((warn_unused_result));
 int discovery_write(const char *state_dir, const struct discovery *discovery, struct err *err)

@@ -19,12 +19,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define START_MS       60000 /* for all children together; a database may need to be mended */
-#define OTHERS_STOP_MS 2000  /* keeper and egress have nothing to finish once control is gone */
-#define LOCK_WAIT_MS   250   /* a predecessor that is just ending */
-#define LOCK_POLL_MS   25
-#define LOCK_WATCH_MS  5000
-#define SECRET_BYTES   32
+#define START_MS        60000 /* for all children together; a database may need to be mended */
+#define CONTROL_LATE_MS 1000  /* beyond what control was given */
+#define OTHERS_STOP_MS  2000  /* keeper and egress have nothing to finish once control is gone */
+#define LOCK_WAIT_MS    250   /* a predecessor that is just ending */
+#define LOCK_POLL_MS    25
+#define LOCK_WATCH_MS   5000
+#define SECRET_BYTES    32
 
 /* ---- the end */
 
@@ -62,7 +63,7 @@ static void begin_stopping(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	begin_stopping(d);
-	loop_timer_start(d->patience, DAEMON_DRAIN_MS, 0);
+	loop_timer_start(d->patience, DAEMON_DRAIN_MS + CONTROL_LATE_MS, 0);
 	send_stop(&d->children[CHILD_CONTROL], DAEMON_DRAIN_MS);
 	daemon_proceed_stopping(d);
 }
@@ -307,8 +308,11 @@ void daemon_all_ready(struct daemon *d)
 static void tear_down(struct daemon *d)
 {
 	children_release(d);
-	if (d->lock.fd >= 0 && !d->keep_files)
+	if (d->lock.fd >= 0 && !d->keep_files) {
+		AUTO_FREE char *key = state_dir_file(d->options->state_dir, "keeper.pub");
+		unlink(key); /* what is sealed to it nobody opens any more */
 		discovery_remove(d->options->state_dir);
+	}
 	listeners_close(&d->listeners, d->options->state_dir, !d->keep_files);
 	for (size_t i = 0; i < ARRAY_LEN(d->signals); i++)
 		loop_source_free(d->signals[i]);

@@ -219,7 +219,7 @@ static void a_started_daemon_can_be_found(void **state)
 	assert_string_equal(again.instance_id, found.instance_id);
 
 	stop_or_fail();
-	static const char *const gone[] = {"daemon.json", "daemon.pid", "daemon.sock"};
+	static const char *const gone[] = {"daemon.json", "daemon.pid", "daemon.sock", "keeper.pub"};
 	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
 		assert_int_equal(mode_of(in_home(gone[i])), -1);
 	assert_int_equal(daemon_stop(home, 0, NULL), 0);
@@ -412,6 +412,24 @@ static void why_it_cannot_start_is_told(void **state)
 	}
 	AUTO_DISCOVERY found = {0};
 	spawn_or_fail(&found);
+}
+
+/* Somebody put folders where its files go. */
+static void what_cannot_be_published_is_told(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"daemon.json", "daemon.pid", "keeper.pub"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_DISCOVERY found = {0};
+		struct err err = {0};
+		assert_int_equal(mkdir(in_home(names[i]), 0700), 0);
+		assert_int_equal(spawn(&found, &err), -1);
+		bool is_key = i == 2; /* then it is the keeper that is given up */
+		assert_non_null(strstr(err.message, is_key ? "aileron-keeper ended by" : "cannot put '"));
+		assert_int_equal(rmdir(in_home(names[i])), 0);
+		while (discovery_is_locked(home, NULL) == 1)
+			sched_yield();
+	}
 }
 
 static void a_wrong_address_is_refused(void **state)
@@ -754,6 +772,7 @@ int main(int argc, char **argv)
 		WITH_HOME(in_the_foreground_it_ends_well_and_alone),
 		WITH_HOME(a_second_signal_does_not_wait),
 		WITH_HOME(why_it_cannot_start_is_told),
+		WITH_HOME(what_cannot_be_published_is_told),
 		WITH_HOME(a_wrong_address_is_refused),
 		WITH_HOME(a_folder_open_to_others_is_refused),
 		WITH_HOME(an_old_vault_moves_before_any_child_runs),

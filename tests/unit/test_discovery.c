@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <cmocka.h>
@@ -216,6 +218,35 @@ static void a_path_of_any_length_can_be_connected_to(void **state)
 	}
 }
 
+/* The disk is full after so many bytes: whoever reads sees the old file or the whole new one. */
+static void a_write_that_fails_leaves_the_old_file(void **state)
+{
+	(void)state;
+	AUTO_DISCOVERY wrote = sample();
+	AUTO_DISCOVERY got = {0};
+	struct rlimit before;
+	assert_int_equal(discovery_write(home, &wrote, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	wrote.pid = 2;
+	int failed = 0;
+	for (rlim_t room = 0; room < sizeof TEXT + 16; room++) {
+		struct err err = {0};
+		const struct rlimit limit = {room, before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		int result = discovery_write(home, &wrote, &err);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		failed += result != 0;
+		assert_int_equal(err.class, result != 0 ? ERR_SYSTEM : ERR_NONE);
+		assert_int_equal(discovery_read(home, &got, NULL), 1);
+		assert_int_equal(got.pid, result != 0 ? 48211 : 2);
+		if (result == 0)
+			break;
+	}
+	assert_true(failed > 100 && got.pid == 2);
+	signal(SIGXFSZ, SIG_DFL);
+}
+
 /* ---- the state folder */
 
 static void the_folder_is_where_the_user_says(void **state)
@@ -316,6 +347,7 @@ int main(void)
 		WITH_HOME(a_damaged_file_is_an_error),
 		WITH_HOME(what_others_may_touch_is_not_read),
 		WITH_HOME(alive_is_who_holds_the_lock_and_answers),
+		WITH_HOME(a_write_that_fails_leaves_the_old_file),
 		WITH_HOME(a_path_of_any_length_can_be_connected_to),
 		cmocka_unit_test(the_folder_is_where_the_user_says),
 		WITH_HOME(its_parts_are_made),
