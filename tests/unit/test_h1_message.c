@@ -310,6 +310,24 @@ static void hostile_requests_are_refused_however_cut(void **state)
 		assert_refused(&as_request, refusals[i].bytes, refusals[i].status, refusals[i].reason);
 }
 
+static void every_refusal_is_documented(void **state)
+{
+	(void)state;
+	static char text[64 << 10];
+	FILE *file = fopen(SOURCE_DIR "/docs/formats/http.md", "rb");
+	assert_non_null(file);
+	size_t n = fread(text, 1, sizeof text - 1, file);
+	fclose(file);
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		const char *name = strchr(refusals[i].reason, '['); /* of a limit */
+		AUTO_FREE char *cell = name != NULL
+					       ? xasprintf("| `%s` |", name)
+					       : xasprintf("| %u | `%s` |", refusals[i].status, refusals[i].reason);
+		if (str_find(str_of(text, n), str_from(cell)) == STR_NPOS)
+			fail_msg("docs/formats/http.md does not know %u '%s'", refusals[i].status, refusals[i].reason);
+	}
+}
+
 static const struct refusal refused_responses[] = {
 	{S("HTTP/1.1 200\r\n\r\n"), 400, "a status line that is none"},
 	{S("HTTP/1.1 20 OK\r\n\r\n"), 400, "a status that is no number from 100 to 599"},
@@ -573,6 +591,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hostile_requests_are_refused_however_cut),
+		cmocka_unit_test(every_refusal_is_documented),
 		cmocka_unit_test(hostile_responses_are_refused_however_cut),
 		cmocka_unit_test(good_messages_pass_however_cut),
 		cmocka_unit_test(an_absolute_target_needs_a_host),

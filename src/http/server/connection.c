@@ -10,6 +10,8 @@
 #define KEPT_ROOM ((size_t)16 << 10)
 /* A body up to this is copied behind its head. */
 #define JOINED_MAX ((size_t)4 << 10)
+/* Written to one connection before the others have their turn. */
+#define PUSHED_MAX ((size_t)1 << 20)
 /* Thrown away behind a refusal before the client is cut off. */
 #define THROWN_AWAY_MAX ((size_t)4 << 20)
 
@@ -268,11 +270,11 @@ static bool refill(struct connection *connection, size_t sent)
 	return connection->out.n > 0;
 }
 
-/* Writes until the socket is full or there is nothing more. */
+/* Writes until the socket is full, there is nothing more, or others should have their turn. */
 static void push(struct connection *connection)
 {
-	bool some = false;
-	while (connection->out.n > 0 && !connection->failed) {
+	size_t total = 0;
+	while (connection->out.n > 0 && total < PUSHED_MAX && !connection->failed) {
 		struct str left = str_slice(buf_str(&connection->out), connection->sent, connection->out.n);
 		ssize_t n = send(connection->fd, left.p, left.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
@@ -280,7 +282,7 @@ static void push(struct connection *connection)
 		if (n < 0 && errno != EINTR)
 			connection->failed = true;
 		size_t sent = n > 0 ? (size_t)n : 0;
-		some = some || n > 0;
+		total += sent;
 		connection->sent += sent;
 		if (connection->sent == connection->out.n) {
 			buf_clear(&connection->out);
@@ -288,7 +290,7 @@ static void push(struct connection *connection)
 		}
 		refill(connection, sent);
 	}
-	note_written(connection, some);
+	note_written(connection, total > 0);
 	settle(connection);
 }
 
@@ -451,7 +453,9 @@ static void throw_away(struct connection *connection)
 static void on_event(void *user, int what)
 {
 	struct connection *connection = user;
-	if (connection->state == CONNECTION_READING)
+	if ((what & LOOP_GONE) != 0) /* a reset; it is not watched any more */
+		connection_close(connection);
+	else if (connection->state == CONNECTION_READING)
 		read_request(connection);
 	else if (connection->state == CONNECTION_LINGERING)
 		throw_away(connection);
