@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "confine/policies.h"
+#include "control/control.h"
 #include "crypto/sign.h"
 #include "os/child.h"
 #include "os/file.h"
@@ -16,12 +17,14 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <cmocka.h>
@@ -981,6 +984,59 @@ static void a_stop_ends_requests_that_wait_for_nothing(void **state)
 	remove_folder(&stage);
 }
 
+/* What the workers and those who wait for one are, and some more. */
+#define CROWD (CONTROL_WORKERS + CONTROL_WAITING_MAX + 20)
+
+static void too_many_at_once_are_turned_away_and_the_rest_is_served(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct rlimit files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_max < 2 * CROWD)
+		skip();
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	set_up(&stage);
+	stage.silent = true;
+	int *fds = xcalloc(CROWD, sizeof *fds);
+	for (size_t i = 0; i < CROWD; i++) {
+		fds[i] = connect_to(&stage);
+		send_request(&stage, fds[i], "GET /v1/vault/status", BEARER, NULL);
+	}
+	/* Of those that are answered before the keeper speaks, all are turned away; it is they who were too many. */
+	size_t refused = 0;
+	for (uint64_t until = clock_monotonic_ns(NULL) + 20 * TIME_SECOND; refused < 20;) {
+		assert_true(clock_monotonic_ns(NULL) < until);
+		for (size_t i = 0; i < CROWD; i++) {
+			struct pollfd ready = {.fd = fds[i], .events = POLLIN};
+			char bytes[512] = "";
+			if (fds[i] < 0 || poll(&ready, 1, 0) != 1)
+				continue;
+			assert_true(read(fds[i], bytes, sizeof bytes - 1) > 0);
+			assert_memory_equal(bytes, "HTTP/1.1 503 ", 13);
+			close(fds[i]);
+			fds[i] = -1;
+			refused++;
+		}
+	}
+	/* A thread that is being started has not taken its request yet. */
+	assert_true(refused <= 20 + CONTROL_WORKERS);
+	/* The loop is nobody's to hold up. */
+	AUTO_REPLY health = ask(&stage, "GET /v1/health", "", NULL);
+	assert_int_equal(health.status, 200);
+	for (size_t i = 0; i < CROWD; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	free(fds);
+	AUTO_BUF body = BUF_INIT(8);
+	wire_put_u64(&body, 50);
+	tell(&stage, SUPERVISE_STOP, &body, -1);
+	assert_int_equal(wait_end(&stage), 0);
+	remove_folder(&stage);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -1001,6 +1057,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_the_parent_is_ours),
 		cmocka_unit_test(a_damaged_database_is_said_to_whoever_starts_us),
 		cmocka_unit_test(a_stop_ends_requests_that_wait_for_nothing),
+		cmocka_unit_test(too_many_at_once_are_turned_away_and_the_rest_is_served),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
