@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "confine/sanitized.h"
+#include "crypto/held_key.h"
 #include "keeper_client.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,27 @@ static void use_oauth(struct rig *rig)
 	hear_ok(rig, KEEPER_STORED);
 }
 
+static void sign(struct rig *rig, uint64_t use, const struct rig_binding *binding)
+{
+	assert_int_equal(rig_permit(rig, use, binding->path, binding->kind, HOST), 0);
+	AUTO_BUF body = BUF_INIT(1024);
+	wire_put_u64(&body, use);
+	wire_put_str(&body, S(HOST));
+	if (strcmp(binding->kind, "aws_sigv4") == 0) {
+		wire_put_str(&body, S("20260101"));
+		wire_put_str(&body, S("us-east-1"));
+		wire_put_str(&body, S("s3"));
+		wire_put_str(&body, S("AWS4-HMAC-SHA256\n20260101T000000Z\n20260101/us-east-1/s3/aws4_request\n00"));
+		rig_tell(rig, KEEPER_SIGN_SIGV4, 9, &body);
+	} else {
+		wire_put_u8(&body, SIGNING_HMAC_SHA256);
+		wire_put_str(&body, S("message"));
+		rig_tell(rig, KEEPER_SIGN_BYTES, 9, &body);
+	}
+	hear_ok(rig, KEEPER_SIGNED);
+	rig_end_use(rig, use);
+}
+
 static void use_everything(struct rig *rig)
 {
 	const struct rig_binding key = {.path = "api_key/svc/work", .kind = "api_key", .hosts = {HOST}};
@@ -242,6 +264,10 @@ static void use_everything(struct rig *rig)
 	use_oauth(rig);
 	const struct rig_binding aws = {.path = "aws_sigv4/svc/work", .kind = "aws_sigv4", .hosts = {HOST}};
 	put_value(rig, &aws, VALUE);
+	sign(rig, 20, &aws);
+	const struct rig_binding signing = {.path = "signing_key/svc/work", .kind = "signing_key", .hosts = {HOST}};
+	put_value(rig, &signing, VALUE);
+	sign(rig, 21, &signing);
 	keeper_lock(rig->keeper, "locked");
 	use_passphrase(rig, KEEPER_OP_UNLOCK, NEW_PASSPHRASE);
 	claim(rig, 30, &key, VALUE);
