@@ -6,7 +6,8 @@
 #include "text/json_writer.h"
 #include <stdio.h>
 
-#define FIELD_MAX 4096 /* bytes of an actor's fields */
+#define FIELD_MAX    4096 /* bytes of an actor's fields */
+#define TYPICAL_REST 1024 /* bytes of a line around its payload */
 
 static const char *const actor_names[] = {
 	[AUDIT_ACTOR_HUMAN] = "human",
@@ -49,30 +50,80 @@ static int check_event(const struct audit_event *event, struct err *err)
 	return check_field("actor.credential_binding", event->credential_binding, err);
 }
 
-/* Whether arrays and objects in a JSON text are nested deeper than `most`. */
-static bool is_deeper(struct str text, unsigned most)
+/* A payload as it is written, and the columns by which its event is found, which point into it. */
+struct payload {
+	struct str text;
+	struct audit_columns columns;
+	bool unsure;       /* a column cannot be taken as it stands */
+	struct json *json; /* NULL when the text was canonical as it came */
+	struct buf made;
+};
+
+static void take_column(struct payload *payload, struct str value, struct str *ret)
 {
-	unsigned depth = 0;
-	bool in_string = false;
-	for (size_t i = 0; i < text.n; i++) {
-		char c = text.p[i];
-		if (in_string) {
-			i += c == '\\';
-			in_string = c != '"';
-		} else if (c == '"') {
-			in_string = true;
-		} else if (c == '{' || c == '[') {
-			if (++depth > most)
-				return true;
-		} else if (c == '}' || c == ']') {
-			depth--;
-		}
+	if (value.n < 2 || value.p[0] != '"')
+		return;
+	*ret = str_slice(value, 1, value.n - 1);
+	payload->unsure |= str_find_char(*ret, '\\') != STR_NPOS;
+}
+
+static void see_member(void *user, struct str name, struct str value)
+{
+	struct payload *payload = user;
+	struct audit_columns *columns = &payload->columns;
+	if (!str_starts(name, S("aileron.")))
+		return;
+	if (str_eq(name, S("aileron.connector.fqn")))
+		take_column(payload, value, &columns->connector);
+	else if (str_eq(name, S("aileron.action.fqn")))
+		take_column(payload, value, &columns->action);
+	else if (str_eq(name, S("aileron.failure.class")))
+		take_column(payload, value, &columns->class);
+	else if (str_eq(name, S("aileron.binding.name")))
+		take_column(payload, value, &columns->binding);
+	else if (str_eq(name, S("aileron.failure.details")))
+		payload->unsure |= value.p[0] == '{';
+}
+
+static int no_object(struct err *err)
+{
+	return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is no JSON object");
+}
+
+/* The payload in its canonical form; mostly it came so. */
+static int make_payload(const struct audit_event *event, struct payload *payload, struct err *err)
+{
+	struct str text = event->payload_text.n > 0 ? event->payload_text : S("{}");
+	if (event->payload == NULL && text.p[0] == '{' &&
+	    json_canonical_at_sight(text, AUDIT_DEPTH_MAX, see_member, payload) && !payload->unsure) {
+		payload->text = text;
+		if (event->credential_binding.n > 0)
+			payload->columns.binding = event->credential_binding;
+		return 0;
 	}
-	return false;
+	const struct json *json = event->payload;
+	if (json == NULL && (json = payload->json = json_parse(text, JSON_READ_ALLOW_NUL, NULL)) == NULL)
+		return no_object(err);
+	if (json_kind(json) != JSON_KIND_OBJECT)
+		return no_object(err);
+	if (json_canonical_quoting(&payload->made, json, err) != 0)
+		return wrap(err, "the payload of an event");
+	payload->text = buf_str(&payload->made);
+	payload->columns = audit_columns_of(json, event->credential_binding);
+	if (audit_is_deeper(payload->text, AUDIT_DEPTH_MAX))
+		return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is nested deeper than %d",
+			    AUDIT_DEPTH_MAX);
+	return 0;
+}
+
+static void payload_release(struct payload *payload)
+{
+	json_free(payload->json);
+	buf_release(&payload->made);
 }
 
 /* Everything before the chain's own members. */
-static int put_event(struct buf *out, const struct audit_event *event, const struct json *payload, const char *id,
+static int put_event(struct buf *out, const struct audit_event *event, struct str payload, const char *id,
 		     uint64_t now_ns, struct err *err)
 {
 	char time[TIME_RFC3339_SIZE];
@@ -91,21 +142,18 @@ static int put_event(struct buf *out, const struct audit_event *event, const str
 	}
 	jsonw_key(&w, S("type"));
 	jsonw_str(&w, str_from(actor_names[event->actor]));
-	buf_addf(out, "},\"audit_id\":\"%s\",\"event_type\":\"", id);
+	buf_add_z(out, "},\"audit_id\":\"");
+	buf_add_z(out, id);
+	buf_add_z(out, "\",\"event_type\":\"");
 	if (event->type == AUDIT_EXTERNAL)
 		buf_add_str(out, event->external_name);
 	else
 		buf_add_z(out, audit_type_name(event->type));
 	buf_add_z(out, "\",\"payload\":");
-	size_t start = out->n;
-	if (payload == NULL)
-		buf_add_z(out, "{}");
-	else if (json_canonical_quoting(out, payload, err) != 0)
-		return wrap(err, "the payload of an event");
-	if (is_deeper(str_slice(buf_str(out), start, out->n), AUDIT_DEPTH_MAX))
-		return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is nested deeper than %d",
-			    AUDIT_DEPTH_MAX);
-	buf_addf(out, ",\"timestamp\":\"%s\"}", time_format_rfc3339(now_ns, 9, time));
+	buf_add_str(out, payload);
+	buf_add_z(out, ",\"timestamp\":\"");
+	buf_add_z(out, time_format_rfc3339(now_ns, 9, time));
+	buf_add_z(out, "\"}");
 	return buf_check(out, "an event", err);
 }
 
@@ -136,24 +184,22 @@ static int insert(struct db_tx *tx, const struct audit_event *event, const struc
 	return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
-static int append(struct db_tx *tx, const struct audit_event *event, const struct json *payload, char *ret_id,
+static int append(struct db_tx *tx, const struct audit_event *event, const struct payload *payload, char *ret_id,
 		  uint64_t *ret_seq, struct err *err)
 {
-	struct audit_head head;
-	if (check_event(event, err) != 0 || audit_head(tx, &head, err) != 0)
+	struct audit_link link;
+	if (audit_next_link(tx, &link, err) != 0)
 		return -1;
 	char id[AUDIT_ID_SIZE];
 	make_id(id);
 	uint64_t now_ns = clock_wall_ns(NULL);
 	AUTO_BUF text = BUF_INIT(AUDIT_TEXT_MAX);
-	if (put_event(&text, event, payload, id, now_ns, err) != 0)
+	buf_reserve(&text, MIN(payload->text.n + TYPICAL_REST, AUDIT_TEXT_MAX)); /* one allocation, mostly */
+	if (put_event(&text, event, payload->text, id, now_ns, err) != 0)
 		return -1;
-	struct audit_link link = {.seq = head.seq + 1};
-	memcpy(link.prev, head.hash, sizeof link.prev);
 	audit_line_close(&text, event->trace_id, &link);
-	struct audit_columns columns = audit_columns_of(payload, event->credential_binding);
 	if (buf_check(&text, "an event", err) != 0 ||
-	    insert(tx, event, &columns, &link, id, now_ns, buf_str(&text), err) != 0)
+	    insert(tx, event, &payload->columns, &link, id, now_ns, buf_str(&text), err) != 0)
 		return -1;
 	if (ret_id != NULL)
 		memcpy(ret_id, id, sizeof id);
@@ -165,19 +211,12 @@ static int append(struct db_tx *tx, const struct audit_event *event, const struc
 int audit_append(struct db_tx *tx, const struct audit_event *event, char ret_id[AUDIT_ID_SIZE], uint64_t *ret_seq,
 		 struct err *err)
 {
-	AUTO(json) *parsed = NULL;
-	const struct json *payload = event->payload;
-	if (payload == NULL && event->payload_text.n > 0) {
-		parsed = json_parse(event->payload_text, JSON_READ_ALLOW_NUL, err);
-		if (parsed == NULL) {
-			fail(err, ERR_VALIDATION_ERROR, "the payload of an event is no JSON object");
-			return -1;
-		}
-		payload = parsed;
-	}
-	if (payload != NULL && json_kind(payload) != JSON_KIND_OBJECT)
-		return fail(err, ERR_VALIDATION_ERROR, "the payload of an event is no JSON object");
-	return append(tx, event, payload, ret_id, ret_seq, err);
+	struct payload payload = {.made = BUF_INIT(AUDIT_TEXT_MAX)};
+	int appended = check_event(event, err) != 0 || make_payload(event, &payload, err) != 0
+			       ? -1
+			       : append(tx, event, &payload, ret_id, ret_seq, err);
+	payload_release(&payload);
+	return appended;
 }
 
 struct record {

@@ -37,8 +37,11 @@ static void put_back(struct buf *out, struct str trace_id, const struct audit_li
 	buf_add_z(out, PREV_KEY);
 	hex_encode(out, str_of(link->prev, SHA256_SIZE));
 	buf_addf(out, "\",\"seq\":%llu", (unsigned long long)link->seq);
-	if (trace_id.n > 0)
-		buf_addf(out, ",\"trace_id\":\"%.*s\"", STR_FMT(trace_id));
+	if (trace_id.n > 0) {
+		buf_add_z(out, ",\"trace_id\":\"");
+		buf_add_str(out, trace_id);
+		buf_add_char(out, '"');
+	}
 	buf_add_char(out, '}');
 }
 
@@ -51,12 +54,34 @@ static void make_hash(struct str front, struct str back, const unsigned char *pr
 void audit_line_close(struct buf *front, struct str trace_id, struct audit_link *link)
 {
 	AUTO_BUF back = BUF_INIT(256);
+	buf_reserve(&back, 255);
 	put_back(&back, trace_id, link);
 	make_hash(buf_str(front), buf_str(&back), link->prev, link->hash);
 	buf_add_z(front, HASH_KEY);
 	hex_encode(front, str_of(link->hash, SHA256_SIZE));
 	buf_add_char(front, '"');
 	buf_add_str(front, buf_str(&back));
+}
+
+bool audit_is_deeper(struct str text, unsigned most)
+{
+	unsigned depth = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (in_string) {
+			i += c == '\\';
+			in_string = c != '"';
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > most)
+				return true;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return false;
 }
 
 bool audit_hex(struct str text, unsigned char *ret, size_t n)
@@ -106,8 +131,7 @@ bool audit_line_read(struct str text, struct audit_link *ret, char *why)
 	struct str trace_id;
 	if (!read_members(json, ret, &trace_id))
 		return complain(why, ret->seq, "lacks a member of the chain or has one too many");
-	AUTO_BUF canonical = BUF_INIT(text.n);
-	if (json_canonical(&canonical, json, NULL) != 0 || !str_eq(buf_str(&canonical), text))
+	if (!json_is_canonical(text))
 		return complain(why, ret->seq, "is not in the canonical form");
 
 	/* Canonical, so that what follows the event stands at the end and has a length that its values give. */

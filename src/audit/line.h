@@ -33,5 +33,9 @@ void audit_line_close(struct buf *front, struct str trace_id, struct audit_link 
 #define AUDIT_WHY 256
 bool audit_line_read(struct str text, struct audit_link *ret, char *why);
 
+/* The place of the next event: its seq and prev. */
+int audit_next_link(struct db_tx *tx, struct audit_link *ret, struct err *err) __attribute__((warn_unused_result));
+/* Whether arrays and objects of a JSON text are nested deeper than `most`. */
+bool audit_is_deeper(struct str text, unsigned most);
 /* Exactly n bytes from lower-case digits. */
 bool audit_hex(struct str text, unsigned char *ret, size_t n);

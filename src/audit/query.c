@@ -3,30 +3,51 @@
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
 
-int audit_head(struct db_tx *tx, struct audit_head *ret, struct err *err)
+/* The first row of the first statement that has one; when retention has taken every event, the last checkpoint's. */
+static int read_end(struct db_tx *tx, const char *const sources[2], struct audit_head *ret, struct err *err)
 {
-	struct audit_head head = {0};
-	/* When retention has taken every event, the chain goes on behind its last checkpoint. */
-	static const char *const sources[] = {
-		"SELECT seq, hash, ts_ns, (SELECT min(seq) FROM audit) FROM audit ORDER BY seq DESC LIMIT 1",
-		"SELECT seq, hash, newest_ns, 0 FROM checkpoints ORDER BY seq DESC LIMIT 1",
-	};
 	int got = 0;
-	for (size_t i = 0; i < ARRAY_LEN(sources) && got == 0; i++) {
+	for (size_t i = 0; i < 2 && got == 0; i++) {
 		struct db_stmt *stmt = db_stmt(tx, sources[i]);
 		got = db_step(stmt, err);
 		struct str hash = got == 1 ? db_blob(stmt, 1) : STR_EMPTY;
 		if (hash.n == SHA256_SIZE) {
-			head.seq = (uint64_t)db_int(stmt, 0);
-			memcpy(head.hash, hash.p, SHA256_SIZE);
-			head.last_ns = (uint64_t)db_int(stmt, 2);
-			head.first = (uint64_t)db_int(stmt, 3);
+			ret->seq = (uint64_t)db_int(stmt, 0);
+			memcpy(ret->hash, hash.p, SHA256_SIZE);
+			ret->last_ns = (uint64_t)db_int(stmt, 2);
+			ret->first = (uint64_t)db_int(stmt, 3);
 		}
 		db_finish(stmt);
 	}
-	if (got < 0)
+	return got < 0 ? -1 : 0;
+}
+
+#define LAST_CHECKPOINT "SELECT seq, hash, newest_ns, 0 FROM checkpoints ORDER BY seq DESC LIMIT 1"
+
+int audit_head(struct db_tx *tx, struct audit_head *ret, struct err *err)
+{
+	static const char *const sources[] = {
+		"SELECT seq, hash, ts_ns, (SELECT min(seq) FROM audit) FROM audit ORDER BY seq DESC LIMIT 1",
+		LAST_CHECKPOINT,
+	};
+	struct audit_head head = {0};
+	if (read_end(tx, sources, &head, err) != 0)
 		return -1;
 	*ret = head;
+	return 0;
+}
+
+int audit_next_link(struct db_tx *tx, struct audit_link *ret, struct err *err)
+{
+	static const char *const sources[] = {
+		"SELECT seq, hash, 0, 0 FROM audit ORDER BY seq DESC LIMIT 1",
+		LAST_CHECKPOINT,
+	};
+	struct audit_head head = {0};
+	if (read_end(tx, sources, &head, err) != 0)
+		return -1;
+	*ret = (struct audit_link){.seq = head.seq + 1};
+	memcpy(ret->prev, head.hash, SHA256_SIZE);
 	return 0;
 }
 

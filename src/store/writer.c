@@ -15,8 +15,9 @@
  * the last group had, for a fraction of what a commit takes. A caller alone never waits, and when others stay away only
  * one commit is late.
  */
-#define GROUP_MAX     1024 /* jobs a transaction */
-#define GATHER_PART   4    /* of the time of a commit */
+#define GROUP_MAX     1024                     /* jobs a transaction */
+#define GATHER_PART   4                        /* of the time of a commit */
+#define GATHER_WORTH  (200 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
 struct job {
@@ -153,7 +154,7 @@ static void make_deadline(uint64_t ns, struct timespec *ret)
 static struct job *next_of_group(struct writer *writer, size_t n)
 {
 	struct timespec deadline;
-	bool waited = n >= writer->last_group;
+	bool waited = n >= writer->last_group || writer->commit_ns < GATHER_WORTH;
 	if (!waited)
 		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &deadline);
 	pthread_mutex_lock(&writer->lock);

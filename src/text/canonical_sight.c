@@ -40,11 +40,8 @@ static bool step_over_escape(struct sight *s)
 	return !has_letter && (ascii_is_digit(low) || (low >= 'a' && low <= 'f'));
 }
 
-/* What stands for itself in a string. */
-static bool is_plain(char c)
-{
-	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
-}
+/* What stands for itself in a string; of the rest, what begins a character of several bytes is looked at. */
+static const bool plain[256] = {[' ' ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7f] = true};
 
 static bool step_over_string(struct sight *s, bool escapes, struct str *ret_inside)
 {
@@ -52,7 +49,7 @@ static bool step_over_string(struct sight *s, bool escapes, struct str *ret_insi
 		return false;
 	const char *start = s->p;
 	for (;;) {
-		while (s->p != s->end && is_plain(*s->p))
+		while (s->p != s->end && plain[(unsigned char)*s->p])
 			s->p++;
 		if (s->p == s->end)
 			return false;
