@@ -231,6 +231,6 @@ int cli_main(int argc, char **argv)
 		status = prepare_and_run(&cli, &err);
 	if (status >= 0)
 		return status;
-	print_error(&err);
+	print_failure(&err);
 	return cli_exit_status(&err);
 }

@@ -96,7 +96,7 @@ static void put_verbs(struct buf *out, const struct verb *table)
 				buf_add_z(out, ".El\n");
 			group = group_of(table, verb);
 			buf_addf(out, ".Ss %.*s\n.Bl -tag -width Ds\n",
-				 STR_FMT(group.n > 0 ? group : S("At any time")));
+				 STR_FMT(group.n > 0 ? group : S("general")));
 		}
 		put_verb(out, verb);
 	}

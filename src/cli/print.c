@@ -100,11 +100,31 @@ void print_pair_styled(struct printer *printer, const char *label, enum print_st
 	print_text(printer, "\n");
 }
 
+/* JSON has hidden characters inside of strings alone, where \u escapes mean the same. */
+static void add_without_hidden(struct buf *out, struct str json)
+{
+	size_t plain = 0; /* bytes at the front that need nothing */
+	while (plain < json.n) {
+		struct utf8_char c = utf8_next(str_slice(json, plain, json.n));
+		if (c.code != UTF8_INVALID && !escape_hides(c.code)) {
+			plain += c.n;
+			continue;
+		}
+		buf_add(out, json.p, plain);
+		escape_json(out, str_slice(json, plain, plain + c.n));
+		json = str_slice(json, plain + c.n, json.n);
+		plain = 0;
+	}
+	buf_add_str(out, json);
+}
+
 void print_json(struct printer *printer, const struct json *value)
 {
+	AUTO_BUF text = BUF_INIT(PRINT_MAX);
 	struct json_writer w;
-	jsonw_init(&w, &printer->out, JSON_WRITER_PLAIN);
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
 	jsonw_value(&w, value);
+	add_without_hidden(&printer->out, buf_str(&text));
 	print_text(printer, "\n");
 }
 
@@ -132,7 +152,7 @@ void print_note(const char *fmt, ...)
 	(void)!file_write_fd(STDERR_FILENO, "standard error", buf_str(&line), NULL);
 }
 
-void print_error(const struct err *err)
+void print_failure(const struct err *err)
 {
 	/* What programs may act on is named; usage and what the system says need no name. */
 	if (err_class_is_closed(err->class) || err->class >= ERR_INVALID_REQUEST)

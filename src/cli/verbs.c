@@ -44,7 +44,7 @@
 static const struct verb_flag run_flags[] = {
 	{"bind", FLAG_TEXT, "ADDRESS:PORT", false,
 	 "listen there, a loopback address (AILERON_BIND; default 127.0.0.1:0)"},
-	{"log-level", FLAG_TEXT, "LEVEL", false, "debug, info, warn or error (AILERON_LOG_LEVEL)"},
+	{"log-level", FLAG_TEXT, "LEVEL", false, "the least that is logged: debug, info, warn or error (AILERON_LOG_LEVEL)"},
 	{"allow-unconfined", FLAG_TEXT, "BOUNDARIES", false,
 	 "go on where the machine lacks these boundaries, comma-separated (AILERON_ALLOW_UNCONFINED)"},
 	{"auto-lock", FLAG_TEXT, "DURATION", false,
@@ -52,7 +52,7 @@ static const struct verb_flag run_flags[] = {
 	{"ca-file", FLAG_FILE, "FILE", false,
 	 "trust these certificates (PEM) instead of the system's (AILERON_CA_FILE)"},
 	{"otlp-endpoint", FLAG_TEXT, "URL", false, "send spans there (AILERON_OTLP_ENDPOINT)"},
-	{"otlp-service", FLAG_TEXT, "NAME", false, "service.name of the spans (AILERON_OTLP_SERVICE)"},
+	{"otlp-service", FLAG_TEXT, "NAME", false, "what the spans call this service (AILERON_OTLP_SERVICE)"},
 	{"audit-keep-days", FLAG_NUMBER, "DAYS", false,
 	 "drop older events of the audit (AILERON_AUDIT_KEEP_DAYS; default never)"},
 	{"spawned", FLAG_SWITCH, NULL, false, NULL},
