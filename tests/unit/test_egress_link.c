@@ -1,6 +1,7 @@
 #include "fake_peer.h"
 #include "base/time.h"
 #include "connector/egress_link.h"
+#include "os/child.h"
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,6 +176,184 @@ static void a_result_that_nobody_waits_for_is_a_lie(void **state)
 	tear_down(&stage);
 }
 
+/* ---- an egress that somebody else started ---- */
+
+struct foreign {
+	struct egress_link *link;
+	struct rpc_channel *egress; /* as egress sees it */
+	struct egress_grant grant;
+	int answers;
+	struct egress_result result;
+	struct egress_oauth_result oauth;
+};
+
+static void attach(struct foreign *foreign)
+{
+	int pair[2];
+	assert_int_equal(child_socketpair(pair, NULL), 0);
+	rpc_channel_free(foreign->egress);
+	foreign->egress = rpc_channel_new(pair[1], egress_child_rules);
+	rpc_set_state(foreign->egress, EGRESS_STATE_SERVING);
+	assert_int_equal(egress_link_attach(foreign->link, pair[0], NULL), 0);
+}
+
+static void set_up_foreign(struct foreign *foreign)
+{
+	*foreign = (struct foreign){.grant = {.connector = S("github://a/b"), .response_max = 1000}};
+	const struct egress_link_spec spec = {.ca_fd = -1, .grace_ns = GRACE, .foreign = true};
+	foreign->link = egress_link_new(&spec);
+}
+
+static void tear_down_foreign(struct foreign *foreign)
+{
+	egress_link_free(foreign->link);
+	rpc_channel_free(foreign->egress);
+}
+
+static void on_foreign(void *owner, const struct egress_result *result)
+{
+	struct foreign *foreign = owner;
+	foreign->answers++;
+	foreign->result = *result;
+}
+
+static void on_oauth(void *owner, const struct egress_oauth_result *result)
+{
+	struct foreign *foreign = owner;
+	foreign->answers++;
+	foreign->oauth = *result;
+}
+
+static struct rpc_frame hear(struct foreign *foreign, uint16_t type)
+{
+	struct rpc_frame frame;
+	assert_int_equal(rpc_recv(foreign->egress, &frame, NULL), 1);
+	assert_int_equal(frame.type, type);
+	return frame;
+}
+
+static void answer(struct foreign *foreign, uint32_t id, int32_t status)
+{
+	const struct egress_result result = {.status = status};
+	AUTO_BUF body = BUF_INIT(1000);
+	egress_result_put_head(&body, &result);
+	wire_put_u32(&body, 0);
+	const struct str part = buf_str(&body);
+	assert_int_equal(rpc_send(foreign->egress, EGRESS_RESULT, id, &part, 1, NULL), 0);
+	egress_link_process(foreign->link);
+}
+
+static void a_foreign_egress_serves_at_once_and_may_be_replaced(void **state)
+{
+	(void)state;
+	struct foreign foreign;
+	set_up_foreign(&foreign);
+	struct link_call *early = link_call_new(foreign.link, &foreign.grant);
+	link_call_request(early, S("{}"), SECOND, false, on_foreign, &foreign);
+	assert_int_equal(foreign.answers, 1);
+	assert_int_equal(foreign.result.err.class, ERR_NETWORK_ERROR);
+	assert_non_null(strstr(foreign.result.err.message, "egress does not run"));
+
+	attach(&foreign);
+	struct link_call *call = link_call_new(foreign.link, &foreign.grant);
+	link_call_request(call, S("{}"), SECOND, false, on_foreign, &foreign);
+	uint32_t id = hear(&foreign, EGRESS_GRANT).id;
+	assert_int_equal(hear(&foreign, EGRESS_REQUEST).id, id);
+	answer(&foreign, id, 201);
+	assert_int_equal(foreign.answers, 2);
+	assert_int_equal(foreign.result.status, 201);
+
+	/* It dies with a request under way; the call is lost, and another one is not. */
+	link_call_request(call, S("{}"), 100 * SECOND, false, on_foreign, &foreign);
+	rpc_channel_free(TAKE(foreign.egress));
+	egress_link_process(foreign.link);
+	assert_int_equal(foreign.answers, 3);
+	assert_string_equal(foreign.result.err.message, "http_request: egress ended; try again in a moment");
+	assert_int_equal(egress_link_fd(foreign.link), -1);
+	attach(&foreign);
+	link_call_request(call, S("{}"), SECOND, false, on_foreign, &foreign);
+	assert_int_equal(foreign.answers, 4);
+	assert_int_equal(foreign.result.rc, -1);
+	link_call_free(call);
+	call = link_call_new(foreign.link, &foreign.grant);
+	link_call_request(call, S("{}"), 100 * SECOND, false, on_foreign, &foreign);
+	hear(&foreign, EGRESS_GRANT);
+
+	attach(&foreign); /* in its place */
+	assert_int_equal(foreign.answers, 5);
+	assert_non_null(strstr(foreign.result.err.message, "started anew"));
+	link_call_free(call);
+	link_call_free(early);
+	tear_down_foreign(&foreign);
+}
+
+static void a_foreign_egress_that_hangs_is_let_go(void **state)
+{
+	(void)state;
+	struct foreign foreign;
+	set_up_foreign(&foreign);
+	attach(&foreign);
+	const struct egress_post post = {
+		.url = S("http://x/"), .content_type = S("a/b"), .body = S("{}"), .left_ns = 0};
+	egress_link_post(foreign.link, &post, on_foreign, &foreign);
+	while (foreign.answers == 0) {
+		struct pollfd fd = {.fd = egress_link_fd(foreign.link), .events = POLLIN};
+		(void)poll(&fd, 1, 10);
+		egress_link_process(foreign.link);
+	}
+	assert_non_null(strstr(foreign.result.err.message, "egress did not answer in time; try again"));
+	hear(&foreign, EGRESS_POST);
+	struct rpc_frame frame;
+	assert_int_equal(rpc_recv(foreign.egress, &frame, NULL), 0);
+	tear_down_foreign(&foreign);
+}
+
+static void errands_are_answered(void **state)
+{
+	(void)state;
+	struct foreign foreign;
+	set_up_foreign(&foreign);
+	const struct egress_oauth ask = {
+		.step = OAUTH_CODE, .ticket = 3, .left_ns = SECOND, .code = S("c"), .redirect_uri = S("http://r")};
+	egress_link_oauth(foreign.link, &ask, on_oauth, &foreign);
+	assert_int_equal(foreign.answers, 1);
+	assert_int_equal(foreign.oauth.err.class, ERR_NETWORK_ERROR);
+
+	attach(&foreign);
+	egress_link_oauth(foreign.link, &ask, on_oauth, &foreign);
+	struct rpc_frame frame = hear(&foreign, EGRESS_OAUTH);
+	struct egress_oauth heard;
+	assert_int_equal(egress_oauth_get(frame.body, &heard, NULL), 0);
+	assert_true(heard.step == OAUTH_CODE && heard.ticket == 3 && str_eq(heard.code, S("c")));
+	const struct egress_oauth_result told = {.scope = S("a b"), .expires_in = 9};
+	AUTO_BUF body = BUF_INIT(1000);
+	egress_oauth_result_put(&body, &told);
+	const struct str part = buf_str(&body);
+	assert_int_equal(rpc_send(foreign.egress, EGRESS_OAUTH_RESULT, frame.id, &part, 1, NULL), 0);
+	egress_link_process(foreign.link);
+	assert_int_equal(foreign.answers, 2);
+	assert_true(foreign.oauth.err.class == ERR_NONE && foreign.oauth.expires_in == 9);
+
+	const struct egress_post post = {.url = S("u"), .content_type = S("t"), .body = S("b"), .left_ns = SECOND};
+	egress_link_post(foreign.link, &post, on_foreign, &foreign);
+	frame = hear(&foreign, EGRESS_POST);
+	answer(&foreign, frame.id, 202);
+	assert_int_equal(foreign.answers, 3);
+	assert_int_equal(foreign.result.status, 202);
+
+	/* An answer of the other kind, and one to nothing, are lies. */
+	egress_link_oauth(foreign.link, &ask, on_oauth, &foreign);
+	answer(&foreign, hear(&foreign, EGRESS_OAUTH).id, 200);
+	assert_int_equal(foreign.answers, 4);
+	assert_non_null(strstr(foreign.oauth.err.message, "a request that was not made"));
+	attach(&foreign);
+	egress_link_post(foreign.link, &post, on_foreign, &foreign);
+	answer(&foreign, hear(&foreign, EGRESS_POST).id + 1, 200);
+	assert_int_equal(foreign.answers, 5);
+	assert_int_equal(foreign.result.rc, -1);
+	tear_down_foreign(&foreign);
+}
+
 int main(int argc, char **argv)
 {
 	fake_main(argc, argv);
@@ -184,6 +363,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_egress_that_ignores_a_cancellation_is_killed),
 		cmocka_unit_test(a_cancelled_request_is_answered_to_nobody),
 		cmocka_unit_test(a_result_that_nobody_waits_for_is_a_lie),
+		cmocka_unit_test(a_foreign_egress_serves_at_once_and_may_be_replaced),
+		cmocka_unit_test(a_foreign_egress_that_hangs_is_let_go),
+		cmocka_unit_test(errands_are_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,8 @@ static struct egress_grant sample(void)
 		.bound_region = S("eu-west-1"),
 		.bound_access_key_id = S("AKIB"),
 		.pool = S("pool 1"),
+		.relay = 4,
+		.relay_call = 77,
 	};
 }
 
@@ -112,6 +114,106 @@ static void a_grant_comes_back_whole(void **state)
 	assert_true(str_eq(got.bound_access_key_id, S("AKIB")) && str_eq(got.pool, S("pool 1")));
 	assert_true(secret_eq(secret, S("top secret")));
 	assert_ptr_equal(got.secret, secret);
+	assert_true(got.n_permits == 0 && got.relay == 4 && got.relay_call == 77);
+}
+
+static const struct egress_permit permits[] = {
+	{.use = 1, .binding = {"aws_sigv4/a/eu", 14}, .region = {"eu-west-1", 9}, .access_key_id = {"AK", 2}},
+	{.use = UINT64_MAX, .binding = {"aws_sigv4/a/any", 15}},
+};
+
+static void permits_stand_for_a_secret(void **state)
+{
+	(void)state;
+	AUTO(arena) *arena = arena_new();
+	AUTO(secret) *secret = NULL;
+	struct egress_grant sent = sample(), got;
+	sent.binding = BINDING_PERMIT;
+	sent.bound = sent.declared = CREDENTIAL_AWS_SIGV4;
+	sent.permits = permits;
+	sent.n_permits = ARRAY_LEN(permits);
+	assert_int_equal(decode(arena, &sent, STR_EMPTY, &got, &secret, NULL), 0);
+	assert_null(secret);
+	assert_int_equal(got.n_permits, 2);
+	assert_true(got.permits[0].use == 1 && got.permits[1].use == UINT64_MAX);
+	assert_true(str_eq(got.permits[0].binding, S("aws_sigv4/a/eu")) &&
+		    str_eq(got.permits[0].region, S("eu-west-1")));
+	assert_true(str_eq(got.permits[0].access_key_id, S("AK")) && got.permits[1].region.n == 0);
+
+	struct err err = {0};
+	assert_int_equal(decode(arena, &sent, S("and a secret"), &got, &secret, &err), -1);
+	sent.n_permits = 0;
+	assert_int_equal(decode(arena, &sent, STR_EMPTY, &got, &secret, &err), -1);
+	sent.n_permits = 2;
+	sent.bound = sent.declared = CREDENTIAL_OAUTH2; /* one alone */
+	assert_int_equal(decode(arena, &sent, STR_EMPTY, &got, &secret, &err), -1);
+	sent.n_permits = 1;
+	assert_int_equal(decode(arena, &sent, STR_EMPTY, &got, &secret, NULL), 0);
+	sent.binding = BINDING_MISSING;
+	assert_int_equal(decode(arena, &sent, STR_EMPTY, &got, &secret, &err), -1);
+	assert_int_equal(err.class, ERR_PROTOCOL);
+}
+
+static int oauth_back(const struct egress_oauth *m, struct egress_oauth *ret)
+{
+	static struct buf body = BUF_INIT(10000);
+	buf_clear(&body);
+	egress_oauth_put(&body, m);
+	int rc = egress_oauth_get(buf_str(&body), ret, NULL);
+	for (size_t n = 0; n < body.n; n++) {
+		struct egress_oauth cut;
+		assert_int_equal(egress_oauth_get(str_slice(buf_str(&body), 0, n), &cut, NULL), -1);
+	}
+	return rc;
+}
+
+static void token_requests_come_back_whole(void **state)
+{
+	(void)state;
+	struct egress_oauth got,
+		sent = {.step = OAUTH_CODE, .ticket = 9, .left_ns = 8, .code = S("c"), .redirect_uri = S("r")};
+	assert_int_equal(oauth_back(&sent, &got), 0);
+	assert_true(got.step == OAUTH_CODE && got.ticket == 9 && got.left_ns == 8);
+	assert_true(str_eq(got.code, S("c")) && str_eq(got.redirect_uri, S("r")));
+	sent.ticket = 0;
+	assert_int_equal(oauth_back(&sent, &got), -1);
+	sent.ticket = 1;
+	sent.code = STR_EMPTY;
+	assert_int_equal(oauth_back(&sent, &got), -1);
+	sent.step = OAUTH_DEVICE_POLL;
+	assert_int_equal(oauth_back(&sent, &got), 0);
+	sent.step = OAUTH_STEP__MAX;
+	assert_int_equal(oauth_back(&sent, &got), -1);
+
+	static struct egress_oauth_result told, heard;
+	told = (struct egress_oauth_result){.pending = true,
+					    .scope = S("a b"),
+					    .expires_in = 5,
+					    .has_refresh_token = true,
+					    .user_code = S("U"),
+					    .verification_uri = S("v"),
+					    .verification_uri_complete = S("w"),
+					    .interval = 6};
+	AUTO_BUF body = BUF_INIT(10000);
+	egress_oauth_result_put(&body, &told);
+	assert_int_equal(egress_oauth_result_get(buf_str(&body), &heard, NULL), 0);
+	assert_true(heard.pending && heard.has_refresh_token && heard.expires_in == 5 && heard.interval == 6);
+	assert_true(str_eq(heard.scope, S("a b")) && str_eq(heard.user_code, S("U")));
+	assert_true(str_eq(heard.verification_uri, S("v")) && str_eq(heard.verification_uri_complete, S("w")));
+	buf_clear(&body);
+	(fail)(&told.err, ERR_TOKEN_EXCHANGE_FAILED, "no");
+	egress_oauth_result_put(&body, &told);
+	assert_int_equal(egress_oauth_result_get(buf_str(&body), &heard, NULL), 0);
+	assert_int_equal(heard.err.class, ERR_TOKEN_EXCHANGE_FAILED);
+
+	const struct egress_post post = {.url = S("u"), .content_type = S("t"), .body = S("b"), .left_ns = 7};
+	struct egress_post posted;
+	buf_clear(&body);
+	egress_post_put(&body, &post);
+	assert_int_equal(egress_post_get(buf_str(&body), &posted, NULL), 0);
+	assert_true(str_eq(posted.url, S("u")) && str_eq(posted.content_type, S("t")) && posted.left_ns == 7);
+	assert_true(str_eq(posted.body, S("b")));
+	assert_int_equal(egress_post_get(str_slice(buf_str(&body), 0, body.n - 1), &posted, NULL), -1);
 }
 
 /* What is sent is what is looked for: HTTP takes blanks off a value's ends. */
@@ -240,6 +342,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_grant_comes_back_whole),
+		cmocka_unit_test(permits_stand_for_a_secret),
+		cmocka_unit_test(token_requests_come_back_whole),
 		cmocka_unit_test(blanks_around_a_secret_are_left_out),
 		cmocka_unit_test(a_grant_that_disagrees_with_itself_is_refused),
 		cmocka_unit_test(a_cut_grant_is_refused_at_every_length),
