@@ -229,16 +229,13 @@ static bool all_ready(const struct daemon *d)
 	return true;
 }
 
-static void on_ready(void *user, struct process *process, struct str body)
+static int on_ready(void *user, struct process *process, struct str body, struct err *err)
 {
 	struct daemon *d = user;
-	static struct err err;
-	err_clear(&err);
-	bool good = process != &d->children[CHILD_KEEPER] || publish_keys(d, body, &err) == 0;
-	if (!good || join_all(d, process, &err) != 0) {
-		log_error("child_refused", log_z("program", process->row->program), log_err(&err));
-		return process_kill(process);
-	}
+	if (process == &d->children[CHILD_KEEPER] && publish_keys(d, body, err) != 0)
+		return -1;
+	if (join_all(d, process, err) != 0)
+		return -1;
 	log_info("child_ready", log_z("program", process->row->program), log_u64("pid", (uint64_t)process->child.pid));
 	if (process == control_of(d)) {
 		for (int i = 0; i < CHILDREN; i++)
@@ -250,6 +247,7 @@ static void on_ready(void *user, struct process *process, struct str body)
 		daemon_all_ready(d);
 	else if (d->phase == DAEMON_STOPPING)
 		process_kill(process); /* it began when the end was not in sight */
+	return 0;
 }
 
 static bool on_ended(void *user, struct process *process, const struct err *why)

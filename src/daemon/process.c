@@ -62,6 +62,18 @@ static void on_proof(struct process *process, struct str body)
 	process->listener.changed(process->listener.user, process);
 }
 
+static void on_ready(struct process *process, struct str body)
+{
+	static struct err err;
+	err_clear(&err);
+	process->state = PROCESS_READY;
+	if (process->listener.ready(process->listener.user, process, body, &err) == 0)
+		return;
+	process->state = PROCESS_STARTING;
+	note_why(process, &err);
+	process_kill(process);
+}
+
 static void on_failed(struct process *process, struct str body)
 {
 	static struct err err;
@@ -84,10 +96,8 @@ static void on_message(void *user, struct supervise_message *m)
 		return on_proof(process, supervise_body(m));
 	if (m->frame.type == SUPERVISE_FAILED && (state == PROCESS_PROVING || state == PROCESS_STARTING) && bare)
 		return on_failed(process, supervise_body(m));
-	if (m->frame.type == SUPERVISE_READY && state == PROCESS_STARTING && bare) {
-		process->state = PROCESS_READY;
-		return process->listener.ready(process->listener.user, process, supervise_body(m));
-	}
+	if (m->frame.type == SUPERVISE_READY && state == PROCESS_STARTING && bare)
+		return on_ready(process, supervise_body(m));
 	if (state != PROCESS_READY || !process->listener.request(process->listener.user, process, m))
 		note_breach(process, m->frame.type);
 }

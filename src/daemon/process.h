@@ -34,7 +34,8 @@ struct process;
 struct process_listener {
 	/* Appends the settings of START; they may hold keys. */
 	void (*settings)(void *user, const struct process *process, struct buf *out);
-	void (*ready)(void *user, struct process *process, struct str body);
+	/* -1 with why it cannot be used as it is: it is ended. */
+	int (*ready)(void *user, struct process *process, struct str body, struct err *err);
 	/* Of a process that is ready. False: it may not send this, and is ended. */
 	bool (*request)(void *user, struct process *process, struct supervise_message *m);
 	void (*changed)(void *user, struct process *process); /* what supervise_child tells of it */
