@@ -488,6 +488,116 @@ static void imports_are_held_against_the_manifest(void **state)
 	runner_free(runner);
 }
 
+/* ---- somebody else starts it ---- */
+
+struct launcher {
+	struct child child;
+	int started, killed, ended;
+	bool refuses;
+	bool silent_end; /* it never hears that it has ended */
+};
+
+static int launch(void *context, const struct peer_spec *spec, struct peer_started *ret, struct err *err)
+{
+	struct launcher *launcher = context;
+	if (launcher->refuses)
+		return (fail)(err, ERR_SYSTEM, "nobody starts it");
+	int sockets[2], words[2];
+	assert_int_equal(child_socketpair(sockets, NULL), 0);
+	assert_int_equal(pipe2(words, O_CLOEXEC), 0);
+	char parent[16];
+	snprintf(parent, sizeof parent, "%d", (int)getpid());
+	const char *argv[] = {spec->name, spec->life, parent, "0", NULL};
+	launcher->child = CHILD_INIT;
+	launcher->child.path = "/proc/self/exe";
+	launcher->child.argv = argv;
+	launcher->child.fds[launcher->child.n_fds++] = (struct child_fd){words[1], 2};
+	launcher->child.fds[launcher->child.n_fds++] = (struct child_fd){sockets[1], RUNNER_FD_SOCKET};
+	for (size_t i = 0; i < spec->n_fds; i++)
+		launcher->child.fds[launcher->child.n_fds++] = spec->fds[i];
+	assert_int_equal(child_start(&launcher->child, NULL), 0);
+	launcher->child.argv = NULL;
+	close(sockets[1]);
+	close(words[1]);
+	launcher->started++;
+	*ret = (struct peer_started){
+		.id = 41, .pid = launcher->child.pid, .socket_fd = sockets[0], .stderr_fd = words[0]};
+	return 0;
+}
+
+static void launcher_kill(void *context, uint32_t id)
+{
+	struct launcher *launcher = context;
+	assert_int_equal(id, 41);
+	launcher->killed++;
+	child_release(&launcher->child);
+}
+
+static int launcher_ended(void *context, uint32_t id, int ms, int *ret_exit_status, int *ret_signal)
+{
+	struct launcher *launcher = context;
+	assert_int_equal(id, 41);
+	if (launcher->silent_end || child_wait(&launcher->child, ms, NULL) != 1)
+		return 0;
+	launcher->ended++;
+	*ret_exit_status = launcher->child.exit_status;
+	*ret_signal = launcher->child.term_signal;
+	child_release(&launcher->child);
+	return 1;
+}
+
+static struct runner *launch_with(struct launcher *launcher, const char *script, struct peer_launcher *peer)
+{
+	AUTO_FD code = fake_script(script);
+	*peer = (struct peer_launcher){launch, launcher_kill, launcher_ended, launcher};
+	const struct runner_spec spec = {.launcher = peer, .code_fd = code, .start = {.threads = 1, .memory_max = GIB}};
+	return runner_start(&spec, NULL);
+}
+
+static void somebody_else_may_start_it(void **state)
+{
+	(void)state;
+	struct peer_launcher peer;
+	struct launcher launcher = {.child = CHILD_INIT};
+	struct told told = {.runner = launch_with(&launcher, "hello\nstart\nready\ncall\ndone {}\nhang", &peer)};
+	assert_non_null(told.runner);
+	assert_null(runner_proof(told.runner));
+	assert_int_equal(runner_relay(told.runner), 41);
+	assert_int_equal(runner_pid(told.runner), launcher.child.pid);
+	begin(&told, &plain_call);
+	wait_for_end(&told);
+	assert_string_equal(told.words.p, "done(0,0,{}) ");
+	assert_true(runner_proof(told.runner)->no_new_privs);
+	runner_free(told.runner);
+	buf_release(&told.words);
+	assert_true(launcher.started == 1 && launcher.killed == 1 && launcher.ended == 0);
+
+	/* Its end is told as that of a child of our own. */
+	launcher = (struct launcher){.child = CHILD_INIT};
+	told = (struct told){
+		.runner = launch_with(&launcher, "hello\nstart\nready\ncall\nsay what a pity\nquit 3", &peer)};
+	begin(&told, &plain_call);
+	wait_for_end(&told);
+	assert_non_null(strstr(told.lost.message, "the runner ended by exit status 3"));
+	assert_non_null(strstr(told.lost.message, "what a pity"));
+	runner_free(told.runner);
+	buf_release(&told.words);
+	assert_true(launcher.killed == 0 && launcher.ended == 1);
+
+	launcher = (struct launcher){.child = CHILD_INIT, .silent_end = true};
+	told = (struct told){.runner = launch_with(&launcher, "hello\nquit 0", &peer)};
+	begin(&told, &plain_call);
+	wait_for_end(&told);
+	assert_non_null(strstr(told.lost.message, "closed its socket and did not end"));
+	runner_free(told.runner);
+	buf_release(&told.words);
+	assert_true(launcher.killed == 1 && launcher.ended == 0);
+
+	launcher = (struct launcher){.refuses = true};
+	assert_null(launch_with(&launcher, "hang", &peer));
+	assert_int_equal(launcher.killed, 0);
+}
+
 static void open_calls_are_bounded(void **state)
 {
 	(void)state;
@@ -601,6 +711,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_unconfined_runner_is_refused),
 		cmocka_unit_test(load_failures_keep_their_class_and_no_other_can_be_claimed),
 		cmocka_unit_test(imports_are_held_against_the_manifest),
+		cmocka_unit_test(somebody_else_may_start_it),
 		cmocka_unit_test(open_calls_are_bounded),
 		cmocka_unit_test(a_program_that_is_not_there_is_an_error),
 		cmocka_unit_test(nothing_is_left_behind),
