@@ -350,10 +350,12 @@ int children_init(struct daemon *d, struct err *err)
 	return d->runners != NULL ? 0 : -1;
 }
 
+/* All at once, the one that takes longest to load first. */
 int children_start(struct daemon *d, struct err *err)
 {
+	static const int order[CHILDREN] = {CHILD_EGRESS, CHILD_CONTROL, CHILD_KEEPER};
 	for (int i = 0; i < CHILDREN; i++) {
-		if (process_start(&d->children[i], err) != 0)
+		if (process_start(&d->children[order[i]], err) != 0)
 			return -1;
 	}
 	return 0;
