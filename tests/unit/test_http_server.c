@@ -479,7 +479,7 @@ static void drip(int fd, const char *text)
 static void a_slow_client_is_cut_off(void **state)
 {
 	(void)state;
-	struct http_limits limits = {.head_ms = 100, .body_ms = 60, .idle_ms = 80};
+	struct http_limits limits = {.head_ms = 200, .body_ms = 400, .idle_ms = 400};
 	AUTO(lab) *lab = lab_start((struct http_server_options){.limits = limits});
 	{
 		AUTO_FD fd = lab_connect(lab);
@@ -509,8 +509,8 @@ static void a_slow_client_is_cut_off(void **state)
 	/* A body that takes long but never pauses that long is waited for. */
 	AUTO_FD fd = lab_connect(lab);
 	struct reader reader = {.fd = fd};
-	send_request(fd, "POST /echo", lab->host, "Content-Length: 30\r\n");
-	for (int i = 0; i < 30; i++) {
+	send_request(fd, "POST /echo", lab->host, "Content-Length: 100\r\n");
+	for (int i = 0; i < 100; i++) {
 		struct pollfd wait = {.fd = fd, .events = POLLIN};
 		assert_int_equal(poll(&wait, 1, 5), 0);
 		send_text(fd, S("x"));
