@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import struct
-import subprocess
 import unittest
 import urllib.parse
 
@@ -48,9 +47,7 @@ class Life(unittest.TestCase):
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 done = list(pool.map(lambda _: home.cli("connector", "list", "--json"), range(8)))
             self.assertEqual([d.code for d in done], [0] * 8, [d.err for d in done])
-            found = subprocess.run(["pgrep", "-f", f"^{home.command()[0]} daemon run"], capture_output=True, text=True)
-            mine = [pid for pid in found.stdout.split()
-                    if f"AILERON_HOME={home.state}\0" in pathlib.Path(f"/proc/{pid}/environ").read_text()]
+            mine = [proc.name for proc in pathlib.Path("/proc").glob("[0-9]*") if runs_daemon_of(proc, home)]
             self.assertEqual(mine, [str(home.discovery["pid"])])
 
     def test_stop_and_stale_files(self):
@@ -141,6 +138,15 @@ class Life(unittest.TestCase):
             home.ok("doctor")
             os.chmod(home.state / "keeper.pub", 0o644)
             self.assertNotEqual(home.cli("doctor").code, 0)
+
+
+def runs_daemon_of(proc, home):
+    """whether that process is the parent of a daemon of this home"""
+    try:
+        return b"\0daemon\0run\0" in (proc / "cmdline").read_bytes() and f"AILERON_HOME={home.state}\0".encode() in (
+            proc / "environ").read_bytes()
+    except OSError:
+        return False
 
 
 def newer(database):

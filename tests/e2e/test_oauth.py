@@ -88,12 +88,12 @@ class OAuth(unittest.TestCase):
                                    stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close(), process.stderr.close()))
         text = ""
-        while "http://127.0.0.1" not in text:
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+/(auth\?|device\?)\S+", text)):
             line = process.stderr.readline()
             if line == "":
                 raise AssertionError(f"no URL came: {text}{process.stdout.read()}")
             text += line
-        return process, re.search(r"http://127\.0\.0\.1\S+", text)[0]
+        return process, found[0]
 
     def end(self, process):
         out, err = process.communicate(timeout=60 * SLOW)
