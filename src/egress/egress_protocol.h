@@ -1,10 +1,11 @@
 /*
- * egress_protocol: the messages between egress and its parent
+ * egress_protocol: the messages between egress and its parent, and between egress and control
  *
  * One socket pair, descriptor EGRESS_FD_SOCKET in the child. Egress confines itself and sends HELLO with its proof; the
  * parent answers START. Then, for each call: GRANT (what it may reach, with which credential), any number of REQUEST
  * one after the other, each answered by one RESULT, and END, at which egress forgets the grant and wipes the secret.
- * CANCEL ends the request under way (its RESULT says so). The id is the call's, not 0; many calls are open at once.
+ * CANCEL ends the request under way (its RESULT says so). The id is the call's, not 0; many calls are open at once. In the
+ * daemon control speaks it from GRANT on, over a socket that the daemon's parent handed to both.
  * docs/formats/egress.md is the format; text/wire.h the encoding.
  */
 #pragma once
@@ -122,7 +123,8 @@ struct egress_oauth_result {
 	uint64_t expires_in; /* of the token or of the device code, seconds; 0 = not said */
 	bool has_refresh_token;
 	struct str user_code, verification_uri, verification_uri_complete;
-	uint32_t interval; /* seconds */
+	/* Seconds: between two polls (0 = not said); with `pending` by how many the interval grows (5 after slow_down). */
+	uint32_t interval;
 };
 struct egress_post {
 	struct str url, content_type,
