@@ -472,8 +472,8 @@ static void another_user_is_not_heard(void **state)
 static void drip(int fd, const char *text)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
-	for (size_t i = 0; poll(&wait, 1, 5) == 0; i++)
-		(void)!send(fd, text[i] != '\0' ? text + i : "x", 1, MSG_NOSIGNAL);
+	for (; poll(&wait, 1, 5) == 0; text += *text != '\0')
+		(void)!send(fd, *text != '\0' ? text : "x", 1, MSG_NOSIGNAL);
 }
 
 static void a_slow_client_is_cut_off(void **state)
