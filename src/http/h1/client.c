@@ -376,7 +376,7 @@ static int take_turn(struct turn *turn, const struct h1_request *request, struct
 	if (sent < 0 || read_head(turn, err) != 0)
 		return -1;
 	const struct h1_head *head = h1_head(turn->client->parser);
-	struct h1_response response = {
+	*ret = (struct h1_response){
 		.status = head->status,
 		.content_type = h1_header(head, S("Content-Type"), NULL),
 		.request_id = h1_header(head, S("X-Request-ID"), NULL),
@@ -385,7 +385,6 @@ static int take_turn(struct turn *turn, const struct h1_request *request, struct
 	int whole = read_body(turn, err);
 	if (whole < 0)
 		return -1;
-	*ret = response;
 	return sent == 1 && whole == 1 && head->keep_alive && turn->unread.n == 0;
 }
 

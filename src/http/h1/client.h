@@ -35,7 +35,7 @@ struct h1_response {
 /* The whole answer, its body appended to `out`. UNREACHABLE when the connection fails, PROTOCOL when the answer is no HTTP. */
 int h1_client_do(struct h1_client *client, const struct h1_request *request, struct h1_response *ret, struct buf *out,
 		 struct err *err) __attribute__((warn_unused_result));
-/* The same, a piece of the body at a time; `piece` returns non-zero to end it. */
+/* The same, a piece of the body at a time; *ret is there before the first one; `piece` returns non-zero to end it. */
 int h1_client_stream(struct h1_client *client, const struct h1_request *request, struct h1_response *ret,
 		     int (*piece)(void *user, struct str bytes), void *user, struct err *err)
 	__attribute__((warn_unused_result));
