@@ -179,6 +179,19 @@ static int watch_signals(struct daemon *d, struct err *err)
 
 /* ---- the start */
 
+/* A starter may have closed what is taken for the standard descriptors; a lock or a socket must not stand there. */
+static int fill_standard_descriptors(struct err *err)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return fail_errno(err, "cannot open '/dev/null'");
+	close(fd);
+	return 0;
+}
+
 /* Its memory holds the keys. */
 static int shut_off(struct err *err)
 {
@@ -242,10 +255,14 @@ static int open_files(struct daemon *d, struct err *err)
 	d->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (d->null_fd < 0)
 		return fail_errno(err, "cannot open '/dev/null'");
-	if (ca_file == NULL)
-		return 0;
-	d->ca_fd = open(ca_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return d->ca_fd >= 0 ? 0 : fail_errno(err, "cannot open the certificates '%s'", ca_file);
+	if (ca_file != NULL)
+		d->ca_fd = open(ca_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (ca_file != NULL && d->ca_fd < 0)
+		return fail_errno(err, "cannot open the certificates '%s'", ca_file);
+	/* The folder that its starter happened to be in is not to be held for as long as it lives. */
+	if (d->options->spawned && chdir("/") != 0)
+		return fail_errno(err, "cannot leave the present folder");
+	return 0;
 }
 
 static int make_loop(struct daemon *d, struct err *err)
@@ -263,7 +280,7 @@ static int make_loop(struct daemon *d, struct err *err)
 static int set_up(struct daemon *d, struct err *err)
 {
 	const char *path = d->options->state_dir;
-	if (shut_off(err) != 0 || file_make_private_folder(path, err) != 0)
+	if (fill_standard_descriptors(err) != 0 || shut_off(err) != 0 || file_make_private_folder(path, err) != 0)
 		return -1;
 	d->lock_path = state_dir_file(path, "daemon.lock");
 	if (take_lock(d, err) != 0 || state_dir_open(path, &d->dir, err) != 0 || open_files(d, err) != 0)

@@ -198,6 +198,12 @@ static void a_started_daemon_can_be_found(void **state)
 	snprintf(pid, sizeof pid, "%d\n", found.pid);
 	assert_string_equal(read_text(in_home("daemon.pid")), pid);
 	assert_int_equal(getsid(found.pid), found.pid);
+	char link[64], folder[8] = "";
+	snprintf(link, sizeof link, "/proc/%d/cwd", found.pid);
+	if (geteuid() == 0) { /* it is not dumpable */
+		assert_int_equal(readlink(link, folder, sizeof folder - 1), 1);
+		assert_string_equal(folder, "/");
+	}
 	assert_int_equal(found.api_revision, 7);
 	assert_string_equal(found.socket, in_home("daemon.sock"));
 	assert_string_equal(read_text(in_home("keeper.pub")),
@@ -362,6 +368,26 @@ static void in_the_foreground_it_ends_well_and_alone(void **state)
 	assert_int_equal(finish(&first, said, sizeof said), 0);
 	assert_string_equal(said, "");
 	assert_int_equal(mode_of(in_home("daemon.json")), -1);
+}
+
+/* Nothing of it may take the place of a standard descriptor. */
+static void without_standard_descriptors_it_works(void **state)
+{
+	(void)state;
+	pid_t pid = fork();
+	if (pid == 0) {
+		syscall(SYS_close_range, 0, ~0U, 0);
+		execl(self, "aileron", "daemon", "run", (char *)NULL);
+		_exit(9);
+	}
+	AUTO_DISCOVERY found = {0};
+	while (discovery_find(home, says_its_id, NULL, &found, NULL) != 1)
+		sched_yield();
+	int status;
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_string_equal(read_text(in_home("daemon.lock")), "");
 }
 
 static void a_second_signal_does_not_wait(void **state)
@@ -769,6 +795,7 @@ int main(int argc, char **argv)
 		WITH_HOME(two_starters_get_one_daemon),
 		WITH_HOME(children_die_with_it_and_leave_it_startable),
 		WITH_HOME(in_the_foreground_it_ends_well_and_alone),
+		WITH_HOME(without_standard_descriptors_it_works),
 		WITH_HOME(a_second_signal_does_not_wait),
 		WITH_HOME(why_it_cannot_start_is_told),
 		WITH_HOME(what_cannot_be_published_is_told),
