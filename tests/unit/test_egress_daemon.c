@@ -674,18 +674,23 @@ static void a_refresh_fails_for_good_or_for_now(void **state)
 	stop(&d);
 }
 
-static void ask_oauth(struct daemon *d, enum egress_oauth_step step)
+static void ask_oauth_within(struct daemon *d, enum egress_oauth_step step, uint64_t ms)
 {
 	const struct egress_oauth ask = {
 		.step = step,
 		.ticket = 77,
-		.left_ns = 20000 * MS,
+		.left_ns = ms * MS,
 		.code = step == OAUTH_CODE ? S("c0de/1") : STR_EMPTY,
 		.redirect_uri = step == OAUTH_CODE ? S("http://127.0.0.1:5/callback") : STR_EMPTY,
 	};
 	AUTO_BUF body = BUF_INIT(1 << 16);
 	egress_oauth_put(&body, &ask);
 	send_body(d->control, EGRESS_OAUTH, 99, &body);
+}
+
+static void ask_oauth(struct daemon *d, enum egress_oauth_step step)
+{
+	ask_oauth_within(d, step, 20000);
 }
 
 static void give_ticket(struct daemon *d, const char *path)
@@ -848,6 +853,52 @@ static void a_device_asks_until_it_may(void **state)
 	give_ticket(&d, "/given");
 	store(&d, receive(d.keeper, KEEPER_TOKENS).id);
 	assert_int_equal(oauth_result(&d)->err.class, ERR_NONE);
+	stop(&d);
+}
+
+static void a_step_ends_in_its_time(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	ask_oauth_within(&d, OAUTH_CODE, 200);
+	receive(d.keeper, KEEPER_EXCHANGE); /* and no ticket */
+	assert_int_equal(oauth_result(&d)->err.class, ERR_UNAVAILABLE);
+	ask_oauth_within(&d, OAUTH_CODE, 300);
+	give_ticket(&d, "/hang");
+	assert_int_equal(oauth_result(&d)->err.class, ERR_NETWORK_ERROR);
+	server_give(plain, 200, "{\"access_token\":\"" TOKEN "\"}");
+	ask_oauth_within(&d, OAUTH_CODE, 1000);
+	give_ticket(&d, "/given");
+	struct rpc_frame frame = receive(d.keeper, KEEPER_TOKENS);
+	assert_int_equal(oauth_result(&d)->err.class, ERR_UNAVAILABLE);
+	store(&d, frame.id); /* which nobody waits for any more, and is no lie */
+	ask_oauth(&d, OAUTH_CODE);
+	give_ticket(&d, "/given");
+	store(&d, receive(d.keeper, KEEPER_TOKENS).id);
+	assert_int_equal(oauth_result(&d)->err.class, ERR_NONE);
+	stop(&d);
+}
+
+/* Tokens that were given are kept, whoever asked for them. */
+static void a_step_outlives_its_control(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	server_give(plain, 200, "{\"access_token\":\"" TOKEN "\"}");
+	ask_oauth(&d, OAUTH_CODE);
+	struct rpc_frame frame = receive(d.keeper, KEEPER_EXCHANGE);
+	uint32_t id = frame.id;
+	join_control(&d);
+	AUTO_BUF body = BUF_INIT(1 << 16);
+	wire_put_bool(&body, true);
+	put_exchange(&body, "/given");
+	send_body(d.keeper, KEEPER_TICKET, id, &body);
+	store(&d, receive(d.keeper, KEEPER_TOKENS).id);
+	grant(&d, CALL);
+	request(&d, CALL, "/hello", NULL);
+	assert_answered(&d, CALL, "hello"); /* and no result before */
 	stop(&d);
 }
 
@@ -1109,6 +1160,8 @@ int main(void)
 		cmocka_unit_test(a_code_becomes_tokens_that_only_the_keeper_sees),
 		cmocka_unit_test(a_refused_code_tells_why_and_no_secret),
 		cmocka_unit_test(a_device_asks_until_it_may),
+		cmocka_unit_test(a_step_ends_in_its_time),
+		cmocka_unit_test(a_step_outlives_its_control),
 		cmocka_unit_test(token_urls_are_judged),
 		cmocka_unit_test(posts_go_where_the_user_said),
 		cmocka_unit_test(a_new_control_begins_anew),
