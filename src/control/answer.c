@@ -1,6 +1,6 @@
 #include "control/answer.h"
 #include "base/mem.h"
-#include "text/json_writer.h"
+#include "control/members.h"
 
 #define BODY_MAX (6 * ERR_MESSAGE_MAX + ERR_DETAILS_MAX + 4096)
 
@@ -19,16 +19,10 @@ void answer_result(struct http_exchange *x, unsigned status, struct str body)
 	http_answer(x, &answer);
 }
 
-static void put_member(struct json_writer *w, const char *name, struct str value)
-{
-	jsonw_key(w, str_from(name));
-	jsonw_str(w, value);
-}
-
 static void put_crud(struct json_writer *w, const struct err *err, struct str request_id)
 {
-	put_member(w, "code", str_from(err_row(err->class)->name));
-	put_member(w, "message", str_from(err->message));
+	member_z(w, "code", err_row(err->class)->name);
+	member_z(w, "message", err->message);
 	if (err->details_n > 0) {
 		jsonw_key(w, S("details"));
 		jsonw_begin_array(w);
@@ -37,22 +31,23 @@ static void put_crud(struct json_writer *w, const struct err *err, struct str re
 		jsonw_end_object(w);
 		jsonw_end_array(w);
 	}
-	put_member(w, "request_id", request_id);
+	member_str(w, "request_id", request_id);
 }
 
-static void put_failure(struct json_writer *w, const struct err *err, struct str audit_id)
+static void put_failure(struct json_writer *w, const struct answer_failure *failure, struct str request_id)
 {
-	put_member(w, "class", str_from(err_row(err->class)->name));
-	put_member(w, "message", str_from(err->message));
-	jsonw_key(w, S("retriable"));
-	jsonw_bool(w, err->retriable);
-	put_member(w, "boundary", str_from(err_boundary_name(err->boundary)));
-	if (audit_id.n > 0)
-		put_member(w, "audit_id", audit_id);
+	const struct err *err = failure->err;
+	member_z(w, "class", err_row(err->class)->name);
+	member_z(w, "message", err->message);
+	member_bool(w, "retriable", err->retriable);
+	member_z(w, "boundary", err_boundary_name(err->boundary));
+	if (failure->audit_id.n > 0)
+		member_str(w, "audit_id", failure->audit_id);
 	jsonw_key(w, S("details"));
 	jsonw_begin_object(w);
 	jsonw_raw_members(w, str_of(err->details, err->details_n));
 	jsonw_end_object(w);
+	member_str(w, "request_id", request_id);
 }
 
 /* Seconds, rounded up; 0 = the error does not say. */
@@ -81,7 +76,7 @@ void answer_failure(struct http_exchange *x, const struct answer_failure *failur
 	jsonw_key(&w, S("error"));
 	jsonw_begin_object(&w);
 	if (failure->envelope == API_FAILURE && err_class_is_closed(err->class))
-		put_failure(&w, err, failure->audit_id);
+		put_failure(&w, failure, http_request_id(x));
 	else
 		put_crud(&w, err, http_request_id(x));
 	jsonw_end_object(&w);

@@ -1,6 +1,7 @@
 #include "control/tokens.h"
 #include "base/base64.h"
 #include "base/rand.h"
+#include "control/members.h"
 #include "control/session.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
@@ -98,29 +99,22 @@ static const struct {
 /* {"alg":"HS256","typ":"JWT"}: the only header that is written, and the only one that is read. */
 #define JWT_HEADER "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 
-static void put_member(struct json_writer *w, const char *name, struct str value)
-{
-	jsonw_key(w, str_from(name));
-	jsonw_str(w, value);
-}
-
 void caveat_mint(struct str key, struct str session, uint64_t issued_at_s, struct buf *out)
 {
 	AUTO_BUF claims = BUF_INIT(TOKENS_CAVEAT_MAX);
 	struct json_writer w;
 	jsonw_init(&w, &claims, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	put_member(&w, "iss", S("aileron-daemon"));
-	put_member(&w, "sub", session);
-	jsonw_key(&w, S("iat"));
-	jsonw_int(&w, (int64_t)issued_at_s);
-	put_member(&w, "typ", S("aileron-caveat"));
+	member_z(&w, "iss", "aileron-daemon");
+	member_str(&w, "sub", session);
+	member_u64(&w, "iat", issued_at_s);
+	member_z(&w, "typ", "aileron-caveat");
 	jsonw_key(&w, S("caps"));
 	jsonw_begin_array(&w);
 	for (size_t i = 0; i < ARRAY_LEN(capability_names); i++)
 		jsonw_str(&w, str_from(capability_names[i].name));
 	jsonw_end_array(&w);
-	put_member(&w, "session", session);
+	member_str(&w, "session", session);
 	jsonw_end_object(&w);
 
 	size_t start = out->n;
