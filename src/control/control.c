@@ -105,7 +105,7 @@ static void start_recorded(void *user, const struct err *err)
 {
 	(void)user;
 	if (err != NULL)
-		log_error("audit.daemon_started", log_err(err));
+		log_error("start_not_recorded", log_err(err));
 }
 
 /* --------------------------------------------------------------------------------------------------------- stopping */
@@ -149,7 +149,7 @@ static void on_stop(void *user, uint64_t ms)
 	if (running->stopping)
 		return;
 	running->stopping = true;
-	log_info("control.stopping", log_u64("ms", ms));
+	log_info("stopping", log_u64("ms", ms));
 	audit_service_stop(running->control.audit);
 	http_server_drain(running->control.http, ms, drained, running);
 }
@@ -169,7 +169,7 @@ static void on_peer(void *user, enum supervise_role role, int fd)
 	if (role == SUPERVISE_EGRESS)
 		calls_attach_egress(running->control.calls, fd);
 	else if (keeper_client_attach(running->control.keeper, fd, &err) < 0)
-		log_error("keeper.attach", log_err(&err));
+		log_error("keeper_not_attached", log_err(&err));
 }
 
 static void on_child(void *user, const struct supervise_child *child)
@@ -303,10 +303,10 @@ int control_run(const struct supervise_start *start, struct err *err)
 	}
 	loop_run(running.control.loop);
 	if (db_write(running.control.db, record_stop, &running.control, err) < 0)
-		log_error("audit.daemon_stopped", log_err(err));
+		log_error("stop_not_recorded", log_err(err));
 	if (!running.joined) {
 		/* Some worker holds on to what would be freed now. What it was promised is on disk. */
-		log_warn("control.stopped", log_z("what", "requests did not end in time"));
+		log_warn("requests_abandoned");
 		_exit(0);
 	}
 	tear_down(&running);

@@ -134,7 +134,7 @@ static void on_answer(struct keeper_client *client, const struct rpc_frame *fram
 		wait_end(wait, read_answer(wait, frame->body));
 	pthread_mutex_unlock(&client->lock);
 	if (wait == NULL)
-		log_debug("keeper.late_answer", log_u64("id", frame->id));
+		log_debug("keeper_late_answer", log_u64("id", frame->id));
 }
 
 static int on_changed(struct keeper_client *client, struct str body, struct err *err)
@@ -213,7 +213,7 @@ static void on_ready(void *user, int what)
 	if (got == 2)
 		return;
 	if (got < 0)
-		log_error("keeper.channel", log_err(&err));
+		log_error("keeper_channel_broken", log_err(&err));
 	detach(client);
 }
 

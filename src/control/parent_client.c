@@ -288,7 +288,7 @@ static void on_ready(void *user, int what)
 	if (got == 2)
 		return;
 	if (got < 0)
-		log_error("parent.link", log_err(&err));
+		log_error("parent_link_broken", log_err(&err));
 	on_gone(client);
 }
 

@@ -80,7 +80,7 @@ static void ended_recorded(void *user, const struct err *err)
 {
 	struct ended *ended = user;
 	if (err != NULL)
-		log_error("audit.process_ended", log_err(err));
+		log_error("process_end_not_recorded", log_err(err));
 	free_text(ended->how);
 	free(ended);
 }

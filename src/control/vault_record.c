@@ -86,5 +86,5 @@ void vault_record_failure(struct request *request, enum audit_type type, const s
 	struct err err;
 	err_clear(&err);
 	if (vault_record(request, &record, &err) < 0)
-		log_error("audit.vault", log_err(&err));
+		log_error("vault_not_recorded", log_err(&err));
 }

@@ -80,7 +80,7 @@ static void told_recorded(void *user, const struct err *err)
 {
 	struct told *told = user;
 	if (err != NULL)
-		log_error("audit.vault", log_str("what", told->what), log_err(err));
+		log_error("vault_not_recorded", log_str("what", told->what), log_err(err));
 	arena_free(told->arena);
 }
 
@@ -231,7 +231,7 @@ static void on_noted(void *user, struct str what, struct str path, uint64_t use,
 		db_write_later(watch->db, notes[i].record, told, told_recorded);
 		return;
 	}
-	log_warn("keeper.noted", log_str("what", what));
+	log_warn("keeper_note_unknown", log_str("what", what));
 }
 
 struct keeper_listener vault_watch_listener(struct vault_watch *watch)

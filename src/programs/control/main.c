@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 		return 1;
 	static struct err err;
 	if (control_run(start, &err) != 0) {
-		log_error("control.failed", log_err(&err));
+		log_error("control_failed", log_err(&err));
 		supervised_failed(&err);
 		return 1;
 	}
