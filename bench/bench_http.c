@@ -40,7 +40,7 @@ static void must(bool fine, const char *what)
 	exit(1);
 }
 
-static void pin(int core)
+static void pin(size_t core)
 {
 	cpu_set_t cores;
 	CPU_ZERO(&cores);
