@@ -343,8 +343,8 @@ static const struct api_field failure_body[] = {
 	FIELD_STR("message", API_REQUIRED, 0, "for a person"),
 	FIELD_BOOL("retriable", API_REQUIRED, ""),
 	FIELD_STR("boundary", API_REQUIRED, 0, "which wall refused"),
-	FIELD_STR("audit_id", 0, 0, "of the event that records it"),
 	FIELD_STR("request_id", API_REQUIRED, 0, "the same as X-Request-Id"),
+	FIELD_STR("audit_id", 0, 0, "of the event that records it"),
 	FIELD_ANY("details", 0, ""),
 	FIELD_END,
 };
@@ -370,6 +370,24 @@ static void put_schemas(struct json_writer *w)
 	jsonw_end_object(w);
 }
 
+/* A call that fails before it is one (the token, the body) has the other envelope. */
+static void put_error_schema(struct json_writer *w, const char *name)
+{
+	static const char *const either[] = {"Failure", "Error"};
+	if (strcmp(name, "Failure") != 0) {
+		put_reference(w, "schemas", name);
+		return;
+	}
+	jsonw_key(w, S("anyOf"));
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < ARRAY_LEN(either); i++) {
+		jsonw_begin_object(w);
+		put_reference(w, "schemas", either[i]);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 static void put_error_response(struct json_writer *w, const char *name, const char *about)
 {
 	begin(w, name);
@@ -377,7 +395,7 @@ static void put_error_response(struct json_writer *w, const char *name, const ch
 	begin(w, "content");
 	begin(w, "application/json");
 	begin(w, "schema");
-	put_reference(w, "schemas", name);
+	put_error_schema(w, name);
 	jsonw_end_object(w);
 	jsonw_end_object(w);
 	jsonw_end_object(w);

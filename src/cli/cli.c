@@ -43,10 +43,24 @@ struct client *cli_client(struct cli *cli, struct err *err)
 	return found == 1 ? cli->client : NULL;
 }
 
+/* A daemon that was just dying when it was found is looked for once more, where asking twice is asking once. */
 int cli_call(struct cli *cli, const struct client_request *request, struct json **ret, struct err *err)
 {
+	static struct err first;
 	struct client *client = cli_client(cli, err);
-	return client != NULL ? client_call(client, request, ret, err) : -1;
+	if (client == NULL)
+		return -1;
+	err_clear(&first);
+	if (client_call(client, request, ret, &first) == 0)
+		return 0;
+	if (first.class == ERR_UNREACHABLE && strcmp(operation_at(request->operation)->method, "GET") == 0) {
+		client_free(TAKE(cli->client));
+		client = cli_client(cli, err);
+		return client != NULL ? client_call(client, request, ret, err) : -1;
+	}
+	if (err != NULL)
+		*err = first;
+	return -1;
 }
 
 /* -------------------------------------------------------------------------------------------------- reading the answer */

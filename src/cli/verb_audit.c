@@ -30,6 +30,7 @@ static struct str summary_of(struct cli *cli, const struct json *payload)
 	} parts[] = {{"class", "aileron.failure.class"},  {"connector", "aileron.connector.fqn"},
 		     {"binding", "aileron.binding.name"}, {"path", "aileron.vault.path"},
 		     {"session", "aileron.session.id"},   {"name", "aileron.action.fqn"},
+		     {"process", "aileron.process.role"}, {"end", "aileron.process.end"},
 		     {"reason", "aileron.reason"}};
 	AUTO_BUF text = BUF_INIT(64 * KIB);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {

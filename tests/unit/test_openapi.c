@@ -79,6 +79,11 @@ static void check_schema(const struct json *schema)
 		assert_non_null(resolve(reference));
 		return;
 	}
+	const struct json *either = json_member(schema, S("anyOf"));
+	for (size_t i = 0; i < json_length(either); i++)
+		check_schema(json_at(either, i));
+	if (either != NULL)
+		return;
 	const struct json *type = json_member(schema, S("type"));
 	size_t n = json_kind(type) == JSON_KIND_ARRAY ? json_length(type) : 1;
 	assert_true(n >= 1);
