@@ -14,17 +14,20 @@
 #include "control/parent_client.h"
 #include "control/processes.h"
 #include "control/session.h"
+#include "control/spans.h"
 #include "control/tokens.h"
 #include "control/vault_watch.h"
 #include "control/workers.h"
+#include "egress/egress_protocol.h"
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DATABASE      "aileron.db"
 #define COMPILED      "compiled" /* the folder of compiled code, made by the parent */
 #define READERS       16         /* of the database: streams hold one for long, the loop's thread must find one */
-#define ORPHAN_END_MS 1000       /* to finish in when the parent has ended */
-#define JOIN_MS       3000       /* for workers to end after their time is over */
+#define SPANS_POST_NS (10 * TIME_SECOND) /* for a collector to answer */
+#define ORPHAN_END_MS 1000               /* to finish in when the parent has ended */
+#define JOIN_MS       3000               /* for workers to end after their time is over */
 
 /* What the loop's thread needs beside struct control. */
 struct running {
@@ -151,6 +154,7 @@ static void on_stop(void *user, uint64_t ms)
 	running->stopping = true;
 	log_info("stopping", log_u64("ms", ms));
 	audit_service_stop(running->control.audit);
+	spans_flush(running->control.spans);
 	http_server_drain(running->control.http, ms, drained, running);
 }
 
@@ -250,6 +254,41 @@ static int start_links(struct running *running, struct err *err)
 	return control->calls != NULL ? 0 : -1;
 }
 
+/* To the user's collector, by egress. */
+static int post_spans(void *user, struct str body, struct err *err)
+{
+	struct control *control = user;
+	struct str endpoint = supervise_setting(control->start, "otlp_endpoint");
+	while (str_ends(endpoint, S("/")))
+		endpoint.n--;
+	AUTO(arena) *arena = arena_new();
+	const struct egress_post post = {
+		.url = arena_printf(arena, "%.*s/v1/traces", STR_FMT(endpoint)),
+		.content_type = S("application/json"),
+		.body = body,
+		.left_ns = SPANS_POST_NS,
+	};
+	int status = 0;
+	return calls_post(control->calls, &post, &status, err) < 0 ? -1 : status;
+}
+
+static int start_spans(struct control *control, struct err *err)
+{
+	if (supervise_setting(control->start, "otlp_endpoint").n == 0)
+		return 0;
+	const struct spans_spec spec = {
+		.loop = control->loop,
+		.workers = control->workers,
+		.resource = {.name = supervise_setting(control->start, "otlp_service"),
+			     .version = S(AILERON_VERSION),
+			     .instance = supervise_setting(control->start, "instance_id")},
+		.send = post_spans,
+		.user = control,
+	};
+	control->spans = spans_new(&spec, err);
+	return control->spans != NULL ? 0 : -1;
+}
+
 static int start_up(struct running *running, struct err *err)
 {
 	struct control *control = &running->control;
@@ -267,7 +306,8 @@ static int start_up(struct running *running, struct err *err)
 	control->oauth = oauth_flows_new(NULL);
 	control->dispatcher = dispatcher_new(control, control_handlers);
 	control->audit = audit_service_new(control, err);
-	if (control->audit == NULL || start_links(running, err) < 0 || start_http(control, err) < 0)
+	if (control->audit == NULL || start_links(running, err) < 0 || start_spans(control, err) < 0 ||
+	    start_http(control, err) < 0)
 		return -1;
 	db_write_later(control->db, record_start, control, start_recorded);
 	return supervised_ready(STR_EMPTY, err);
@@ -282,6 +322,7 @@ static void tear_down(struct running *running)
 	workers_free(control->workers);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
 	audit_service_free(control->audit);
+	spans_free(control->spans);
 	processes_free(control->processes);
 	keeper_client_free(control->keeper);
 	parent_client_free(control->parent);

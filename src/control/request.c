@@ -59,21 +59,29 @@ int request_sealed(struct request *request, struct str *ret, struct err *err)
 	return 0;
 }
 
-/* The trace id of a traceparent header (W3C Trace Context 2.2.2): "00-<32>-<16>-<2>"; "" when there is none. */
-static struct str trace_id(const struct request *request)
+static bool is_lower_hex(struct str text)
+{
+	bool zero = true;
+	for (size_t i = 0; i < text.n; i++) {
+		if (hex_digit(text.p[i]) < 0 || (text.p[i] >= 'A' && text.p[i] <= 'F'))
+			return false;
+		zero = zero && text.p[i] == '0';
+	}
+	return !zero;
+}
+
+/* "00-<32>-<16>-<2>"; ids of zeros are none. */
+struct str request_trace(const struct request *request, struct str *ret_parent)
 {
 	struct str header = http_header(request->exchange, S("traceparent"));
-	if (header.n != 55 || !str_starts(header, S("00-")) || header.p[35] != '-')
+	if (header.n != 55 || !str_starts(header, S("00-")) || header.p[35] != '-' || header.p[52] != '-')
 		return STR_EMPTY;
-	struct str id = str_slice(header, 3, 35);
-	bool zero = true;
-	for (size_t i = 0; i < id.n; i++) {
-		bool lower_hex = hex_digit(id.p[i]) >= 0 && !(id.p[i] >= 'A' && id.p[i] <= 'F');
-		if (!lower_hex)
-			return STR_EMPTY;
-		zero = zero && id.p[i] == '0';
-	}
-	return zero ? STR_EMPTY : arena_str(request->arena, id);
+	struct str id = str_slice(header, 3, 35), parent = str_slice(header, 36, 52);
+	if (!is_lower_hex(id) || !is_lower_hex(parent))
+		return STR_EMPTY;
+	if (ret_parent != NULL)
+		*ret_parent = arena_str(request->arena, parent);
+	return arena_str(request->arena, id);
 }
 
 struct audit_event request_event(const struct request *request, enum audit_type type)
@@ -83,6 +91,6 @@ struct audit_event request_event(const struct request *request, enum audit_type 
 		event.actor = AUDIT_ACTOR_AGENT;
 		event.actor_id = str_from(request->identity.session);
 	}
-	event.trace_id = trace_id(request);
+	event.trace_id = request_trace(request, NULL);
 	return event;
 }
