@@ -10,9 +10,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
-#define POLL_MS 10 /* between looks at what another starter does */
+#define POLL_MS    10   /* between looks at what another starter does */
+#define AWAITED_MS 2000 /* for a service manager, of the time that a start has */
 
 extern char **environ;
 
@@ -94,44 +96,62 @@ static int start_and_wait(const struct daemon_spawn_options *options, const stru
 	return verdict == 0 ? -1 : wrap(err, "see '%s/daemon.log'", options->state_dir);
 }
 
-/* A service manager that listens on daemon.sock starts a daemon by itself when somebody connects. */
+/*
+ * A service manager that listens on daemon.sock starts a daemon by itself when somebody connects. The children of a daemon
+ * that was killed hold its listener for a moment longer; whoever made that one is dead.
+ */
 static bool is_awaited(const char *state_dir)
 {
 	AUTO_FD fd = discovery_connect(state_dir, NULL);
-	return fd >= 0;
+	struct ucred maker;
+	socklen_t n = sizeof maker;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &n) != 0)
+		return false;
+	AUTO_FD pidfd = (int)syscall(SYS_pidfd_open, maker.pid, 0);
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
 }
 
-/* 1 started or woken, 0 somebody else has the lock, -1. */
-static int try_to_start(const struct daemon_spawn_options *options, bool *awaited, uint64_t until, struct err *err)
+/* A start under way, seen by one that starts too. */
+struct attempt {
+	const struct daemon_spawn_options *options;
+	uint64_t until;   /* when to give up */
+	uint64_t awaited; /* until when a service manager has time to start it; 0 = not looked yet */
+};
+
+/* 1 started, 0 somebody else is at it, -1. */
+static int try_to_start(struct attempt *attempt, struct err *err)
 {
-	if (*awaited) /* it is about to take the lock */
+	if (clock_monotonic_ns(NULL) < attempt->awaited) /* it is about to take the lock */
 		return 0;
+	const char *state_dir = attempt->options->state_dir;
 	AUTO_LOCK lock = LOCK_INIT;
-	AUTO_FREE char *path = state_dir_file(options->state_dir, "daemon.lock");
+	AUTO_FREE char *path = state_dir_file(state_dir, "daemon.lock");
 	int got = lock_try(&lock, path, LOCK_ALONE, err);
 	if (got != 1)
 		return got;
-	*awaited = is_awaited(options->state_dir);
-	if (*awaited)
+	if (attempt->awaited == 0 && is_awaited(state_dir)) {
+		attempt->awaited = deadline(AWAITED_MS);
 		return 0;
-	return start_and_wait(options, &lock, until, err) == 0 ? 1 : -1;
+	}
+	return start_and_wait(attempt->options, &lock, attempt->until, err) == 0 ? 1 : -1;
 }
 
 int daemon_spawn(const struct daemon_spawn_options *options, struct discovery *ret, struct err *err)
 {
 	if (file_make_private_folder(options->state_dir, err) != 0)
 		return -1;
-	uint64_t until = deadline(options->wait_ms != 0 ? options->wait_ms : DAEMON_SPAWN_MS);
-	bool awaited = false;
+	unsigned wait_ms = options->wait_ms != 0 ? options->wait_ms : DAEMON_SPAWN_MS;
+	struct attempt attempt = {.options = options, .until = deadline(wait_ms)};
 	for (;;) {
 		int found = discovery_find(options->state_dir, options->ask, options->context, ret, err);
 		if (found != 0)
 			return found == 1 ? 0 : -1;
-		if (ms_left(until) == 0)
+		if (ms_left(attempt.until) == 0)
 			return fail(err, ERR_UNREACHABLE,
 				    "a daemon holds '%s/daemon.lock' and does not answer; see daemon.log beside it",
 				    options->state_dir);
-		int started = try_to_start(options, &awaited, until, err);
+		int started = try_to_start(&attempt, err);
 		if (started < 0)
 			return -1;
 		if (started == 0)

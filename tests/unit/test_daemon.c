@@ -13,6 +13,7 @@
 #include "os/lock.h"
 #include <ftw.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -311,6 +312,43 @@ static void children_die_with_it_and_leave_it_startable(void **state)
 		sched_yield();
 	assert_int_equal(daemon_stop(home, 0, NULL), 0);
 	assert_int_equal(mode_of(in_home("daemon.json")), -1);
+}
+
+/* Its children hold the listener for a moment longer, which is no service manager's. */
+static void right_after_a_kill_it_starts_at_once(void **state)
+{
+	(void)state;
+	AUTO_FD port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof address;
+	assert_int_equal(bind(port, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(getsockname(port, (struct sockaddr *)&address, &n), 0);
+	close(TAKE_FD(port));
+	char bind_to[32];
+	snprintf(bind_to, sizeof bind_to, "127.0.0.1:%u", ntohs(address.sin_port));
+	setenv("TEST_BIND", bind_to, 1);
+	for (int i = 0; i < 10; i++) {
+		AUTO_DISCOVERY found = {0};
+		uint64_t before = clock_monotonic_ns(NULL);
+		spawn_or_fail(&found);
+		assert_true(clock_monotonic_ns(NULL) - before < 1900 * TIME_MILLISECOND);
+		assert_string_equal(found.url + strlen("http://"), bind_to);
+		assert_int_equal(kill(found.pid, SIGKILL), 0);
+	}
+	unsetenv("TEST_BIND");
+}
+
+/* Nobody starts anything for the connection: after a while the starter does. */
+static void a_service_manager_that_does_nothing_is_passed_over(void **state)
+{
+	(void)state;
+	AUTO_FD listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/daemon.sock", home);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 16), 0);
+	AUTO_DISCOVERY found = {0};
+	spawn_or_fail(&found);
 }
 
 /* The child of a plain start, with its standard output. */
@@ -794,6 +832,8 @@ int main(int argc, char **argv)
 		WITH_HOME(a_started_daemon_can_be_found),
 		WITH_HOME(two_starters_get_one_daemon),
 		WITH_HOME(children_die_with_it_and_leave_it_startable),
+		WITH_HOME(right_after_a_kill_it_starts_at_once),
+		WITH_HOME(a_service_manager_that_does_nothing_is_passed_over),
 		WITH_HOME(in_the_foreground_it_ends_well_and_alone),
 		WITH_HOME(without_standard_descriptors_it_works),
 		WITH_HOME(a_second_signal_does_not_wait),
