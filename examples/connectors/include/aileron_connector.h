@@ -597,6 +597,7 @@ static void al_main(const struct al_op *ops, size_t n_ops)
 /* Not every connector uses every function. */
 static inline void al_all_used(void)
 {
-	(void)al_put_bool, (void)al_arg_int, (void)al_fail_status, (void)al_http, (void)al_log, (void)al_audit, (void)al_json_next;
+	(void)al_put_bool, (void)al_arg_int, (void)al_fail_status, (void)al_http, (void)al_log, (void)al_audit,
+		(void)al_json_next;
 	(void)al_put_json, (void)al_arg_str, (void)al_fail, (void)al_output;
 }
