@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "text/wire.h"
 
-/* Bytes of a GRANT beside its secret: hosts, names and openings of one manifest, which is at most 1 MiB itself. */
 /* An err is at most its fields and their framing; notes are one line. */
 #define RESULT_HEAD_MAX (64 * KIB)
 
