@@ -887,6 +887,44 @@ static void an_export_is_signed_and_verifies(void **state)
 	tear_down(&stage);
 }
 
+static int append_many(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)user;
+	const struct audit_event event = {.type = AUDIT_DAEMON_STOPPED, .actor_id = S("test")};
+	for (int i = 0; i < AUDIT_CHECKPOINT_N; i++) {
+		if (audit_append(tx, &event, NULL, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void a_thousand_events_are_signed_for(void **state)
+{
+	(void)state;
+	struct stage stage;
+	make_folder(&stage);
+	assert_int_equal(chdir(stage.folder), 0);
+	struct db *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
+	assert_non_null(db);
+	assert_int_equal(db_write(db, append_many, NULL, NULL), 0);
+	db_close(db);
+	assert_int_equal(chdir("/"), 0);
+	start(&stage);
+	/* The commit of daemon.started is a reason to look. */
+	int64_t checkpoints = 0;
+	for (uint64_t until = clock_monotonic_ns(NULL) + 20 * TIME_SECOND; checkpoints == 0;) {
+		AUTO_REPLY verified = ask(&stage, "POST /v1/audit/verify", BEARER, NULL);
+		assert_int_equal(verified.status, 200);
+		assert_true(json_get_int(json_member(verified.json, S("checkpoints")), &checkpoints));
+		assert_true(clock_monotonic_ns(NULL) < until);
+	}
+	AUTO_REPLY verified = ask(&stage, "POST /v1/audit/verify", BEARER, NULL);
+	bool proven = false;
+	assert_true(json_get_bool(json_member(verified.json, S("origin_proven")), &proven) && proven);
+	assert_int_equal(checkpoints, 1);
+	tear_down(&stage);
+}
+
 static int insert_open_execution(struct db_tx *tx, void *user, struct err *err)
 {
 	(void)user;
@@ -1053,6 +1091,7 @@ int main(void)
 		cmocka_unit_test(status_shows_processes_with_their_proofs),
 		cmocka_unit_test(whoever_follows_the_record_sees_what_comes_and_the_end),
 		cmocka_unit_test(an_export_is_signed_and_verifies),
+		cmocka_unit_test(a_thousand_events_are_signed_for),
 		cmocka_unit_test(a_restart_ends_what_was_open_and_records_itself),
 		cmocka_unit_test(the_end_of_the_parent_is_ours),
 		cmocka_unit_test(a_damaged_database_is_said_to_whoever_starts_us),
