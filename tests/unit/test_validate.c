@@ -40,8 +40,8 @@ static void what_fits_passes(void **state)
 		"{\"name\":\"a\"}",
 		"{\"name\":\"12345678\",\"colour\":\"green\",\"count\":10,\"on\":false}",
 		"{\"name\":\"\",\"count\":null}",
-		"{\"name\":\"a\",\"one\":{\"id\":\"x\"},\"many\":[{\"id\":\"x\"},{\"id\":\"yyyy\"}],\"words\":[\"a\","
-		"\"b\"]}",
+		"{\"name\":\"a\",\"one\":{\"id\":\"x\"},\"many\":[{\"id\":\"x\"},{\"id\":\"yyyy\"}]}",
+		"{\"name\":\"a\",\"many\":[],\"words\":[\"a\",\"b\"]}",
 		"{\"name\":\"a\",\"labels\":{\"x\":\"y\"},\"free\":{\"any\":[1,{\"thing\":null}]}}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
