@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "base/time.h"
 #include "connector/call.h"
+#include "control/spans.h"
 
 #define PAYLOAD_MAX (AUDIT_TEXT_MAX - 4 * KIB)
 
@@ -100,6 +101,7 @@ int execution_start(struct request *request, struct execution *execution, struct
 		.event = request_event(request, AUDIT_EXECUTION_STARTED),
 		.now = clock_wall_ns(NULL),
 	};
+	execution->started_ns = job.now;
 	job.event.payload_text = buf_str(&payload);
 	job.event.credential_binding = execution->binding;
 	return db_write(request->control->db, do_start, &job, err);
@@ -150,6 +152,16 @@ int execution_end(struct request *request, const struct execution *execution, co
 	};
 	job.event.payload_text = buf_str(&payload);
 	job.event.credential_binding = execution->binding;
+	const struct spans_call span = {
+		.connector = execution->connector,
+		.operation = execution->op,
+		.binding = execution->binding,
+		.execution = str_from(execution->id),
+		.start_ns = execution->started_ns,
+		.end_ns = job.now,
+		.error = error,
+	};
+	spans_connector_call(request, &span);
 	return db_write(request->control->db, do_end, &job, err);
 }
 

@@ -13,12 +13,13 @@ struct execution {
 	char id[33]; /* of the row */
 	char audit_id[AUDIT_ID_SIZE];
 	uint64_t seq;
+	uint64_t started_ns; /* Unix */
 	struct str connector, content_hash, op;
 	struct str binding; /* its name, or several joined by one space; "" = none */
 };
 int execution_start(struct request *request, struct execution *execution, struct err *err)
 	__attribute__((warn_unused_result));
-/* `error` NULL = it succeeded. r->audit_id gets the id of the event. */
+/* `error` NULL = it succeeded. request->audit_id gets the id of the event; a span goes to the collector, if there is one. */
 struct call_report;
 int execution_end(struct request *request, const struct execution *execution, const struct err *error,
 		  const struct call_report *report, struct err *err) __attribute__((warn_unused_result));
