@@ -123,13 +123,12 @@ static void stop_loop(void *user, int what)
 static void join_workers(void *user)
 {
 	struct running *running = user;
-	workers_free(running->control.workers);
+	workers_finish(running->control.workers);
 }
 
 static void workers_joined(void *user)
 {
 	struct running *running = user;
-	running->control.workers = NULL;
 	running->joined = true;
 	loop_stop(running->control.loop);
 }

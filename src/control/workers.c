@@ -14,6 +14,7 @@ struct job {
 struct workers {
 	size_t threads_max, waiting_max;
 	pthread_t *threads;
+	bool finished; /* all were joined */
 
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t added;
@@ -68,17 +69,24 @@ struct workers *workers_new(size_t threads_max, size_t waiting_max)
 	return workers;
 }
 
-void workers_free(struct workers *workers)
+void workers_finish(struct workers *workers)
 {
-	if (workers == NULL)
-		return;
 	pthread_mutex_lock(&workers->lock);
 	workers->ending = true;
 	pthread_cond_broadcast(&workers->added);
 	pthread_mutex_unlock(&workers->lock);
-	/* Nobody adds any more, so the number of threads stays. */
+	/* No thread is started any more. */
 	for (size_t i = 0; i < workers->n_threads; i++)
 		pthread_join(workers->threads[i], NULL);
+	workers->finished = true;
+}
+
+void workers_free(struct workers *workers)
+{
+	if (workers == NULL)
+		return;
+	if (!workers->finished)
+		workers_finish(workers);
 	pthread_cond_destroy(&workers->added);
 	pthread_mutex_destroy(&workers->lock);
 	free(workers->threads);
@@ -100,9 +108,9 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 {
 	pthread_mutex_lock(&workers->lock);
 	/* Jobs that wait have idle threads promised to them. */
-	if (workers->waiting >= workers->idle && workers->n_threads < workers->threads_max)
+	if (!workers->ending && workers->waiting >= workers->idle && workers->n_threads < workers->threads_max)
 		start_thread(workers);
-	bool taken = workers->n_threads > 0 && workers->waiting < workers->waiting_max;
+	bool taken = !workers->ending && workers->n_threads > 0 && workers->waiting < workers->waiting_max;
 	if (taken) {
 		struct job *job = NEW(struct job);
 		*job = (struct job){.work = work_, .user = user};

@@ -13,9 +13,11 @@ struct workers;
 
 struct workers *workers_new(size_t threads_max, size_t waiting_max)
 	__attribute__((warn_unused_result, returns_nonnull));
-void workers_free(struct workers *workers); /* when all that was added is done; NULL is fine */
+/* Waits until all that was added is done; from its beginning on nothing more is taken. Once, never on a worker. */
+void workers_finish(struct workers *workers);
+void workers_free(struct workers *workers); /* finishes, if that was not done; NULL is fine */
 DEFINE_AUTO(workers, workers_free)
 
-/* Any thread. False when too many wait, or no thread can be had; `work` is then never called. */
+/* Any thread. False when too many wait, no thread can be had, or it is finishing; `work` is then never called. */
 bool workers_add(struct workers *workers, void (*work)(void *user), void *user) __attribute__((warn_unused_result));
 size_t workers_threads(struct workers *workers); /* that were started */

@@ -113,12 +113,29 @@ static void what_waits_is_done_in_order(void **state)
 		assert_int_equal(order.seen[i], i);
 }
 
+static void what_comes_too_late_is_not_taken(void **state)
+{
+	(void)state;
+	struct gate gate = GATE;
+	gate.open = true;
+	AUTO(workers) *workers = workers_new(2, 8);
+	assert_true(workers_add(workers, pass, &gate));
+	workers_finish(workers);
+	assert_int_equal(gate.done, 1);
+	assert_false(workers_add(workers, pass, &gate));
+	AUTO(workers) *unused = workers_new(2, 8);
+	workers_finish(unused);
+	assert_false(workers_add(unused, pass, &gate));
+	assert_int_equal(gate.done, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_threads_as_there_is_work_and_no_more),
 		cmocka_unit_test(a_thread_that_is_idle_is_used_again),
 		cmocka_unit_test(what_waits_is_done_in_order),
+		cmocka_unit_test(what_comes_too_late_is_not_taken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
