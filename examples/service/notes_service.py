@@ -3,7 +3,7 @@
 
     notes_service.py FOLDER [--token TOKEN]
 
-Makes a certificate for notes.example.com in FOLDER (cert.pem, its own authority), listens on a free port of 127.0.0.1,
+Makes a certificate for notes.example.com and 127.0.0.1 in FOLDER (cert.pem, its own authority), listens on a free port of 127.0.0.1,
 prints one line `{"port": …, "ca": "…"}` and serves until its standard input ends. The token is read from the environment
 variable NOTES_TOKEN; a request without it as a bearer token is answered 401.
 """
@@ -22,7 +22,7 @@ def make_certificate(folder):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
          "-keyout", key, "-out", cert, "-subj", "/CN=notes.example.com",
-         "-addext", "subjectAltName=DNS:notes.example.com"],
+         "-addext", "subjectAltName=DNS:notes.example.com,IP:127.0.0.1"],
         check=True, capture_output=True)
     return cert, key
 
