@@ -126,10 +126,14 @@
 	"	(SELECT max(ts_ns) FROM audit WHERE seq BETWEEN checkpoints.first_seq AND checkpoints.seq), "                \
 	"signed_ns);"
 
+/* When a connector was called last is asked at each call, and for each row of the list. */
+#define EXECUTIONS_BY_CONNECTOR "CREATE INDEX executions_by_connector ON executions (connector, started_ns);"
+
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",
 	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
 	{2, "what a checkpoint covers, for retention", CHECKPOINTS_COVER},
+	{3, "when a connector was called last", EXECUTIONS_BY_CONNECTOR},
 	{0, NULL, NULL},
 };
 

@@ -64,6 +64,8 @@ static const struct {
 	 "	|| (SELECT path FROM binding_use) || (SELECT generation FROM vault_seen)"
 	 "	|| (SELECT caveat_generation FROM sessions) || (SELECT id FROM person_tokens)",
 	 "3 1 300 1, 4 4 400 1, 9 5 999 1; 4enp738"},
+	{2, "INSERT INTO executions VALUES ('e', 'a', 1, 'c', 'op', 100, NULL), ('f', 'b', 2, 'c', 'op', 300, 400);",
+	 "SELECT max(started_ns) FROM executions INDEXED BY executions_by_connector WHERE connector = 'c'", "300"},
 };
 
 /* A database as the program of that version left it. */
@@ -147,6 +149,7 @@ static void a_step_that_fails_leaves_the_version_before(void **state)
 static const char *const released[] = {
 	"69de5d0bac1824e0f4143055d1f5ad71dd84de770dc736eaaa6992aec8dfe534",
 	"b1cd46ce4c16253218d5bbe1500de31ee9a30842971592d147199772277b1bfb",
+	"c3d66d00070c2c97b0b2054e000ac8e72471fd902ba2d17ca83c6deea0ba2ae2",
 };
 
 static void a_released_step_is_never_edited(void **state)
