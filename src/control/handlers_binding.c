@@ -273,6 +273,22 @@ int handle_binding_rebind(struct request *r, struct err *err)
 	return 0;
 }
 
+struct revocation {
+	struct str name;
+	struct audit_event event;
+};
+
+/* The next binding of that name begins anew. */
+static int do_revoke(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct revocation *revocation = user;
+	struct db_stmt *q = db_stmt(tx, "DELETE FROM binding_use WHERE path = ?");
+	db_bind_str(q, revocation->name);
+	if (db_run(q, err) < 0)
+		return -1;
+	return audit_append(tx, &revocation->event, NULL, NULL, err);
+}
+
 int handle_binding_delete(struct request *r, struct err *err)
 {
 	struct binding binding;
@@ -282,5 +298,7 @@ int handle_binding_delete(struct request *r, struct err *err)
 	wire_put_str(&body, binding.name);
 	if (keeper_ask(r->control->keeper, KEEPER_DELETE, buf_str(&body), r->arena, NULL, err) < 0)
 		return -1;
-	return setup_record(r, AUDIT_BINDING_REVOKED, &binding, err);
+	struct revocation revocation = {.name = binding.name};
+	setup_tell(r, AUDIT_BINDING_REVOKED, &binding, &revocation.event);
+	return db_write(r->control->db, do_revoke, &revocation, err);
 }
