@@ -2,6 +2,7 @@
 #include "api/timestamp.h"
 #include "base/escape.h"
 #include "base/time.h"
+#include "base/version.h"
 #include "cli/help.h"
 #include "cli/prompt.h"
 #include "cli/unlock.h"
@@ -13,7 +14,17 @@
 
 /* ----------------------------------------------------------------------------------------------------------- the daemon */
 
-int cli_client_if_alive(struct cli *cli, struct err *err)
+/* A daemon of another version speaks the same revision of the API, and may lack what this program's manual says. */
+static void tell_skew(const struct cli *cli)
+{
+	struct str version = cli_str(client_health(cli->client), "version");
+	if (!str_eq(version, S(AILERON_VERSION)))
+		print_note("the running daemon is version %.*s, this program " AILERON_VERSION
+			   "; 'aileron daemon restart' starts this one's",
+			   STR_FMT(version));
+}
+
+static int find_client(struct cli *cli, bool spawn, struct err *err)
 {
 	const char *api_url = getenv("AILERON_API_URL");
 	if (cli->client != NULL)
@@ -22,22 +33,22 @@ int cli_client_if_alive(struct cli *cli, struct err *err)
 		.state_dir = cli->state_dir,
 		.api_url = api_url != NULL && api_url[0] != '\0' ? api_url : NULL,
 		.token = cli->token,
+		.spawn = spawn,
 	};
-	return client_open(&options, &cli->client, err);
+	int found = client_open(&options, &cli->client, err);
+	if (found == 1)
+		tell_skew(cli);
+	return found;
+}
+
+int cli_client_if_alive(struct cli *cli, struct err *err)
+{
+	return find_client(cli, false, err);
 }
 
 struct client *cli_client(struct cli *cli, struct err *err)
 {
-	if (cli->client != NULL)
-		return cli->client;
-	const char *api_url = getenv("AILERON_API_URL");
-	const struct client_options options = {
-		.state_dir = cli->state_dir,
-		.api_url = api_url != NULL && api_url[0] != '\0' ? api_url : NULL,
-		.token = cli->token,
-		.spawn = (cli->line->verb->marks & VERB_NEVER_SPAWNS) == 0,
-	};
-	int found = client_open(&options, &cli->client, err);
+	int found = find_client(cli, (cli->line->verb->marks & VERB_NEVER_SPAWNS) == 0, err);
 	if (found == 0)
 		fail(err, ERR_UNREACHABLE, "the daemon is not running; 'aileron daemon start' starts it");
 	return found == 1 ? cli->client : NULL;
@@ -166,6 +177,8 @@ int cli_exit_status(const struct err *err)
 	switch ((int)err->class) {
 	case ERR_USAGE:
 		return CLI_USAGE;
+	case ERR_APPROVAL_TIMEOUT: /* somebody has to come back */
+		return CLI_PENDING;
 	case ERR_VAULT_MISSING: /* as good as locked */
 	case ERR_MISSING_PASSPHRASE:
 		return CLI_DENIED;

@@ -1,9 +1,9 @@
 /*
  * cli: what a verb has at hand while it runs, and what most verbs do
  *
- * cli_main() reads the command line, prepares this, does what comes before the verb (unlocking, see preflight.h) and runs it.
- * Exit statuses: 0; 1 failed; 2 the command line is wrong; 69 the daemon cannot be reached; 75 to be done by a person, later; 77
- * locked, or denied. Strings that functions here return live as long as the cli.
+ * cli_main() reads the command line, prepares this, does what comes before the verb (unlock.h) and runs it. Exit statuses:
+ * 0; 1 failed; 2 the command line is wrong; 69 the daemon cannot be reached; 75 a person did not decide in time; 77 locked, or
+ * denied. Strings that functions here return live as long as the cli.
  */
 #pragma once
 #include "api/operation.h"

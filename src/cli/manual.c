@@ -95,8 +95,7 @@ static void put_verbs(struct buf *out, const struct verb *table)
 			if (!str_eq(group, S("?")))
 				buf_add_z(out, ".El\n");
 			group = group_of(table, verb);
-			buf_addf(out, ".Ss %.*s\n.Bl -tag -width Ds\n",
-				 STR_FMT(group.n > 0 ? group : S("general")));
+			buf_addf(out, ".Ss %.*s\n.Bl -tag -width Ds\n", STR_FMT(group.n > 0 ? group : S("general")));
 		}
 		put_verb(out, verb);
 	}
@@ -194,7 +193,7 @@ static const char tail[] =
 	".It 69\n"
 	"The daemon cannot be reached.\n"
 	".It 75\n"
-	"A person has to decide first.\n"
+	"A person did not decide in time; trying again may help.\n"
 	".It 77\n"
 	"The vault is locked, or this is not allowed.\n"
 	".El\n"

@@ -245,7 +245,7 @@ static int poll_until_done(struct cli *cli, const struct json *began, struct jso
 		if (cli_int(answer, "interval") > 0)
 			interval = cli_int(answer, "interval");
 	}
-	return fail(err, ERR_CANCELLED, "nobody typed the code in time");
+	return fail(err, ERR_APPROVAL_TIMEOUT, "nobody typed the code in time");
 }
 
 static int bind_by_device(struct cli *cli, const struct oauth_wish *wish, struct json **ret, struct err *err)

@@ -225,6 +225,7 @@ int redirect_wait(struct redirect *redirect, unsigned wait_ms, struct buf *query
 		got = wait_once(redirect, end, query, err);
 	close_all(redirect);
 	if (got == 0)
-		return fail(err, ERR_CANCELLED, "the browser did not come back within %u seconds", wait_ms / 1000);
+		return fail(err, ERR_APPROVAL_TIMEOUT, "the browser did not come back within %u seconds",
+			    wait_ms / 1000);
 	return got < 0 ? -1 : buf_check(query, "the redirect", err);
 }

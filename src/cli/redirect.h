@@ -19,7 +19,8 @@ void redirect_free(struct redirect *redirect); /* closes; a browser that waits i
 DEFINE_AUTO(redirect, redirect_free)
 const char *redirect_uri(const struct redirect *redirect); /* "http://127.0.0.1:53999/callback" */
 /*
- * Waits for it, at most `wait_ms`; the query is appended to `query` and the listener closed. CANCELLED when nobody came.
+ * Waits for it, at most `wait_ms`; the query is appended to `query` and the listener closed. APPROVAL_TIMEOUT when
+ * nobody came.
  */
 int redirect_wait(struct redirect *redirect, unsigned wait_ms, struct buf *query, struct err *err)
 	__attribute__((warn_unused_result));

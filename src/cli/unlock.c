@@ -80,8 +80,10 @@ static int make_vault_first(struct cli *cli, struct err *err)
 			   "only you\n"
 			   "know; without the passphrase they are lost.\n");
 	err_clear(&failure);
-	if (unlock_make_vault(cli, &answer, &failure) == 0)
+	if (unlock_make_vault(cli, &answer, &failure) == 0) {
+		print_note("made the vault");
 		return 0;
+	}
 	if (failure.class == ERR_VAULT_EXISTS)
 		return unlock_vault(cli, false, &answer, err);
 	if (err != NULL)

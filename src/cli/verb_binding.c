@@ -468,7 +468,9 @@ int verb_binding_revoke(struct cli *cli, struct err *err)
 		return yes;
 	if (cli_call(cli, &request, NULL, err) < 0)
 		return -1;
-	if (!cli->json)
+	if (cli->json)
+		print_text(&cli->out, "{\"deleted\":true}\n");
+	else
 		print_text(&cli->out, "Revoked %s\n", name);
 	return CLI_OK;
 }

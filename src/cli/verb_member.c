@@ -172,7 +172,9 @@ int verb_backup_delete(struct cli *cli, struct err *err)
 		return yes;
 	if (delete_backup(cli, str_from(cli_argument(cli, 0)), err) < 0)
 		return -1;
-	if (!cli->json)
+	if (cli->json)
+		print_text(&cli->out, "{\"deleted\":true}\n");
+	else
 		print_text(&cli->out, "Deleted %s\n", cli_argument(cli, 0));
 	return CLI_OK;
 }

@@ -310,7 +310,9 @@ int verb_vault_delete(struct cli *cli, struct err *err)
 	};
 	if (cli_call(cli, &request, NULL, err) < 0)
 		return -1;
-	if (!cli->json)
+	if (cli->json)
+		print_text(&cli->out, "{\"deleted\":true}\n");
+	else
 		print_text(&cli->out, "Deleted %s\n", cli_argument(cli, 0));
 	return CLI_OK;
 }
@@ -324,8 +326,8 @@ static int write_export(struct cli *cli, const char *path, struct str bytes, str
 	int made = file_create(path, bytes, 0600, err);
 	if (made == 0)
 		return fail(err, ERR_CONFLICT, "'%s' is there already", path);
-	if (made == 1 && !cli->json)
-		print_text(&cli->out, "Wrote %s\n", path);
+	if (made == 1)
+		print_text(&cli->out, cli->json ? "{\"written\":true}\n" : "Wrote the export\n");
 	return made < 0 ? -1 : 0;
 }
 

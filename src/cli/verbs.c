@@ -44,7 +44,8 @@
 static const struct verb_flag run_flags[] = {
 	{"bind", FLAG_TEXT, "ADDRESS:PORT", false,
 	 "listen there, a loopback address (AILERON_BIND; default 127.0.0.1:0)"},
-	{"log-level", FLAG_TEXT, "LEVEL", false, "the least that is logged: debug, info, warn or error (AILERON_LOG_LEVEL)"},
+	{"log-level", FLAG_TEXT, "LEVEL", false,
+	 "the least that is logged: debug, info, warn or error (AILERON_LOG_LEVEL)"},
 	{"allow-unconfined", FLAG_TEXT, "BOUNDARIES", false,
 	 "go on where the machine lacks these boundaries, comma-separated (AILERON_ALLOW_UNCONFINED)"},
 	{"auto-lock", FLAG_TEXT, "DURATION", false,

@@ -143,7 +143,7 @@ static void nobody_comes(void **state)
 	AUTO_BUF query = BUF_INIT(1024);
 	AUTO(redirect) *redirect = redirect_new(&err);
 	assert_int_equal(redirect_wait(redirect, 20, &query, &err), -1);
-	assert_int_equal(err.class, ERR_CANCELLED);
+	assert_int_equal(err.class, ERR_APPROVAL_TIMEOUT);
 }
 
 /* ------------------------------------------------------------------------------------------- the address of the browser */
