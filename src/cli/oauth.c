@@ -94,7 +94,8 @@ int oauth_check_address(struct str address, struct str endpoint, struct str chal
 	char between = str_find_char(endpoint, '?') == STR_NPOS ? '?' : '&';
 	struct str query;
 	(void)str_cut(str_slice(rest, 1, rest.n), '#', &query);
-	if (endpoint.n == 0 || !str_starts(address, endpoint) || rest.n == 0 || rest.p[0] != between)
+	bool web = str_starts(address, S("https://")) || str_starts(address, S("http://"));
+	if (endpoint.n == 0 || !web || !str_starts(address, endpoint) || rest.n == 0 || rest.p[0] != between)
 		return fail(err, ERR_PROTOCOL, "the address that the daemon made is not at the connector's endpoint");
 	if (check_parameter(query, "code_challenge", challenge, err) < 0 ||
 	    check_parameter(query, "code_challenge_method", S("S256"), err) < 0)

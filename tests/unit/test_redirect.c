@@ -169,6 +169,8 @@ static void the_address_is_ours(void **state)
 		{"https://a.example/auth#?" GOOD, "https://a.example/auth", -1},
 		{"https://a.example/auth?y=1#" GOOD, "https://a.example/auth", -1},
 		{"https://a.example/auth?" GOOD, "", -1},
+		{"javascript:alert(1)?" GOOD, "javascript:alert(1)", -1},
+		{"file:///etc/passwd?" GOOD, "file:///etc/passwd", -1},
 		{"https://a.example/auth?" GOOD "&code_challenge=OTHER", "https://a.example/auth", -1},
 		{"https://a.example/auth?" GOOD "&code_challenge_method=plain", "https://a.example/auth", -1},
 		{"https://a.example/auth?" GOOD "&redirect_uri=http%3A%2F%2Fevil", "https://a.example/auth", -1},
