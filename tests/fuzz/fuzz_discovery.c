@@ -9,8 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct err err;
 	err_clear(&err);
 	AUTO_DISCOVERY got = {0};
-	if (discovery_parse(str_of(data, n), &got, &err) != 0)
-		return err.class == ERR_NONE ? (abort(), 0) : 0;
+	if (discovery_parse(str_of(data, n), &got, &err) != 0) {
+		if (err.class == ERR_NONE)
+			abort();
+		return 0;
+	}
 	struct str url = str_from(got.url);
 	if (!str_starts(url, S("http://127.0.0.1:")) && !str_starts(url, S("http://[::1]:")))
 		abort();
