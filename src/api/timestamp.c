@@ -77,7 +77,7 @@ static int64_t read_offset(struct reader *r)
 		return 0;
 	unsigned hours = read_digits(r, 2, 0, 23);
 	(void)read_one_of(r, ":");
-	int64_t seconds = (int64_t)(hours * 3600 + read_digits(r, 2, 0, 59) * 60);
+	int64_t seconds = INT64_C(3600) * hours + INT64_C(60) * read_digits(r, 2, 0, 59);
 	return sign == '-' ? -seconds : seconds;
 }
 
