@@ -96,7 +96,8 @@ static void insert_bare(struct bare *bare)
 {
 	char id[AUDIT_ID_SIZE];
 	uint64_t mixed = (uint64_t)++bare->seq * UINT64_C(0x9e3779b97f4a7c15);
-	snprintf(id, sizeof id, "audit-%016llx-0000-4000-8000-00000", (unsigned long long)mixed);
+	snprintf(id, sizeof id, "audit-%08x-%04x-4000-8000-%012x", (unsigned)(mixed >> 32),
+		 (unsigned)(mixed >> 16) & 0xffffu, (unsigned)mixed);
 	static const char fqn[] = "github.com/acme/stripe-connector", binding[] = "api_key/stripe/work";
 	sqlite3_stmt *stmt = bare->insert;
 	static const unsigned char hash[32] = {1};

@@ -5,12 +5,16 @@
 #include "store/connection.h"
 #include "store/db.h"
 #include "store/schema.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -166,6 +170,32 @@ static void names_are_of_the_working_directory(void **state)
 	assert_null(db_open(&(struct db_options){.name = NAME}, &err));
 	assert_int_equal(err.class, ERR_STORE_ERROR);
 	assert_int_equal(access("other", F_OK), -1);
+}
+
+/* As in an empty root: no name of the working directory, nothing outside it. */
+static void neither_the_folders_name_nor_another_is_needed(void **state)
+{
+	(void)state;
+	pid_t pid = fork();
+	if (pid == 0) {
+		scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+		if (filter == NULL || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(getcwd), 0) != 0 ||
+		    seccomp_load(filter) != 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || chroot(".") != 0)
+			_exit(77);
+		struct db *db = db_open(&(struct db_options){.name = NAME}, NULL);
+		bool good =
+			db != NULL && access("/dev/urandom", F_OK) != 0 && put(db, "a", 1, 0, NULL) == 0 &&
+			ask_db(db, "SELECT count(*) FROM (SELECT path, random() AS r FROM binding_use ORDER BY r)") ==
+				1;
+		db_close(db);
+		_exit(good ? 0 : 1);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void a_reader_opens_beside_the_writer_and_not_an_older_file(void **state)
@@ -693,6 +723,7 @@ int main(void)
 		TEST(the_writer_is_as_durable_as_it_says),
 		TEST(what_was_written_is_there_after_reopening),
 		TEST(names_are_of_the_working_directory),
+		TEST(neither_the_folders_name_nor_another_is_needed),
 		TEST(a_reader_opens_beside_the_writer_and_not_an_older_file),
 		TEST(a_job_that_fails_undoes_itself_alone),
 		TEST(jobs_that_wait_share_a_commit),
