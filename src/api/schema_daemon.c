@@ -24,6 +24,7 @@ const struct api_field api_confinement[] = {
 const struct api_field api_process[] = {
 	FIELD_ONE_OF("role", API_REQUIRED, "which process of the daemon", roles),
 	FIELD_BOOL("running", API_REQUIRED, "whether it lives"),
+	FIELD_BOOL("silent", 0, "true: it hangs; when it goes on like that it is ended and started again"),
 	FIELD_INT("pid", 0, API_COUNT_MAX, "its process id"),
 	FIELD_INT("restarts", API_REQUIRED, API_COUNT_MAX, "how often it was started again"),
 	FIELD_STR("started_at", 0, 0, "RFC 3339"),

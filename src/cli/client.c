@@ -52,6 +52,13 @@ void client_free(struct client *client)
 
 /* ------------------------------------------------------------------------------------------------------------ is alive */
 
+static struct str text_member(const struct json *object, const char *name)
+{
+	struct str text = STR_EMPTY;
+	(void)json_get_str(json_member(object, str_from(name)), &text);
+	return text;
+}
+
 static struct str authority_of(const char *url)
 {
 	struct str text = str_from(url), scheme = S("http://");
@@ -134,6 +141,10 @@ static int find_by_file(struct client *client, struct err *err)
 	} else {
 		found = discovery_find(options->state_dir, ask, client, &client->discovery, err);
 	}
+	if (found == 0 && discovery_is_locked(options->state_dir, NULL) == 1)
+		return fail(err, ERR_UNREACHABLE,
+			    "a daemon holds '%s/daemon.lock' and does not answer; see daemon.log beside it",
+			    options->state_dir);
 	if (found != 1)
 		return found;
 	client->has_discovery = true;
@@ -233,6 +244,23 @@ static int put_target(struct buf *out, const struct client_request *request, str
 	return buf_check(out, "the request's path", err);
 }
 
+/*
+ * The token and what is sealed go to the daemon that was found, and to nobody who listens in its place by now: a new
+ * connection, after the daemon closed one that was idle for long, is asked anew who is there before it gets anything.
+ */
+static int reach_again(struct client *client, struct err *err)
+{
+	if (h1_client_is_connected(client->http))
+		return 0;
+	struct json *health = ask_health(client->http, err);
+	if (health == NULL)
+		return -1;
+	struct str found = text_member(client->health, "instance_id");
+	bool same = str_eq(text_member(health, "instance_id"), found);
+	json_free(health);
+	return same ? 0 : fail(err, ERR_UNREACHABLE, "the daemon was started anew meanwhile; try again");
+}
+
 /* What a request is made of, until it is sent. */
 struct prepared {
 	struct buf target, authorization;
@@ -267,6 +295,7 @@ static int prepare(const struct client *client, const struct client_request *req
 		.headers = ret->headers,
 		.body = request->body,
 		.timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : CLIENT_TIMEOUT_MS,
+		.same_peer = true,
 	};
 	add_header(ret, S("X-Aileron-Api"), S("1"));
 	if (request->body.n > 0)
@@ -277,13 +306,6 @@ static int prepare(const struct client *client, const struct client_request *req
 	buf_add_str(&ret->authorization, secret_borrow(token));
 	add_header(ret, S("Authorization"), buf_str(&ret->authorization));
 	return buf_check(&ret->authorization, "the token", err);
-}
-
-static struct str text_member(const struct json *object, const char *name)
-{
-	struct str text = STR_EMPTY;
-	(void)json_get_str(json_member(object, str_from(name)), &text);
-	return text;
 }
 
 /* What the verbs look at in the details, an object or an array of objects. */
@@ -327,7 +349,7 @@ static int call(struct client *client, const struct client_request *request, str
 {
 	AUTO_BUF body = BUF_INIT(CLIENT_ANSWER_MAX);
 	struct h1_response response;
-	if (prepare(client, request, prepared, err) < 0 ||
+	if (prepare(client, request, prepared, err) < 0 || reach_again(client, err) < 0 ||
 	    h1_client_do(client->http, &prepared->request, &response, &body, err) < 0)
 		return -1;
 	/* Unlocking what is unlocked is a conflict that tells the state all the same. */
@@ -382,6 +404,8 @@ int client_stream(struct client *client, const struct client_request *request,
 		.response = &response, .error = BUF_INIT(HEALTH_MAX), .piece = piece, .user = user};
 	int rc = prepare(client, request, &prepared, err);
 	prepared.request.timeout_ms = 0;
+	if (rc == 0)
+		rc = reach_again(client, err);
 	if (rc == 0)
 		rc = h1_client_stream(client->http, &prepared.request, &response, take_piece, &streaming, err);
 	if (rc == 0 && response.status != 200)

@@ -28,7 +28,7 @@ struct client_options {
 	const struct secret *token; /* NULL = of daemon.json; outlives the client */
 	bool spawn;
 };
-/* 1 with a client; 0 when no daemon is alive and none was to be spawned; -1. */
+/* 1 with a client; 0 when no daemon runs and none was to be spawned; -1, UNREACHABLE when one runs and does not answer. */
 int client_open(const struct client_options *options, struct client **ret, struct err *err)
 	__attribute__((warn_unused_result));
 void client_free(struct client *client); /* NULL is fine */

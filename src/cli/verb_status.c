@@ -25,6 +25,14 @@ static struct str number(struct cli *cli, const struct json *object, const char 
 	return arena_printf(cli->arena, "%lld", (long long)cli_int(object, member));
 }
 
+static struct str pid_text(struct cli *cli, const struct json *process)
+{
+	if (!cli_bool(process, "running"))
+		return S("not running");
+	struct str pid = number(cli, process, "pid");
+	return cli_bool(process, "silent") ? arena_printf(cli->arena, "%.*s hangs", STR_FMT(pid)) : pid;
+}
+
 static void put_processes(struct cli *cli, const struct json *processes)
 {
 	static const struct table_column columns[] = {
@@ -33,10 +41,9 @@ static void put_processes(struct cli *cli, const struct json *processes)
 	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < json_length(processes); i++) {
 		const struct json *process = json_at(processes, i);
-		bool running = cli_bool(process, "running");
+		bool works = cli_bool(process, "running") && !cli_bool(process, "silent");
 		table_cell(table, cli_str(process, "role"));
-		table_cell_styled(table, running ? PRINT_PLAIN : PRINT_BAD,
-				  running ? number(cli, process, "pid") : S("not running"));
+		table_cell_styled(table, works ? PRINT_PLAIN : PRINT_BAD, pid_text(cli, process));
 		table_cell(table, cli_time(cli, cli_str(process, "started_at")));
 		table_cell(table, number(cli, process, "restarts"));
 		confinement_cell(cli, table, process);

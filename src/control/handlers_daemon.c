@@ -19,13 +19,14 @@ static uint64_t count(struct db_tx *tx, const char *sql)
 
 /* ----------------------------------------------------------------------------------------------------------- health */
 
-/* Degraded while a process that ought to run does not. */
+/* Degraded while a process that ought to run does not, or hangs. */
 static bool all_run(struct request *request)
 {
 	struct supervise_child children[SUPERVISE_ROLE__MAX];
 	size_t n = processes_list(request->control->processes, request->arena, children);
 	for (size_t i = 0; i < n; i++) {
-		if (!children[i].running && children[i].role != SUPERVISE_RUNNER)
+		bool works = children[i].running && !children[i].silent;
+		if (!works && children[i].role != SUPERVISE_RUNNER)
 			return false;
 	}
 	return true;
@@ -56,13 +57,15 @@ int handle_openapi(struct request *request, struct err *err)
 
 /* ----------------------------------------------------------------------------------------------------------- status */
 
-/* A keeper that is not there is shown as what it amounts to: nothing can be used. */
-static void ask_vault(struct request *request, struct keeper_state *ret)
+/* A keeper that is not there is shown as what it amounts to: nothing can be used. False then. */
+static bool ask_vault(struct request *request, struct keeper_state *ret)
 {
 	struct err err;
 	err_clear(&err);
-	if (keeper_ask_state(request->control->keeper, request->arena, ret, &err) < 0)
-		*ret = (struct keeper_state){.state = KEEPER_LOCKED, .trouble = str_from(err_row(err.class)->name)};
+	if (keeper_ask_state(request->control->keeper, request->arena, ret, &err) == 0)
+		return true;
+	*ret = (struct keeper_state){.state = KEEPER_LOCKED, .trouble = str_from(err_row(err.class)->name)};
+	return false;
 }
 
 static void put_audit_counts(struct json_writer *w, struct db_tx *tx)
@@ -76,11 +79,13 @@ static void put_audit_counts(struct json_writer *w, struct db_tx *tx)
 	jsonw_end_object(w);
 }
 
-static void put_counts(struct request *request)
+/* A keeper that did not answer just now is not waited for once more. */
+static void put_counts(struct request *request, bool keeper_answers)
 {
 	struct json_writer *w = &request->json;
 	struct binding_list bindings = {0};
-	(void)!bindings_list(request->control, request->arena, STR_EMPTY, STR_EMPTY, &bindings, NULL);
+	if (keeper_answers)
+		(void)!bindings_list(request->control, request->arena, STR_EMPTY, STR_EMPTY, &bindings, NULL);
 	struct db_tx *tx = db_read(request->control->db);
 	member_u64(w, "action_count", 0);
 	member_u64(w, "connector_count", count(tx, "SELECT count(*) FROM connectors"));
@@ -127,7 +132,7 @@ int handle_status(struct request *request, struct err *err)
 	(void)err;
 	const struct control *control = request->control;
 	struct keeper_state state = {0};
-	ask_vault(request, &state);
+	bool keeper_answers = ask_vault(request, &state);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
 	member_z(w, "version", AILERON_VERSION);
@@ -136,7 +141,7 @@ int handle_status(struct request *request, struct err *err)
 	member_time(w, "started_at", control->started_ns);
 	member_str(w, "listen_addr", supervise_setting(control->start, "listen"));
 	member_str(w, "state_dir", supervise_setting(control->start, "state_dir"));
-	put_counts(request);
+	put_counts(request, keeper_answers);
 	member_z(w, "vault_state", vault_state_name(state.state));
 	jsonw_key(w, S("vault"));
 	jsonw_begin_object(w);
@@ -223,7 +228,7 @@ static bool check_chain(struct request *request, struct err *err)
 static bool check_vault(struct request *request)
 {
 	struct keeper_state state = {0};
-	ask_vault(request, &state);
+	(void)ask_vault(request, &state);
 	struct finding finding = {.name = S("vault"), .summary = str_from(vault_state_name(state.state))};
 	if (state.trouble.n > 0) {
 		finding.summary = arena_printf(request->arena, "%.*s", STR_FMT(state.trouble));
@@ -240,6 +245,10 @@ static bool check_process(struct request *request, const struct supervise_child 
 	if (!child->running) {
 		finding.summary = arena_printf(request->arena, "not running; %.*s", STR_FMT(child->last_end));
 		finding.advice = S("it is started again by itself; if not, run `aileron daemon restart`");
+	} else if (child->silent) {
+		finding.summary = arena_printf(request->arena, "process %u gives no sign of life", child->pid);
+		finding.advice = S(
+			"when it goes on like that it is ended and started again, within 20 s, the keeper within 90 s");
 	} else if (child->confinement.n == 0 || confine_report_get(child->confinement, &report, NULL) < 0) {
 		finding.summary = S("running, without a proof of its confinement");
 		finding.advice = S("run `aileron daemon restart`");

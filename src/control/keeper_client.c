@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ANSWER_MS 10000
+#define ANSWER_MS       10000
+#define ANSWER_STATE_MS 3000 /* `status` is asked when something hangs, and has 5 s for all it tells */
 #define ANSWER_SEALED_MS                                                                                               \
 	60000 /* Argon2id takes its time, and a vault of many entries is sealed anew by `member remove` */
 
@@ -301,7 +302,15 @@ static uint64_t patience(const struct keeper_client *client, enum keeper_message
 {
 	if (client->patience_ms != 0)
 		return client->patience_ms;
-	return type == KEEPER_SEALED || type == KEEPER_TUNE ? ANSWER_SEALED_MS : ANSWER_MS;
+	switch ((int)type) {
+	case KEEPER_STATE:
+		return ANSWER_STATE_MS;
+	case KEEPER_SEALED:
+	case KEEPER_TUNE:
+		return ANSWER_SEALED_MS;
+	default:
+		return ANSWER_MS;
+	}
 }
 
 void keeper_client_set_patience(struct keeper_client *client, uint64_t ms)

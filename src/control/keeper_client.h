@@ -30,7 +30,7 @@ int keeper_client_attach(struct keeper_client *client, int fd, struct err *err) 
 void keeper_client_set_patience(struct keeper_client *client, uint64_t ms);
 
 /*
- * Asks and waits (10 s; sealed operations and KEEPER_TUNE 60 s), never on the loop's thread. *ret_body lives in
+ * Asks and waits (10 s; KEEPER_STATE 3 s; sealed operations and KEEPER_TUNE 60 s), never on the loop's thread. *ret_body lives in
  * `arena`; may be NULL. The keeper's own error; UNAVAILABLE when it is not there, ends, or does not answer in time;
  * LIMIT when it would not take so much.
  */

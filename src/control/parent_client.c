@@ -234,6 +234,8 @@ static int on_message(struct parent_client *client, struct supervise_message *me
 		return on_stop(client, message, err);
 	case SUPERVISE_LOG:
 		return on_log(message, err);
+	case SUPERVISE_PING:
+		return supervise_send(SUPERVISE_FD, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, err);
 	case SUPERVISE_RUNNER_ENDED:
 		on_runner_ended(client, message);
 		return 0;

@@ -166,6 +166,8 @@ void process_put_json(struct json_writer *w, const struct supervise_child *child
 	jsonw_begin_object(w);
 	member_z(w, "role", supervise_role_name(child->role));
 	member_bool(w, "running", child->running);
+	if (child->silent)
+		member_bool(w, "silent", true);
 	member_u64_given(w, "pid", child->running ? child->pid : 0);
 	member_u64(w, "restarts", child->restarts);
 	member_time_given(w, "started_at", child->started_at);

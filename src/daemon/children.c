@@ -13,9 +13,10 @@
 #define KEY_ID_BYTES     8
 
 static const struct process_row rows[CHILDREN] = {
-	[CHILD_CONTROL] = {SUPERVISE_CONTROL, "aileron-control", &confine_control},
-	[CHILD_KEEPER] = {SUPERVISE_KEEPER, "aileron-keeper", &confine_keeper},
-	[CHILD_EGRESS] = {SUPERVISE_EGRESS, "aileron-egress", &confine_egress},
+	[CHILD_CONTROL] = {SUPERVISE_CONTROL, "aileron-control", &confine_control, DAEMON_TURNS},
+	/* It has one thread, which Argon2id holds for as long as the parameters of a vault want. */
+	[CHILD_KEEPER] = {SUPERVISE_KEEPER, "aileron-keeper", &confine_keeper, DAEMON_TURNS_KEEPER},
+	[CHILD_EGRESS] = {SUPERVISE_EGRESS, "aileron-egress", &confine_egress, DAEMON_TURNS},
 };
 
 /* ---- settings of START, one row each (supervise/supervise.h) */
@@ -359,6 +360,12 @@ int children_start(struct daemon *d, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+void children_pulse(struct daemon *d)
+{
+	for (int i = 0; i < CHILDREN; i++)
+		process_pulse(&d->children[i]);
 }
 
 void children_kill(struct daemon *d)

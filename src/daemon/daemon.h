@@ -38,7 +38,7 @@ struct daemon {
 
 	struct loop *loop;
 	struct loop_source *signals[4];
-	struct loop_source *lock_watch;
+	struct loop_source *lock_watch, *pulse;
 	struct loop_source *patience; /* with the start, with control's last work, with the others' end */
 	bool others_told;             /* to stop */
 
@@ -49,6 +49,7 @@ struct daemon {
 /* children.c */
 int children_init(struct daemon *daemon, struct err *err) __attribute__((warn_unused_result));
 int children_start(struct daemon *daemon, struct err *err) __attribute__((warn_unused_result));
+void children_pulse(struct daemon *daemon); /* a turn of the pulse: see process.h */
 void children_kill(struct daemon *daemon);
 void children_release(struct daemon *daemon);
 bool children_are_down(const struct daemon *daemon);

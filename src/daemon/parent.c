@@ -105,6 +105,15 @@ static void on_lock_watch(void *user, int what)
 	stop(d);
 }
 
+/* The end has limits of its own, and so has the start. */
+static void on_pulse(void *user, int what)
+{
+	(void)what;
+	struct daemon *d = user;
+	if (d->phase == DAEMON_RUNNING)
+		children_pulse(d);
+}
+
 /* ---- signals */
 
 static void on_stop_signal(void *user, int signal)
@@ -272,6 +281,9 @@ static int make_loop(struct daemon *d, struct err *err)
 		return -1;
 	d->lock_watch = loop_timer(d->loop, on_lock_watch, d);
 	d->patience = loop_timer(d->loop, on_patience, d);
+	d->pulse = loop_timer(d->loop, on_pulse, d);
+	uint64_t pulse_ms = d->options->pulse_ms != 0 ? d->options->pulse_ms : DAEMON_PULSE_MS;
+	loop_timer_start(d->pulse, pulse_ms, pulse_ms);
 	loop_timer_start(d->lock_watch, LOCK_WATCH_MS, LOCK_WATCH_MS);
 	loop_timer_start(d->patience, START_MS, 0);
 	return 0;
@@ -334,6 +346,7 @@ static void tear_down(struct daemon *d)
 	for (size_t i = 0; i < ARRAY_LEN(d->signals); i++)
 		loop_source_free(d->signals[i]);
 	loop_source_free(d->lock_watch);
+	loop_source_free(d->pulse);
 	loop_source_free(d->patience);
 	loop_free(d->loop);
 	state_dir_close(&d->dir);

@@ -4,7 +4,8 @@
  * It owns the lock, the listeners, the keys and the programs; starts control, keeper, egress and, when control asks,
  * runners; judges their proofs; joins them with socket pairs; starts again what crashed, with back-off and new pairs for
  * the survivors. It parses nothing from outside: fixed-size frames of its own children (supervise/supervise.h) and signals
- * are all that it reads.
+ * are all that it reads. A child that hangs is noticed within two turns of its pulse, told in `status`, and in the end
+ * started again (process.h).
  *
  *     SIGTERM, SIGINT  stop: control finishes what is under way (at most DAEMON_DRAIN_MS), then the others; again: at once
  *     SIGHUP           daemon.log is opened anew and passed on (when detached)
@@ -18,7 +19,10 @@
 #include "base/str.h"
 #include "supervise/supervise.h"
 
-#define DAEMON_DRAIN_MS 30000
+#define DAEMON_DRAIN_MS     30000
+#define DAEMON_PULSE_MS     5000 /* between two questions whether a child lives */
+#define DAEMON_TURNS        4    /* of the pulse without a sign of life, after which a child is ended: 20 s */
+#define DAEMON_TURNS_KEEPER 18   /* the keeper: 90 s */
 
 struct daemon_options {
 	const char *state_dir;    /* state_dir_path() */
@@ -31,6 +35,7 @@ struct daemon_options {
 	const char *otlp_endpoint; /* NULL or "" = off */
 	const char *otlp_service;  /* NULL = "aileron" */
 	uint64_t audit_keep_days;  /* 0 = for ever */
+	unsigned pulse_ms;         /* 0 = DAEMON_PULSE_MS */
 	const char *ca_file;       /* certificates for egress to trust instead of the system's; NULL = none */
 	const char *programs[SUPERVISE_ROLE__MAX]; /* paths; NULL = beside this program */
 };

@@ -67,6 +67,7 @@ static void on_ready(struct process *process, struct str body)
 	static struct err err;
 	err_clear(&err);
 	process->state = PROCESS_READY;
+	process->turns = 0;
 	if (process->listener.ready(process->listener.user, process, body, &err) == 0)
 		return;
 	process->state = PROCESS_STARTING;
@@ -85,6 +86,45 @@ static void on_failed(struct process *process, struct str body)
 	process_kill(process);
 }
 
+/* ---- whether it lives */
+
+static void set_silent(struct process *process, bool silent)
+{
+	if (process->silent == silent)
+		return;
+	process->silent = silent;
+	if (silent)
+		log_warn("child_silent", log_z("program", process->row->program),
+			 log_u64("pid", (uint64_t)process->child.pid));
+	process->listener.changed(process->listener.user, process);
+}
+
+static void on_sign_of_life(struct process *process)
+{
+	process->turns = 0;
+	set_silent(process, false);
+}
+
+void process_pulse(struct process *process)
+{
+	if (process->state == PROCESS_DOWN || process->why != NULL)
+		return;
+	unsigned turns = process->turns++;
+	if (turns > process->row->turns_max) {
+		static struct err err;
+		fail(&err, ERR_UNAVAILABLE, "%s gave no sign of life", process->row->program);
+		note_why(process, &err);
+		return process_kill(process);
+	}
+	if (process->state != PROCESS_READY) /* it says so when it is */
+		return;
+	if (turns > 0)
+		set_silent(process, true);
+	process_send(process, SUPERVISE_PING, 0, STR_EMPTY, NULL, 0);
+}
+
+/* ---- what it says, by type */
+
 static void on_message(void *user, struct supervise_message *m)
 {
 	struct process *process = user;
@@ -98,6 +138,8 @@ static void on_message(void *user, struct supervise_message *m)
 		return on_failed(process, supervise_body(m));
 	if (m->frame.type == SUPERVISE_READY && state == PROCESS_STARTING && bare)
 		return on_ready(process, supervise_body(m));
+	if (m->frame.type == SUPERVISE_PONG && state == PROCESS_READY && bare)
+		return on_sign_of_life(process);
 	if (state != PROCESS_READY || !process->listener.request(process->listener.user, process, m))
 		note_breach(process, m->frame.type);
 }
@@ -219,6 +261,8 @@ int process_start(struct process *process, struct err *err)
 	}
 	process->link = TAKE(link);
 	process->state = PROCESS_PROVING;
+	process->turns = 0;
+	process->silent = false;
 	process->started_at = clock_wall_ns(NULL);
 	process->started_mono = clock_monotonic_ns(NULL);
 	buf_clear(&process->proof);
@@ -252,6 +296,7 @@ struct supervise_child process_child(const struct process *process)
 	return (struct supervise_child){
 		.role = process->row->role,
 		.running = process->state != PROCESS_DOWN,
+		.silent = process->state != PROCESS_DOWN && process->silent,
 		.pid = process->state != PROCESS_DOWN ? (uint32_t)process->child.pid : 0,
 		.restarts = process->restarts,
 		.started_at = process->started_at,

@@ -4,6 +4,10 @@
  * Started with the descriptors and namespaces of its row, it proves its confinement, gets its settings, says that it is
  * ready, and is started again after it has died: at once after DAEMON_BACKOFF_MS, then twice as late each time, at most
  * DAEMON_BACKOFF_MAX_MS; after DAEMON_STEADY_MS of life it begins anew. What to do about each step is the listener's.
+ *
+ * At each turn of the pulse it is asked for a sign of life. One that gave none since the last turn is silent, which is
+ * logged and told; one that gave none for as many turns as its row allows hangs, and is ended. Turns are counted instead of
+ * time, so that a machine that stood still as a whole finds no child guilty.
  */
 #pragma once
 #include "base/buf.h"
@@ -21,6 +25,7 @@ struct process_row {
 	enum supervise_role role;
 	const char *program; /* "aileron-control" */
 	const struct confine_policy *policy;
+	unsigned turns_max; /* of the pulse without a sign of life */
 };
 
 enum process_state {
@@ -63,6 +68,8 @@ struct process {
 	uint64_t started_at;   /* Unix ns of the last start */
 	uint64_t started_mono; /* the same on the steady clock */
 	uint64_t backoff_ms;   /* before the next start */
+	unsigned turns;        /* of the pulse since the last sign of life */
+	bool silent;
 	char last_end[64];
 	struct buf proof;
 };
@@ -72,7 +79,8 @@ int process_init(struct process *process, struct loop *loop, const struct proces
 		 struct err *err) __attribute__((warn_unused_result));
 int process_start(struct process *process, struct err *err) __attribute__((warn_unused_result));
 void process_send(struct process *process, uint32_t type, uint32_t id, struct str body, const int *fds, size_t n_fds);
-void process_kill(struct process *process); /* `ended` follows */
+void process_kill(struct process *process);  /* `ended` follows */
+void process_pulse(struct process *process); /* a turn of the pulse; may end it */
 void process_cancel_restart(struct process *process);
 bool process_is_ready(const struct process *process);
 struct supervise_child process_child(const struct process *process); /* texts are borrowed */

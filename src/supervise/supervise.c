@@ -185,6 +185,7 @@ void supervise_child_put(struct buf *out, const struct supervise_child *m)
 {
 	wire_put_u8(out, (uint8_t)m->role);
 	wire_put_bool(out, m->running);
+	wire_put_bool(out, m->silent);
 	wire_put_u32(out, m->pid);
 	wire_put_u32(out, m->restarts);
 	wire_put_u64(out, m->started_at);
@@ -197,6 +198,7 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 	struct wire_reader r = wire_reader(body);
 	uint8_t role = wire_u8(&r);
 	struct supervise_child got = {.running = wire_bool(&r)};
+	got.silent = wire_bool(&r);
 	got.pid = wire_u32(&r);
 	got.restarts = wire_u32(&r);
 	got.started_at = wire_u64(&r);

@@ -48,12 +48,14 @@ enum supervise_type {
 	SUPERVISE_START_RUNNER = 16, /* control; id; u8 life (0 compile, 1 serve); fds: input, compile: and output */
 	SUPERVISE_KILL_RUNNER = 17,  /* control; id */
 	SUPERVISE_OPEN_FOLDER = 18,  /* control; id; str path: manifest.toml and connector.wasm of a linked folder */
+	SUPERVISE_PONG = 19,         /* answers PING */
 	/* parent to child */
 	SUPERVISE_START = 32,          /* u32 count, (str key, str value) …: supervise_setting() */
 	SUPERVISE_PEER = 33,           /* u8 role of the neighbour; fd */
 	SUPERVISE_STOP = 34,           /* u64 ms: finish what is under way within that time, then exit 0 */
 	SUPERVISE_LOG = 35,            /* fd: the new log file, to become standard error */
 	SUPERVISE_LOCK = 36,           /* keeper: lock the vault now */
+	SUPERVISE_PING = 37,           /* to be answered by PONG in its turn: a child that does not hangs */
 	SUPERVISE_CHILD = 48,          /* control; supervise_child: a process of ours changed */
 	SUPERVISE_RUNNER_STARTED = 49, /* control; id; u32 pid, u64 namespaces; fds: socket, standard error */
 	SUPERVISE_RUNNER_FAILED = 50,  /* control; id; err */
@@ -106,6 +108,7 @@ void supervise_put_err(struct buf *out, const struct err *err);
 struct supervise_child {
 	enum supervise_role role;
 	bool running;
+	bool silent; /* it runs and left a PING without an answer */
 	uint32_t pid;
 	uint32_t restarts;
 	uint64_t started_at;    /* Unix ns, 0 = never */

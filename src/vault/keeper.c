@@ -349,6 +349,9 @@ static void on_parent(struct keeper *keeper, struct supervise_message *message)
 	case SUPERVISE_LOG:
 		take_log(message);
 		break;
+	case SUPERVISE_PING: /* a parent that is gone shows at the next look */
+		(void)!supervise_send(keeper->parent_fd, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, NULL);
+		break;
 	default:
 		log_warn("keeper_unknown_order", log_u64("type", message->frame.type));
 	}

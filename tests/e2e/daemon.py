@@ -1,6 +1,7 @@
 """A person's home with a daemon of its own: the real programs, the real command line, and every answer of the API held
 against the schema that the daemon itself publishes."""
 import contextlib
+import ctypes
 import dataclasses
 import http.client
 import json
@@ -153,9 +154,9 @@ class Home:
     def init(self):
         self.ok("vault", "init")
 
-    def link(self, name, port=None, manifest=None, fqn=None):
+    def link(self, name, port=None, manifest=None, fqn=None, folder=None):
         """Links a copy of an example connector whose manifest names this machine's port."""
-        folder = self.root / ("connector-" + (fqn or name))
+        folder = self.root / ("connector-" + (folder or fqn or name))
         folder.mkdir(exist_ok=True)
         shutil.copy(connector(name), folder / "connector.wasm")
         (folder / "manifest.toml").write_text(manifest or manifest_of(name, port))
@@ -184,6 +185,31 @@ hosts = ["127.0.0.1:{port}"]
 [capabilities.credential]
 {credential}
 """
+
+
+def adopt_orphans():
+    """From now on whatever loses its parent below this process becomes its child, instead of escaping what is looked at."""
+    PR_SET_CHILD_SUBREAPER = 36
+    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def programs_below(root=None):
+    """{pid: name} of the programs of ours that run below a process, without those that have ended"""
+    parents, names = {}, {}
+    for proc in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, _, rest = (proc / "stat").read_text().partition("(")[2].rpartition(")")
+            state, parent = rest.split()[:2]
+            parents[int(proc.name)] = int(parent)
+            if name.startswith("aileron") and state not in "ZX":
+                names[int(proc.name)] = name
+    root = root or os.getpid()
+
+    def is_below(pid):
+        while pid not in (0, root):
+            pid = parents.get(pid, 0)
+        return pid == root
+    return {pid: name for pid, name in names.items() if is_below(pid)}
 
 
 def wait_for(condition, what, seconds=20):

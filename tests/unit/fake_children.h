@@ -48,6 +48,13 @@ static bool has(int folder, const char *name)
 	return faccessat(folder, name, F_OK, 0) == 0;
 }
 
+/* "mute" in its folder: it hangs, as far as the parent can tell. */
+static void on_ping_frame(void)
+{
+	if (!has(AT_FDCWD, "mute"))
+		(void)!supervise_send(SUPERVISE_FD, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, NULL);
+}
+
 /* A proof that nothing was tried for. */
 static void lie(void)
 {
@@ -118,6 +125,8 @@ static void on_order(const struct supervise_message *m)
 		return;
 	case SUPERVISE_STOP:
 		_exit(0);
+	case SUPERVISE_PING:
+		return on_ping_frame();
 	default:
 		_exit(43);
 	}
@@ -184,7 +193,7 @@ static int be_runner(char **argv)
 /* ---- control */
 
 struct seen {
-	bool running;
+	bool running, silent;
 	uint32_t pid, restarts;
 	uint64_t down_ns; /* when its end was told */
 	char last_end[64];
@@ -204,6 +213,7 @@ static void on_child_frame(const struct supervise_message *m)
 	if (s->running && !child.running)
 		s->down_ns = clock_monotonic_ns(NULL);
 	s->running = child.running;
+	s->silent = child.silent;
 	s->pid = child.pid;
 	s->restarts = child.restarts;
 	s->proven = child.confinement.n > 0;
@@ -221,6 +231,8 @@ static bool control_frame(struct supervise_message *m, uint32_t type)
 		on_peer_frame(m);
 	else if (m->frame.type == SUPERVISE_LOG)
 		on_log_frame(m);
+	else if (m->frame.type == SUPERVISE_PING)
+		on_ping_frame();
 	else if (m->frame.type == SUPERVISE_STOP)
 		_exit(has(AT_FDCWD, "linger") ? poll(NULL, 0, -1) : 0);
 	return m->frame.type == type;
@@ -269,6 +281,27 @@ static void do_child(struct str role, struct buf *out)
 	while (!s->running || !s->proven)
 		await(&m, SUPERVISE_CHILD);
 	buf_addf(out, "%u %u %s", s->pid, s->restarts, s->last_end);
+}
+
+/* "silent keeper", "heard keeper": once the parent has missed signs of life, or has them again */
+static void await_silence(struct str role, bool silent)
+{
+	static struct supervise_message m;
+	const struct seen *s = &seen[role_named(role)];
+	while (s->silent != silent)
+		await(&m, SUPERVISE_CHILD);
+}
+
+static void do_silent(struct str role, struct buf *out)
+{
+	await_silence(role, true);
+	buf_add_z(out, "silent");
+}
+
+static void do_heard(struct str role, struct buf *out)
+{
+	await_silence(role, false);
+	buf_add_z(out, "heard");
 }
 
 /* "down keeper": waits until it is; then "back keeper" gives the milliseconds until its next pair came */
@@ -400,6 +433,7 @@ static const struct {
 	{"ask", do_ask},       {"child", do_child},         {"down", do_down},     {"back", do_back},
 	{"runner", do_runner}, {"end", do_end_runner},      {"folder", do_folder}, {"setting", do_setting},
 	{"peers", do_peers},   {"misbehave", do_misbehave}, {"exit", do_exit},     {"log", do_log},
+	{"silent", do_silent}, {"heard", do_heard},
 };
 
 static void answer_line(int fd)

@@ -25,6 +25,7 @@ static struct err err;
 
 struct fake {
 	int listener;
+	_Atomic int serving; /* the connection */
 	uint16_t port;
 	const char *health; /* body; NULL = it does not answer */
 	const char *answer; /* status line's rest and body of everything else: "200 OK|{…}" */
@@ -77,6 +78,7 @@ static void *run_fake(void *user)
 	struct fake *fake = user;
 	int fd;
 	while ((fd = accept(fake->listener, NULL, NULL)) >= 0) {
+		fake->serving = fd;
 		serve(fake, fd);
 		close(fd);
 	}
@@ -117,6 +119,11 @@ static void fake_stop(struct fake *fake)
 	close(fake->listener);
 	pthread_mutex_destroy(&fake->lock);
 	free(fake);
+}
+
+static void fake_hang_up(struct fake *fake)
+{
+	shutdown(fake->serving, SHUT_RDWR);
 }
 
 static bool was_asked(struct fake *fake, const char *text)
@@ -255,9 +262,34 @@ static void somebody_else_at_its_address_gets_nothing(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		AUTO(client) *client = NULL;
 		fake->health = others[i];
-		assert_int_equal(open_client(&client), 0);
+		assert_int_equal(open_client(&client), -1);
+		assert_int_equal(err.class, ERR_UNREACHABLE);
 	}
 	assert_false(was_asked(fake, TOKEN));
+	fake_stop(fake);
+}
+
+/* The connection ends, and at the daemon's address somebody else listens from then on. */
+static void a_successor_is_asked_who_it_is_before_it_gets_the_token(void **state)
+{
+	(void)state;
+	AUTO(client) *client = NULL;
+	struct fake *fake = fake_start(NULL);
+	write_discovery(fake->port, "");
+	hold_lock();
+	assert_int_equal(open_client(&client), 1);
+	fake->health = "200 OK|{\"instance_id\":\"ffffffffffffffffffffffffffffffff\",\"api_revision\":1}";
+	fake_hang_up(fake);
+	assert_int_equal(get_status(client, NULL), -1);
+	assert_int_equal(err.class, ERR_UNREACHABLE);
+	assert_false(was_asked(fake, TOKEN));
+
+	/* The same daemon, which only closes what was idle for long. */
+	fake->health = long_health;
+	fake_hang_up(fake);
+	assert_int_equal(get_status(client, NULL), 0);
+	assert_true(was_asked(fake, TOKEN));
+	client_free(TAKE(client));
 	fake_stop(fake);
 }
 
@@ -438,6 +470,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_alive_one_gets_the_token, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(the_socket_comes_first, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(somebody_else_at_its_address_gets_nothing, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_successor_is_asked_who_it_is_before_it_gets_the_token, make_folder,
+						remove_folder),
 		cmocka_unit_test_setup_teardown(a_lock_that_nobody_holds_is_a_dead_daemon, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(another_revision_is_refused, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(an_address_may_be_given, make_folder, remove_folder),

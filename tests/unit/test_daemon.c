@@ -39,6 +39,7 @@ static int be_daemon(int argc, char **argv)
 		.api_revision = 7,
 		.bind = getenv("TEST_BIND"),
 		.auto_lock_ms = 1,
+		.pulse_ms = getenv("TEST_PULSE") != NULL ? 200 : 0,
 	};
 	if (options.spawned)
 		options.log_level = LOG_LEVEL_INFO;
@@ -631,6 +632,28 @@ static void a_failed_restart_is_tried_again(void **state)
 	assert_non_null(strstr(read_text(in_home("daemon.log")), "the vault file is cut short"));
 }
 
+static void who_hangs_is_told_and_ended(void **state)
+{
+	(void)state;
+	AUTO_DISCOVERY found = {0};
+	setenv("TEST_PULSE", "1", 1);
+	spawn_or_fail(&found);
+	unsetenv("TEST_PULSE");
+	ask("peers");
+	make_file(in_home("vault/mute"), "");
+	assert_string_equal(ask("silent keeper"), "silent");
+	assert_int_equal(unlink(in_home("vault/mute")), 0);
+	assert_string_equal(ask("heard keeper"), "heard");
+	assert_non_null(strstr(read_text(in_home("daemon.log")), "child_silent"));
+
+	make_file(in_home("control/mute"), "");
+	while (strstr(read_text(in_home("daemon.log")), "aileron-control gave no sign of life") == NULL)
+		(void)poll(NULL, 0, 10);
+	assert_int_equal(unlink(in_home("control/mute")), 0);
+	assert_non_null(strstr(ask("child control"), " signal 9 (Killed)"));
+	assert_non_null(strstr(ask("child keeper"), " 0 "));
+}
+
 /* ---- signals */
 
 static void the_log_is_opened_anew(void **state)
@@ -846,6 +869,7 @@ int main(int argc, char **argv)
 		WITH_HOME(who_breaks_the_rules_is_started_again),
 		WITH_HOME(restarts_back_off),
 		WITH_HOME(a_failed_restart_is_tried_again),
+		WITH_HOME(who_hangs_is_told_and_ended),
 		WITH_HOME(the_log_is_opened_anew),
 		WITH_HOME(a_signal_locks),
 		WITH_HOME(a_replaced_folder_ends_it),

@@ -218,7 +218,7 @@ static void a_full_queue_is_told_or_waited_for(void **state)
 static void a_child_is_told_of(void **state)
 {
 	(void)state;
-	struct supervise_child child = {SUPERVISE_KEEPER,       true,       41, 2, 1767225600000000000,
+	struct supervise_child child = {SUPERVISE_KEEPER,       true,       true, 41, 2, 1767225600000000000,
 					S("signal 9 (Killed)"), S("report")};
 	struct supervise_child got = {.role = SUPERVISE_CONTROL};
 	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);

@@ -195,12 +195,21 @@ struct h1_client *h1_client_tcp(struct str address, uint64_t connect_ms, struct 
 }
 
 /* A kept connection that the daemon has closed, or on which it said something unasked, is of no use. */
-static int make_ready(struct h1_client *client, struct err *err)
+bool h1_client_is_connected(struct h1_client *client)
 {
 	char byte;
 	if (client->fd >= 0 && (recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN))
 		disconnect(client);
-	return client->fd >= 0 ? 0 : connect_to(client, err);
+	return client->fd >= 0;
+}
+
+static int make_ready(struct h1_client *client, bool same_peer, struct err *err)
+{
+	if (h1_client_is_connected(client))
+		return 0;
+	if (same_peer)
+		return fail(err, ERR_UNREACHABLE, "the connection to '%s' has ended", client->name);
+	return connect_to(client, err);
 }
 
 static bool has_line_end(struct str s)
@@ -399,7 +408,7 @@ int h1_client_stream(struct h1_client *client, const struct h1_request *request,
 		.piece = piece,
 		.user = user,
 	};
-	if (put_head(client, request, err) != 0 || make_ready(client, err) != 0)
+	if (put_head(client, request, err) != 0 || make_ready(client, request->same_peer, err) != 0)
 		return -1;
 	new_parser(client, request);
 	int result = take_turn(&turn, request, ret, err);

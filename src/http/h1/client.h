@@ -20,6 +20,8 @@ struct h1_client *h1_client_tcp(struct str address, uint64_t connect_ms, struct 
 	__attribute__((warn_unused_result));
 void h1_client_free(struct h1_client *client); /* NULL is fine */
 DEFINE_AUTO(h1_client, h1_client_free)
+/* Whether the connection still stands, as far as is known here; else the next request makes a new one. */
+bool h1_client_is_connected(struct h1_client *client);
 
 struct h1_request {
 	struct str method, target;
@@ -27,6 +29,8 @@ struct h1_request {
 	size_t n_headers;
 	struct str body;
 	uint64_t timeout_ms; /* for all of it; 0 = none (streams) */
+	/* Only on the connection that there is, for what another peer must not see: UNREACHABLE when it has ended. */
+	bool same_peer;
 };
 struct h1_response {
 	unsigned status;

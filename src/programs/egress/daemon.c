@@ -140,6 +140,8 @@ static int on_message(struct egress *egress, struct supervise_message *message)
 		return on_stop(egress, message);
 	case SUPERVISE_LOG:
 		return on_log(egress, message);
+	case SUPERVISE_PING:
+		return supervise_send(SUPERVISE_FD, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, &egress->err);
 	default:
 		return fail(&egress->err, ERR_PROTOCOL, "message of type %u from the parent", message->frame.type);
 	}
