@@ -110,7 +110,7 @@ void process_pulse(struct process *process)
 	if (process->state == PROCESS_DOWN || process->why != NULL)
 		return;
 	unsigned turns = process->turns++;
-	if (turns > process->row->turns_max) {
+	if (turns >= process->row->turns_max) {
 		static struct err err;
 		fail(&err, ERR_UNAVAILABLE, "%s gave no sign of life", process->row->program);
 		note_why(process, &err);

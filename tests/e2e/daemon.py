@@ -96,10 +96,10 @@ class Home:
         return json.loads((self.state / "daemon.json").read_text())
 
     def process(self, name):
-        """pid of a child of the daemon, as `status` shows it"""
+        """pid of a child of the daemon, as `status` shows it; None while it does not run"""
         for process in self.ok("status", "--json").json["processes"]:
             if process["role"] == name:
-                return process["pid"]
+                return process.get("pid")
         raise KeyError(name)
 
     # ------------------------------------------------------------------------------------------------------------ the API
