@@ -265,10 +265,14 @@ static inline int rig_seal(struct rig *rig, struct keeper_sealed *m, const struc
 	struct str nonce = STR_EMPTY;
 	if (rig_ask(rig, KEEPER_NONCE, STR_EMPTY, &nonce) != 0)
 		return -1;
-	bool named = m->operation == KEEPER_OP_MEMBER_ADD || m->operation == KEEPER_OP_MEMBER_REMOVE;
+	bool named = m->operation == KEEPER_OP_MEMBER_ADD || m->operation == KEEPER_OP_MEMBER_REMOVE ||
+		     m->operation == KEEPER_OP_PASSWD;
+	bool termed = m->operation == KEEPER_OP_UNLOCK || m->operation == KEEPER_OP_IMPORT;
+	AUTO_BUF terms = BUF_INIT(SEALED_TERMS_MAX);
+	sealed_terms_put(&terms, (m->flags & (KEEPER_FLAG_ACCEPT_ROLLBACK | KEEPER_FLAG_REPLACE)) != 0, m->blob);
 	struct sealed_context context = {.operation = str_from(keeper_operation_name(m->operation)),
 					 .path = named ? m->name : m->path,
-					 .metadata = m->metadata};
+					 .metadata = termed ? buf_str(&terms) : m->metadata};
 	AUTO_BUF sealed = BUF_INIT(SEALED_OVERHEAD + SEALED_FIELDS_MAX);
 	if (sealed_make(&sealed, rig->public_key, (const unsigned char *)nonce.p, &context, fields, n, &rig->err) != 0)
 		return -1;

@@ -16,9 +16,14 @@ static void unlock_body(struct json_writer *w, struct str sealed, const void *us
 static int unlock_once(struct cli *cli, const struct passphrase *passphrase, bool accept_rollback, struct json **ret,
 		       struct err *err)
 {
+	AUTO_BUF terms = BUF_INIT(SEALED_TERMS_MAX);
+	sealed_terms_put(&terms, accept_rollback, STR_EMPTY);
 	const struct sealed_request request = {
 		.request = {.operation = OP_VAULT_UNLOCK},
-		.sealing = {.operation = KEEPER_OP_UNLOCK, .fields = {passphrase_field(passphrase)}, .n_fields = 1},
+		.sealing = {.operation = KEEPER_OP_UNLOCK,
+			    .metadata = buf_str(&terms),
+			    .fields = {passphrase_field(passphrase)},
+			    .n_fields = 1},
 		.body = unlock_body,
 		.user = &accept_rollback,
 	};

@@ -1,30 +1,22 @@
+#include "cli/list.h"
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
 #include "cli/sealing.h"
-#include "cli/table.h"
 #include "cli/verb_runs.h"
+
+static void put_member(struct cli *cli, struct table *table, const struct json *member)
+{
+	bool key_file = str_eq(cli_str(member, "kind"), S("key_file"));
+	table_cell(table, cli_str(member, "name"));
+	table_cell(table, key_file ? S("key file") : cli_str(member, "kind"));
+	table_cell(table, cli_time(cli, cli_str(member, "created_at")));
+}
 
 int verb_member_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {{"NAME", 12}, {"UNLOCKS WITH", 0}, {"SINCE", 0}};
-	AUTO(json) *answer = NULL;
-	if (cli_call(cli, &(struct client_request){.operation = OP_MEMBER_LIST}, &answer, err) < 0)
-		return -1;
-	const struct json *members = json_member(answer, S("members"));
-	if (cli->json) {
-		print_json_list(&cli->out, members);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(members); i++) {
-		const struct json *member = json_at(members, i);
-		bool key_file = str_eq(cli_str(member, "kind"), S("key_file"));
-		table_cell(table, cli_str(member, "name"));
-		table_cell(table, key_file ? S("key file") : cli_str(member, "kind"));
-		table_cell(table, cli_time(cli, cli_str(member, "created_at")));
-	}
-	table_print(table, &cli->out);
-	return CLI_OK;
+	const struct cli_list list = {OP_MEMBER_LIST, STR_EMPTY, "members", columns, ARRAY_LEN(columns), put_member};
+	return cli_list(cli, &list, err);
 }
 
 static void add_body(struct json_writer *w, struct str sealed, const void *user)
@@ -38,26 +30,24 @@ static void add_body(struct json_writer *w, struct str sealed, const void *user)
 int verb_member_add(struct cli *cli, struct err *err)
 {
 	struct str name = str_from(cli_argument(cli, 0));
+	AUTO_PASSPHRASE proof = {.bytes = NULL};
 	AUTO_PASSPHRASE wanted = {.bytes = NULL};
 	AUTO(json) *answer = NULL;
-	if (passphrase_need(cli, &passphrase_new, &wanted, err) < 0)
+	if (passphrase_need(cli, &passphrase_present, &proof, err) < 0 ||
+	    passphrase_need(cli, &passphrase_new, &wanted, err) < 0)
 		return -1;
 	const struct sealed_request request = {
 		.request = {.operation = OP_MEMBER_ADD},
 		.sealing = {.operation = KEEPER_OP_MEMBER_ADD,
 			    .path = name,
-			    .fields = {passphrase_new_field(&wanted)},
-			    .n_fields = 1},
+			    .fields = {passphrase_field(&proof), passphrase_new_field(&wanted)},
+			    .n_fields = 2},
 		.body = add_body,
 		.user = &name,
 	};
 	if (sealing_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "Added %s\n", cli_argument(cli, 0));
-	return CLI_OK;
+	return cli_say(cli, answer, "Added %s\n", cli_argument(cli, 0));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- backups */
@@ -111,10 +101,7 @@ int verb_member_remove(struct cli *cli, struct err *err)
 	};
 	if (sealing_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "Removed %s\n", cli_argument(cli, 0));
+	(void)cli_say(cli, answer, "Removed %s\n", cli_argument(cli, 0));
 	return offer_to_delete(cli, answer, err);
 }
 
@@ -135,34 +122,23 @@ int verb_vault_passwd(struct cli *cli, struct err *err)
 	};
 	if (sealing_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "Changed\n");
+	(void)cli_say(cli, answer, "Changed\n");
 	return offer_to_delete(cli, answer, err);
+}
+
+static void put_backup(struct cli *cli, struct table *table, const struct json *backup)
+{
+	table_cell(table, cli_str(backup, "name"));
+	table_cell(table, arena_printf(cli->arena, "%lld", (long long)cli_int(backup, "bytes")));
+	table_cell(table, cli_time(cli, cli_str(backup, "modified_at")));
+	table_cell(table, cli_str(backup, "version"));
 }
 
 int verb_backup_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {{"NAME", 20}, {"BYTES", 0}, {"MODIFIED", 0}, {"VERSION", 0}};
-	AUTO(json) *answer = NULL;
-	if (cli_call(cli, &(struct client_request){.operation = OP_BACKUP_LIST}, &answer, err) < 0)
-		return -1;
-	const struct json *backups = json_member(answer, S("backups"));
-	if (cli->json) {
-		print_json_list(&cli->out, backups);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(backups); i++) {
-		const struct json *backup = json_at(backups, i);
-		table_cell(table, cli_str(backup, "name"));
-		table_cell(table, arena_printf(cli->arena, "%lld", (long long)cli_int(backup, "bytes")));
-		table_cell(table, cli_time(cli, cli_str(backup, "modified_at")));
-		table_cell(table, cli_str(backup, "version"));
-	}
-	table_print(table, &cli->out);
-	return CLI_OK;
+	const struct cli_list list = {OP_BACKUP_LIST, STR_EMPTY, "backups", columns, ARRAY_LEN(columns), put_backup};
+	return cli_list(cli, &list, err);
 }
 
 int verb_backup_delete(struct cli *cli, struct err *err)
@@ -172,9 +148,5 @@ int verb_backup_delete(struct cli *cli, struct err *err)
 		return yes;
 	if (delete_backup(cli, str_from(cli_argument(cli, 0)), err) < 0)
 		return -1;
-	if (cli->json)
-		print_text(&cli->out, "{\"deleted\":true}\n");
-	else
-		print_text(&cli->out, "Deleted %s\n", cli_argument(cli, 0));
-	return CLI_OK;
+	return cli_say(cli, NULL, "Deleted %s\n", cli_argument(cli, 0));
 }

@@ -1,11 +1,9 @@
-#include "api/query.h"
 #include "base/base64.h"
 #include "base/time.h"
+#include "cli/list.h"
 #include "cli/passphrase.h"
-#include "cli/prompt.h"
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
-#include "cli/table.h"
 #include "cli/unlock.h"
 #include "cli/verb_runs.h"
 #include "os/file.h"
@@ -111,48 +109,30 @@ int verb_vault_tune(struct cli *cli, struct err *err)
 	const struct client_request request = {.operation = OP_VAULT_TUNE, .body = body, .timeout_ms = 60000};
 	if (cli_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "Argon2id with t=%lld, m=%lld KiB, p=%lld takes %lld ms here.\n",
-			   (long long)cli_int(answer, "t"), (long long)cli_int(answer, "m_kib"),
-			   (long long)cli_int(answer, "p"), (long long)cli_int(answer, "ms"));
-	return CLI_OK;
+	return cli_say(cli, answer, "Argon2id with t=%lld, m=%lld KiB, p=%lld takes %lld ms here.\n",
+		       (long long)cli_int(answer, "t"), (long long)cli_int(answer, "m_kib"),
+		       (long long)cli_int(answer, "p"), (long long)cli_int(answer, "ms"));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- entries */
 
+static void put_entry(struct cli *cli, struct table *table, const struct json *entry)
+{
+	(void)cli;
+	const struct json *metadata = json_member(entry, S("metadata"));
+	table_cell(table, cli_str(entry, "path"));
+	table_cell(table, cli_str(entry, "scope"));
+	table_cell(table, cli_str(metadata, "type"));
+	table_cell(table, cli_str(metadata, "environment"));
+}
+
 int verb_vault_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {{"PATH", 20}, {"SCOPE", 0}, {"TYPE", 0}, {"ENVIRONMENT", 8}};
-	AUTO_BUF query = BUF_INIT(4096);
-	AUTO(json) *answer = NULL;
-	if (verb_text(cli->line, "scope") != NULL)
-		client_query_add(&query, "scope", str_from(verb_text(cli->line, "scope")));
-	if (verb_text(cli->line, "prefix") != NULL)
-		client_query_add(&query, "prefix", str_from(verb_text(cli->line, "prefix")));
-	if (verb_switch(cli->line, "include-control-plane"))
-		client_query_add(&query, "include_control_plane", S("true"));
-	const struct client_request request = {.operation = OP_VAULT_LIST, .query = buf_str(&query)};
-	if (cli_call(cli, &request, &answer, err) < 0)
-		return -1;
-	const struct json *entries = json_member(answer, S("entries"));
-	if (cli->json) {
-		print_json_list(&cli->out, entries);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(entries); i++) {
-		const struct json *entry = json_at(entries, i), *metadata = json_member(entry, S("metadata"));
-		table_cell(table, cli_str(entry, "path"));
-		table_cell(table, cli_str(entry, "scope"));
-		table_cell(table, cli_str(metadata, "type"));
-		table_cell(table, cli_str(metadata, "environment"));
-	}
-	table_print(table, &cli->out);
-	if (!cli_bool(answer, "verified") && json_length(entries) > 0)
-		print_note("the vault is locked: this was not verified");
-	return CLI_OK;
+	static const struct cli_parameter filters[] = {
+		{"scope", "scope"}, {"prefix", "prefix"}, {"include-control-plane", "include_control_plane"}};
+	struct cli_list list = {OP_VAULT_LIST, STR_EMPTY, "entries", columns, ARRAY_LEN(columns), put_entry};
+	return cli_query(cli, filters, ARRAY_LEN(filters), &list.query, err) < 0 ? -1 : cli_list(cli, &list, err);
 }
 
 int verb_vault_get_meta(struct cli *cli, struct err *err)
@@ -187,24 +167,6 @@ int verb_vault_get_meta(struct cli *cli, struct err *err)
 	}
 	print_pair(&cli->out, "Verified", cli_bool(entry, "verified") ? S("yes") : S("no: the vault is locked"));
 	return CLI_OK;
-}
-
-static struct secret *read_value(struct cli *cli, struct err *err)
-{
-	const char *file = verb_text(cli->line, "value-file"), *dash = cli_argument(cli, 1);
-	if (dash != NULL && strcmp(dash, "-") != 0) {
-		fail(err, ERR_USAGE,
-		     "a value is never an argument: it is asked for, or read from --value-file or from -");
-		return NULL;
-	}
-	if (dash != NULL || (file != NULL && strcmp(file, "-") == 0))
-		return secret_input_fd(STDIN_FILENO, "standard input", err);
-	if (file != NULL)
-		return secret_input_file(file, err);
-	if (prompt_possible())
-		return prompt_hidden("Value: ", err);
-	fail(err, ERR_MISSING_VALUE, "there is no terminal to ask for the value at: give --value-file or -");
-	return NULL;
 }
 
 /* Labels as an object; the later of two of one name holds. */
@@ -274,11 +236,9 @@ int verb_vault_put(struct cli *cli, struct err *err)
 			    cli_argument(cli, 0));
 	if (make_metadata(cli, &metadata, err) < 0)
 		return -1;
-	AUTO(secret) *value = read_value(cli, err);
+	AUTO(secret) *value = secret_input_value(cli, "Value: ", false, err);
 	if (value == NULL)
 		return -1;
-	if (secret_size(value) == 0)
-		return fail(err, ERR_MISSING_VALUE, "the value is empty");
 	AUTO(json) *answer = NULL;
 	const struct sealed_request request = {
 		.request = {.operation = OP_VAULT_PUT, .parameters = {path}},
@@ -292,11 +252,7 @@ int verb_vault_put(struct cli *cli, struct err *err)
 	};
 	if (sealing_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "Stored %s\n", cli_argument(cli, 0));
-	return CLI_OK;
+	return cli_say(cli, answer, "Stored %s\n", cli_argument(cli, 0));
 }
 
 int verb_vault_delete(struct cli *cli, struct err *err)
@@ -310,11 +266,7 @@ int verb_vault_delete(struct cli *cli, struct err *err)
 	};
 	if (cli_call(cli, &request, NULL, err) < 0)
 		return -1;
-	if (cli->json)
-		print_text(&cli->out, "{\"deleted\":true}\n");
-	else
-		print_text(&cli->out, "Deleted %s\n", cli_argument(cli, 0));
-	return CLI_OK;
+	return cli_say(cli, NULL, "Deleted %s\n", cli_argument(cli, 0));
 }
 
 /* --------------------------------------------------------------------------------------------------- export and import */
@@ -354,53 +306,51 @@ int verb_vault_export(struct cli *cli, struct err *err)
 }
 
 struct import_request {
-	struct str file; /* base64 */
+	struct str file;
 	bool replace;
 };
 
 static void import_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const struct import_request *import = user;
+	AUTO_BUF file = BUF_INIT(2 * FILE_MAX);
+	base64_encode(&file, import->file, BASE64_STANDARD);
 	jsonw_key(w, S("file"));
-	jsonw_str(w, import->file);
+	jsonw_str(w, buf_str(&file));
 	jsonw_key(w, S("replace"));
 	jsonw_bool(w, import->replace);
 	sealing_body_alone(w, sealed, NULL);
 }
 
-static int read_export(const char *path, struct buf *ret_base64, struct err *err)
+static int read_export(const char *path, struct buf *ret, struct err *err)
 {
-	AUTO_BUF bytes = BUF_INIT(FILE_MAX);
-	int rc = strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, "standard input", &bytes, err)
-					: file_read(path, &bytes, err);
-	if (rc < 0)
-		return -1;
-	base64_encode(ret_base64, buf_str(&bytes), BASE64_STANDARD);
-	return buf_check(ret_base64, "the export", err);
+	return strcmp(path, "-") == 0 ? file_read_fd(STDIN_FILENO, "standard input", ret, err)
+				      : file_read(path, ret, err);
 }
 
 int verb_vault_import(struct cli *cli, struct err *err)
 {
 	AUTO_PASSPHRASE passphrase = {.bytes = NULL};
-	AUTO_BUF file = BUF_INIT(2 * FILE_MAX);
+	AUTO_BUF file = BUF_INIT(FILE_MAX);
+	AUTO_BUF terms = BUF_INIT(SEALED_TERMS_MAX);
 	AUTO(json) *answer = NULL;
 	if (read_export(cli_argument(cli, 0), &file, err) < 0 ||
 	    passphrase_need(cli, &passphrase_import, &passphrase, err) < 0)
 		return -1;
 	const struct import_request import = {.file = buf_str(&file), .replace = verb_switch(cli->line, "replace")};
+	sealed_terms_put(&terms, import.replace, import.file);
 	const struct sealed_request request = {
 		.request = {.operation = OP_VAULT_IMPORT},
-		.sealing = {.operation = KEEPER_OP_IMPORT, .fields = {passphrase_field(&passphrase)}, .n_fields = 1},
+		.sealing = {.operation = KEEPER_OP_IMPORT,
+			    .metadata = buf_str(&terms),
+			    .fields = {passphrase_field(&passphrase)},
+			    .n_fields = 1},
 		.body = import_body,
 		.user = &import,
 	};
 	if (sealing_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json)
-		print_json(&cli->out, answer);
-	else
-		print_text(&cli->out, "%lld added, %lld replaced, %lld kept as they were\n",
-			   (long long)cli_int(answer, "added"), (long long)cli_int(answer, "replaced"),
-			   (long long)cli_int(answer, "kept"));
-	return CLI_OK;
+	return cli_say(cli, answer, "%lld added, %lld replaced, %lld kept as they were\n",
+		       (long long)cli_int(answer, "added"), (long long)cli_int(answer, "replaced"),
+		       (long long)cli_int(answer, "kept"));
 }

@@ -150,7 +150,8 @@ static int do_member_add(struct keeper *keeper, const struct call *call, struct 
 {
 	(void)out;
 	struct vault_credential credential;
-	if (new_credential(call, &credential, err) != 0 ||
+	/* Anybody can seal a new credential; only a member knows one that opens the vault. */
+	if (prove(keeper, call, err) != 0 || new_credential(call, &credential, err) != 0 ||
 	    vault_member_add(keeper->vault, call->m->name, &credential, err) != 0)
 		return -1;
 	keeper_push_changed(keeper, "written");
@@ -313,17 +314,18 @@ static const struct operation {
 	bool tries;    /* a passphrase of this vault, so it is throttled */
 	bool unlocked; /* wants the vault open */
 	bool named;    /* sealed for a member's name in the place of a path */
+	bool terms;    /* sealed for its flag and its blob in the place of metadata */
 } operations[KEEPER_OP__MAX] = {
-	[KEEPER_OP_INIT] = {do_init, false, false, false},
-	[KEEPER_OP_UNLOCK] = {do_unlock, true, false, false},
-	[KEEPER_OP_PASSWD] = {do_passwd, true, true, false},
-	[KEEPER_OP_MEMBER_ADD] = {do_member_add, false, true, true},
-	[KEEPER_OP_MEMBER_REMOVE] = {do_member_remove, true, true, true},
-	[KEEPER_OP_PUT] = {do_put, false, true, false},
-	[KEEPER_OP_CONSENT] = {do_consent, true, true, false},
-	[KEEPER_OP_EXPORT] = {do_export, true, true, false},
-	[KEEPER_OP_IMPORT] = {do_import, false, true, false},
-	[KEEPER_OP_OAUTH] = {do_oauth, false, true, false},
+	[KEEPER_OP_INIT] = {do_init, false, false, false, false},
+	[KEEPER_OP_UNLOCK] = {do_unlock, true, false, false, true},
+	[KEEPER_OP_PASSWD] = {do_passwd, true, true, true, false},
+	[KEEPER_OP_MEMBER_ADD] = {do_member_add, true, true, true, false},
+	[KEEPER_OP_MEMBER_REMOVE] = {do_member_remove, true, true, true, false},
+	[KEEPER_OP_PUT] = {do_put, false, true, false, false},
+	[KEEPER_OP_CONSENT] = {do_consent, true, true, false, false},
+	[KEEPER_OP_EXPORT] = {do_export, true, true, false, false},
+	[KEEPER_OP_IMPORT] = {do_import, false, true, false, true},
+	[KEEPER_OP_OAUTH] = {do_oauth, false, true, false, false},
 };
 
 static bool tries(const struct keeper_sealed *m)
@@ -349,10 +351,14 @@ static int open_message(struct keeper *keeper, struct call *call, struct err *er
 	unsigned char nonce[SEALED_NONCE];
 	if (sealed_nonce(keeper->sealed, m->sealed, nonce, err) != 0)
 		return -1;
+	AUTO_BUF terms = BUF_INIT(SEALED_TERMS_MAX);
+	if (operations[m->operation].terms)
+		sealed_terms_put(&terms, (m->flags & (KEEPER_FLAG_ACCEPT_ROLLBACK | KEEPER_FLAG_REPLACE)) != 0,
+				 m->blob);
 	const struct sealed_context context = {
 		.operation = str_from(keeper_operation_name(m->operation)),
 		.path = operations[m->operation].named ? m->name : m->path,
-		.metadata = m->metadata,
+		.metadata = operations[m->operation].terms ? buf_str(&terms) : m->metadata,
 	};
 	bool fresh = keeper_nonces_use(&keeper->nonces, keeper_now(keeper), nonce);
 	if (sealed_open(keeper->sealed, m->sealed, &context, &call->opened, err) != 0)

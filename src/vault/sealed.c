@@ -210,3 +210,11 @@ void sealed_opened_release(struct sealed_opened *opened)
 	for (size_t i = 0; i < SEALED_TAG__MAX; i++)
 		secret_free(TAKE(opened->fields[i]));
 }
+
+void sealed_terms_put(struct buf *out, bool consents, struct str blob)
+{
+	char digits[SHA256_HEX_TEXT_SIZE] = "";
+	if (blob.n > 0)
+		sha256_hex(blob, digits);
+	buf_addf(out, "{\"blob\":\"%s\"%s}", digits, consents ? ",\"consent\":true" : "");
+}

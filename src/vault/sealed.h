@@ -42,6 +42,14 @@ enum sealed_tag {
 struct sealed_context {
 	struct str operation, path, metadata;
 };
+/*
+ * Where an operation has no metadata, its terms stand there, so that whoever relays it cannot change them: canonical JSON
+ * {"blob":"<SHA-256 of the file>"} ("" = none) with "consent":true in it when the person asked for what needs asking
+ * (vault.unlock: an older file is accepted; vault.import: entries are replaced). Both sides make the same text.
+ */
+#define SEALED_TERMS_MAX 128
+void sealed_terms_put(struct buf *out, bool consents, struct str blob);
+
 struct sealed_field {
 	enum sealed_tag tag;
 	struct str bytes;

@@ -199,15 +199,22 @@ static void members_and_passphrases_change(void **state)
 	init(rig);
 	char key_file[32];
 	memset(key_file, 'k', sizeof key_file);
-	const struct sealed_field robot = {SEALED_NEW_KEY_FILE, str_of(key_file, sizeof key_file)};
+	const struct sealed_field robot[] = {{SEALED_NEW_KEY_FILE, str_of(key_file, sizeof key_file)},
+					     {SEALED_PASSPHRASE, str_from(PASSPHRASE)}};
 	struct keeper_sealed add = {.operation = KEEPER_OP_MEMBER_ADD, .name = S("robot")};
-	assert_int_equal(rig_sealed(rig, add, &robot, 1, NULL), 0);
+	/* Whoever relays can seal as well as anybody, but knows nothing that opens the vault. */
+	assert_int_equal(rig_sealed(rig, add, robot, 1, NULL), -1);
+	assert_class(rig, ERR_MISSING_PASSPHRASE);
+	const struct sealed_field own[] = {robot[0], {SEALED_PASSPHRASE, S("of control's own")}};
+	assert_int_equal(rig_sealed(rig, add, own, 2, NULL), -1);
+	assert_class(rig, ERR_WRONG_PASSPHRASE);
+	assert_int_equal(rig_sealed(rig, add, robot, 2, NULL), 0);
 	struct str body = STR_EMPTY;
 	assert_int_equal(rig_ask(rig, KEEPER_MEMBERS, STR_EMPTY, &body), 0);
 	struct wire_reader r = wire_reader(body);
 	assert_int_equal(wire_u32(&r), 2);
 	/* A name that control puts in the place of the one that was sealed. */
-	assert_int_equal(rig_seal(rig, &add, &robot, 1), 0);
+	assert_int_equal(rig_seal(rig, &add, robot, 2), 0);
 	add.name = S("mallory");
 	assert_int_equal(rig_send_sealed(rig, &add, NULL), -1);
 	assert_class(rig, ERR_SEALED_REFUSED);
@@ -235,6 +242,26 @@ static void members_and_passphrases_change(void **state)
 	lock(rig);
 	assert_int_equal(rig_sealed(rig, with_file, &open, 1, NULL), -1);
 	assert_class(rig, ERR_WRONG_PASSPHRASE);
+}
+
+/* What a flag asks for is sealed with the message: control cannot add it. */
+static void flags_and_files_are_those_that_were_sealed(void **state)
+{
+	struct rig *rig = *state;
+	init(rig);
+	lock(rig);
+	const struct sealed_field passphrase = {SEALED_PASSPHRASE, str_from(PASSPHRASE)};
+	struct keeper_sealed unlock = {.operation = KEEPER_OP_UNLOCK};
+	assert_int_equal(rig_seal(rig, &unlock, &passphrase, 1), 0);
+	unlock.flags = KEEPER_FLAG_ACCEPT_ROLLBACK;
+	assert_int_equal(rig_send_sealed(rig, &unlock, NULL), -1);
+	assert_class(rig, ERR_SEALED_REFUSED);
+	assert_int_equal(rig_with_passphrase(rig, KEEPER_OP_UNLOCK, PASSPHRASE), 0);
+	struct keeper_sealed import = {.operation = KEEPER_OP_IMPORT, .blob = S("one file")};
+	assert_int_equal(rig_seal(rig, &import, &passphrase, 1), 0);
+	import.blob = S("another");
+	assert_int_equal(rig_send_sealed(rig, &import, NULL), -1);
+	assert_class(rig, ERR_SEALED_REFUSED);
 }
 
 static void an_export_is_imported_elsewhere(void **state)
@@ -799,6 +826,18 @@ static void it_ends_with_its_parent_and_when_told(void **state)
 	assert_int_equal(rig_turn(rig), 0);
 }
 
+static void an_order_that_it_cannot_read_ends_it(void **state)
+{
+	struct rig *rig = *state;
+	static const uint32_t orders[] = {SUPERVISE_STOP, SUPERVISE_PEER, SUPERVISE_LOG, SUPERVISE_START, 77};
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		assert_int_equal(supervise_send(rig->parent, orders[i], 0, STR_EMPTY, NULL, 0, NULL), 0);
+		assert_int_equal(rig_turn(rig), -1);
+		rig_close(rig);
+		rig_open(rig);
+	}
+}
+
 /* ---- channels ---- */
 
 static void channels_come_from_the_parent(void **state)
@@ -911,6 +950,7 @@ int main(void)
 		RIG_TEST(entries_are_listed_by_prefix_and_deleted),
 		RIG_TEST(labels_that_control_may_set_alone),
 		RIG_TEST(members_and_passphrases_change),
+		RIG_TEST(flags_and_files_are_those_that_were_sealed),
 		RIG_TEST(an_export_is_imported_elsewhere),
 		RIG_TEST(a_sealed_message_works_once_and_for_what_it_says),
 		RIG_TEST(what_a_binding_must_have),
@@ -930,6 +970,7 @@ int main(void)
 		RIG_TEST(it_locks_when_the_machine_slept),
 		RIG_TEST(it_locks_when_told_by_signal_or_parent),
 		RIG_TEST(it_ends_with_its_parent_and_when_told),
+		RIG_TEST(an_order_that_it_cannot_read_ends_it),
 		RIG_TEST(channels_come_from_the_parent),
 		RIG_TEST(uses_go_with_the_egress_that_they_were_for),
 		RIG_TEST(whoever_breaks_the_protocol_is_left),

@@ -127,8 +127,12 @@ static struct str ask(struct rig *rig, enum keeper_message type, struct str body
 static void sealed(struct rig *rig, struct keeper_sealed m, const struct sealed_field *fields, size_t n)
 {
 	struct str nonce = ask(rig, KEEPER_NONCE, STR_EMPTY);
-	const struct sealed_context context = {
-		.operation = str_from(keeper_operation_name(m.operation)), .path = m.path, .metadata = m.metadata};
+	AUTO_BUF terms = BUF_INIT(SEALED_TERMS_MAX);
+	sealed_terms_put(&terms, false, STR_EMPTY);
+	const struct sealed_context context = {.operation = str_from(keeper_operation_name(m.operation)),
+					       .path = m.path,
+					       .metadata =
+						       m.operation == KEEPER_OP_UNLOCK ? buf_str(&terms) : m.metadata};
 	AUTO_BUF message = BUF_INIT(SEALED_OVERHEAD + SEALED_FIELDS_MAX);
 	assert_int_equal(
 		sealed_make(&message, rig->public_key, (const unsigned char *)nonce.p, &context, fields, n, NULL), 0);
