@@ -181,18 +181,18 @@ static void on_runner_ended(struct parent_client *client, const struct supervise
 	pthread_mutex_unlock(&client->lock);
 }
 
-static int on_peer(struct parent_client *client, struct supervise_message *message, struct err *err)
+static int on_peer(void *user, enum supervise_role role, int fd, struct err *err)
 {
-	struct wire_reader r = wire_reader(supervise_body(message));
-	unsigned role = wire_u8(&r);
-	if (wire_done(&r, "peer", err) < 0)
-		return -1;
-	if (message->n_fds != 1 || (role != SUPERVISE_KEEPER && role != SUPERVISE_EGRESS))
-		return fail(err, ERR_PROTOCOL, "the parent named a peer of role %u with %zu descriptors", role,
-			    message->n_fds);
-	message->n_fds = 0;
-	client->listener.peer(client->listener.user, (enum supervise_role)role, message->fds[0]);
+	struct parent_client *client = user;
+	(void)err;
+	client->listener.peer(client->listener.user, role, fd);
 	return 0;
+}
+
+static void on_stop(void *user, uint64_t ms)
+{
+	struct parent_client *client = user;
+	client->listener.stop(client->listener.user, ms);
 }
 
 static int on_child(struct parent_client *client, const struct supervise_message *message, struct err *err)
@@ -204,38 +204,12 @@ static int on_child(struct parent_client *client, const struct supervise_message
 	return 0;
 }
 
-static int on_stop(struct parent_client *client, const struct supervise_message *message, struct err *err)
+static int on_other(void *user, struct supervise_message *message, struct err *err)
 {
-	struct wire_reader r = wire_reader(supervise_body(message));
-	uint64_t ms = wire_u64(&r);
-	if (wire_done(&r, "stop", err) < 0)
-		return -1;
-	client->listener.stop(client->listener.user, ms);
-	return 0;
-}
-
-static int on_log(const struct supervise_message *message, struct err *err)
-{
-	if (message->n_fds != 1)
-		return fail(err, ERR_PROTOCOL, "the parent sent no log file");
-	if (dup2(message->fds[0], STDERR_FILENO) < 0)
-		return fail_errno(err, "cannot turn to the new log file");
-	return 0;
-}
-
-static int on_message(struct parent_client *client, struct supervise_message *message, struct err *err)
-{
+	struct parent_client *client = user;
 	switch (message->frame.type) {
-	case SUPERVISE_PEER:
-		return on_peer(client, message, err);
 	case SUPERVISE_CHILD:
 		return on_child(client, message, err);
-	case SUPERVISE_STOP:
-		return on_stop(client, message, err);
-	case SUPERVISE_LOG:
-		return on_log(message, err);
-	case SUPERVISE_PING:
-		return supervise_send(SUPERVISE_FD, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, err);
 	case SUPERVISE_RUNNER_ENDED:
 		on_runner_ended(client, message);
 		return 0;
@@ -246,7 +220,7 @@ static int on_message(struct parent_client *client, struct supervise_message *me
 		on_answer(client, message);
 		return 0;
 	default:
-		return fail(err, ERR_PROTOCOL, "the parent sent a message of type %u", message->frame.type);
+		return supervised_refuse(message, err);
 	}
 }
 
@@ -277,10 +251,17 @@ static void on_ready(void *user, int what)
 	struct parent_client *client = user;
 	static _Thread_local struct err err;
 	err_clear(&err);
+	const struct supervised_orders orders = {
+		.neighbours = 1U << SUPERVISE_KEEPER | 1U << SUPERVISE_EGRESS,
+		.peer = on_peer,
+		.stop = on_stop,
+		.other = on_other,
+		.user = client,
+	};
 	struct supervise_message message;
 	int got;
 	while ((got = supervise_recv(SUPERVISE_FD, &message, &err)) == 1) {
-		got = on_message(client, &message, &err);
+		got = supervised_obey(SUPERVISE_FD, &message, &orders, &err);
 		supervise_close_fds(&message);
 		if (got < 0)
 			break;

@@ -136,6 +136,13 @@ static int open_log(const struct daemon *d, struct err *err)
 	return fd >= 0 ? fd : fail_errno(err, "cannot open '%s'", path);
 }
 
+static int turn_to_log(int fd, struct err *err)
+{
+	if (dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+		return fail_errno(err, "cannot turn to the new log file");
+	return 0;
+}
+
 /* Whoever moved the old one away may compress it once all have let go of it. */
 static void on_log_signal(void *user, int signal)
 {
@@ -146,7 +153,7 @@ static void on_log_signal(void *user, int signal)
 	if (!d->options->spawned) /* standard error is somebody else's */
 		return;
 	AUTO_FD fd = open_log(d, &err);
-	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
+	if (fd < 0 || turn_to_log(fd, &err) != 0) {
 		log_error("log_not_reopened", log_err(&err));
 		return;
 	}

@@ -134,7 +134,7 @@ static void on_message(void *user, struct supervise_message *m)
 		return;
 	if (m->frame.type == SUPERVISE_PROOF && state == PROCESS_PROVING && bare)
 		return on_proof(process, supervise_body(m));
-	if (m->frame.type == SUPERVISE_FAILED && (state == PROCESS_PROVING || state == PROCESS_STARTING) && bare)
+	if (m->frame.type == SUPERVISE_FAILED && bare)
 		return on_failed(process, supervise_body(m));
 	if (m->frame.type == SUPERVISE_READY && state == PROCESS_STARTING && bare)
 		return on_ready(process, supervise_body(m));

@@ -44,7 +44,7 @@ enum supervise_type {
 	SUPERVISE_PROOF = 1, /* confine report */
 	SUPERVISE_READY =
 		2, /* keeper: str public X25519 key (32), str device public key (32), str key id (8); else empty */
-	SUPERVISE_FAILED = 3,        /* err: it cannot start; the parent tells whoever waits, and ends */
+	SUPERVISE_FAILED = 3,        /* err: it cannot start, or cannot go on; the parent tells that as the reason */
 	SUPERVISE_START_RUNNER = 16, /* control; id; u8 life (0 compile, 1 serve); fds: input, compile: and output */
 	SUPERVISE_KILL_RUNNER = 17,  /* control; id */
 	SUPERVISE_OPEN_FOLDER = 18,  /* control; id; str path: manifest.toml and connector.wasm of a linked folder */
@@ -140,7 +140,27 @@ struct str supervise_setting(const struct supervise_start *start, const char *ke
 uint64_t supervise_setting_u64(const struct supervise_start *start, const char *key, uint64_t otherwise);
 void supervised_forget(const struct supervise_start *start, const char *key);
 int supervised_ready(struct str body, struct err *err) __attribute__((warn_unused_result));
+/* The child's last words, before and after READY: told to the parent, which logs them; to the log when that is gone. */
 void supervised_failed(const struct err *err);
+
+/*
+ * What the parent orders a child that serves. supervised_obey() reads one frame, which stays the caller's to close: it
+ * answers PING, makes the file of LOG standard error (one that cannot be is logged, and the old one stays), checks what the
+ * others carry, and calls. PROTOCOL for an order that is malformed or not for this child, at which the child ends.
+ */
+#define SUPERVISE_STOP_MAX_MS UINT64_C(3600000) /* what STOP gives beyond it is cut */
+struct supervised_orders {
+	unsigned neighbours; /* 1 << role of each that PEER may name */
+	/* Takes over the descriptor. */
+	int (*peer)(void *user, enum supervise_role role, int fd, struct err *err);
+	void (*stop)(void *user, uint64_t ms);
+	/* Whatever else came: 0, or -1 for what is refused; NULL refuses all. */
+	int (*other)(void *user, struct supervise_message *m, struct err *err);
+	void *user;
+};
+int supervised_obey(int fd, struct supervise_message *m, const struct supervised_orders *orders, struct err *err)
+	__attribute__((warn_unused_result));
+int supervised_refuse(const struct supervise_message *m, struct err *err); /* -1 PROTOCOL, naming the type */
 
 /*
  * Keys of START:

@@ -164,8 +164,66 @@ int supervised_ready(struct str body, struct err *err)
 
 void supervised_failed(const struct err *err)
 {
-	log_error("start_failed", log_err(err));
 	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
 	supervise_put_err(&body, err);
-	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_FAILED, 0, buf_str(&body), NULL, 0, NULL);
+	if (supervise_send(SUPERVISE_FD, SUPERVISE_FAILED, 0, buf_str(&body), NULL, 0, NULL) != 0)
+		log_error("failed", log_err(err));
+}
+
+/* ---- orders */
+
+static int take_peer(struct supervise_message *m, const struct supervised_orders *orders, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(m));
+	unsigned role = wire_u8(&r);
+	if (wire_done(&r, "peer", err) != 0)
+		return -1;
+	if (m->n_fds != 1 || role >= SUPERVISE_ROLE__MAX || (orders->neighbours >> role & 1) == 0)
+		return fail(err, ERR_PROTOCOL, "the parent named a peer of role %u with %zu descriptors", role,
+			    m->n_fds);
+	return orders->peer(orders->user, (enum supervise_role)role, TAKE_FD(m->fds[0]), err);
+}
+
+static int take_stop(const struct supervise_message *m, const struct supervised_orders *orders, struct err *err)
+{
+	struct wire_reader r = wire_reader(supervise_body(m));
+	uint64_t ms = wire_u64(&r);
+	if (wire_done(&r, "stop", err) != 0)
+		return -1;
+	orders->stop(orders->user, MIN(ms, SUPERVISE_STOP_MAX_MS));
+	return 0;
+}
+
+static int take_log(const struct supervise_message *m, struct err *err)
+{
+	if (m->n_fds != 1)
+		return fail(err, ERR_PROTOCOL, "the parent sent no log file");
+	if (dup2(m->fds[0], STDERR_FILENO) < 0) {
+		static struct err why;
+		fail_errno(&why, "cannot turn to the new log file");
+		log_error("log_not_reopened", log_err(&why));
+	}
+	return 0;
+}
+
+int supervised_refuse(const struct supervise_message *m, struct err *err)
+{
+	return fail(err, ERR_PROTOCOL, "the parent sent message %u, which is not for this process", m->frame.type);
+}
+
+int supervised_obey(int fd, struct supervise_message *m, const struct supervised_orders *orders, struct err *err)
+{
+	switch (m->frame.type) {
+	case SUPERVISE_PEER:
+		return take_peer(m, orders, err);
+	case SUPERVISE_STOP:
+		return take_stop(m, orders, err);
+	case SUPERVISE_LOG:
+		return take_log(m, err);
+	case SUPERVISE_PING: /* a parent that is gone shows at the next look */
+		(void)!supervise_send(fd, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, NULL);
+		return 0;
+	default:
+		return orders->other != NULL ? orders->other(orders->user, m, err) : supervised_refuse(m, err);
+	}
 }

@@ -309,53 +309,25 @@ static void read_channel(struct keeper *keeper, bool control)
 
 /* ------------------------------------------------------------------------------------------------------------- parent */
 
-static void take_log(struct supervise_message *message)
+static int take_peer(void *user, enum supervise_role role, int fd, struct err *err)
 {
-	if (message->n_fds == 1)
-		(void)dup3(message->fds[0], STDERR_FILENO, O_CLOEXEC);
+	(void)err;
+	(role == SUPERVISE_CONTROL ? keeper_attach_control : keeper_attach_egress)(user, fd);
+	return 0;
 }
 
-static void take_peer(struct keeper *keeper, struct supervise_message *message)
+static void take_stop(void *user, uint64_t ms)
 {
-	struct wire_reader r = wire_reader(supervise_body(message));
-	uint8_t role = wire_u8(&r);
-	if (message->n_fds != 1)
-		return;
-	if (role == SUPERVISE_CONTROL)
-		keeper_attach_control(keeper, TAKE_FD(message->fds[0]));
-	else if (role == SUPERVISE_EGRESS)
-		keeper_attach_egress(keeper, TAKE_FD(message->fds[0]));
+	struct keeper *keeper = user;
+	keeper->stop_at_ns = keeper_now(keeper) + 1 + ms * TIME_MILLISECOND;
 }
 
-static void take_stop(struct keeper *keeper, struct supervise_message *message)
+static int take_lock(void *user, struct supervise_message *message, struct err *err)
 {
-	struct wire_reader r = wire_reader(supervise_body(message));
-	uint64_t ms = wire_u64(&r);
-	keeper->stop_at_ns = keeper_now(keeper) + 1 + MIN(ms, UINT64_C(3600000)) * TIME_MILLISECOND;
-}
-
-static void on_parent(struct keeper *keeper, struct supervise_message *message)
-{
-	switch (message->frame.type) {
-	case SUPERVISE_PEER:
-		take_peer(keeper, message);
-		break;
-	case SUPERVISE_LOCK:
-		keeper_lock(keeper, "signal");
-		break;
-	case SUPERVISE_STOP:
-		take_stop(keeper, message);
-		break;
-	case SUPERVISE_LOG:
-		take_log(message);
-		break;
-	case SUPERVISE_PING: /* a parent that is gone shows at the next look */
-		(void)!supervise_send(keeper->parent_fd, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, NULL);
-		break;
-	default:
-		log_warn("keeper_unknown_order", log_u64("type", message->frame.type));
-	}
-	supervise_close_fds(message);
+	if (message->frame.type != SUPERVISE_LOCK)
+		return supervised_refuse(message, err);
+	keeper_lock(user, "signal");
+	return 0;
 }
 
 static int read_parent(struct keeper *keeper, struct err *err)
@@ -364,9 +336,18 @@ static int read_parent(struct keeper *keeper, struct err *err)
 	int got = supervise_recv(keeper->parent_fd, &message, err);
 	if (got == 0)
 		keeper->parent_left = true;
-	else if (got == 1)
-		on_parent(keeper, &message);
-	return got >= 0 ? 0 : -1;
+	if (got != 1)
+		return got >= 0 ? 0 : -1;
+	const struct supervised_orders orders = {
+		.neighbours = 1U << SUPERVISE_CONTROL | 1U << SUPERVISE_EGRESS,
+		.peer = take_peer,
+		.stop = take_stop,
+		.other = take_lock,
+		.user = keeper,
+	};
+	int rc = supervised_obey(keeper->parent_fd, &message, &orders, err);
+	supervise_close_fds(&message);
+	return rc;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- turns */

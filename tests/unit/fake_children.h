@@ -419,6 +419,16 @@ static void do_misbehave(struct str words, struct buf *out)
 	(void)poll(NULL, 0, -1);
 }
 
+static void do_fail(struct str words, struct buf *out)
+{
+	(void)words;
+	(void)out;
+	static struct err err;
+	(fail)(&err, ERR_SYSTEM, "the disk went away");
+	supervised_failed(&err);
+	_exit(1);
+}
+
 static void do_exit(struct str words, struct buf *out)
 {
 	(void)words;
@@ -433,7 +443,7 @@ static const struct {
 	{"ask", do_ask},       {"child", do_child},         {"down", do_down},     {"back", do_back},
 	{"runner", do_runner}, {"end", do_end_runner},      {"folder", do_folder}, {"setting", do_setting},
 	{"peers", do_peers},   {"misbehave", do_misbehave}, {"exit", do_exit},     {"log", do_log},
-	{"silent", do_silent}, {"heard", do_heard},
+	{"silent", do_silent}, {"heard", do_heard},         {"fail", do_fail},
 };
 
 static void answer_line(int fd)

@@ -598,6 +598,20 @@ static void who_breaks_the_rules_is_started_again(void **state)
 		strstr(read_text(in_home("daemon.log")), "aileron-control sent message 1, which is not its to send"));
 }
 
+static void a_child_that_cannot_go_on_says_why(void **state)
+{
+	(void)state;
+	AUTO_DISCOVERY found = {0};
+	spawn_or_fail(&found);
+	assert_string_equal(ask("fail"), "");
+	assert_string_equal(ask("child control") != NULL ? "back" : "", "back");
+	const char *log = read_text(in_home("daemon.log"));
+	const char *once = strstr(log, "the disk went away");
+	assert_non_null(once);
+	assert_null(strstr(once + 1, "the disk went away"));
+	assert_null(strstr(log, "not its to send"));
+}
+
 static void restarts_back_off(void **state)
 {
 	(void)state;
@@ -868,6 +882,7 @@ int main(int argc, char **argv)
 		WITH_HOME(survivors_get_new_pairs),
 		WITH_HOME(who_breaks_the_rules_is_started_again),
 		WITH_HOME(restarts_back_off),
+		WITH_HOME(a_child_that_cannot_go_on_says_why),
 		WITH_HOME(a_failed_restart_is_tried_again),
 		WITH_HOME(who_hangs_is_told_and_ended),
 		WITH_HOME(the_log_is_opened_anew),

@@ -260,6 +260,102 @@ static void a_long_error_goes_without_its_details(void **state)
 	assert_int_equal(got.details_n, 0);
 }
 
+/* ---- orders */
+
+struct obeyed {
+	enum supervise_role role;
+	int fd;
+	uint64_t ms;
+	int others;
+};
+
+static int note_peer(void *user, enum supervise_role role, int fd, struct err *err)
+{
+	(void)err;
+	struct obeyed *obeyed = user;
+	obeyed->role = role;
+	obeyed->fd = fd;
+	return 0;
+}
+
+static void note_stop(void *user, uint64_t ms)
+{
+	struct obeyed *obeyed = user;
+	obeyed->ms = ms;
+}
+
+static int note_other(void *user, struct supervise_message *m, struct err *err)
+{
+	struct obeyed *obeyed = user;
+	if (m->frame.type != SUPERVISE_LOCK)
+		return supervised_refuse(m, err);
+	obeyed->others++;
+	return 0;
+}
+
+/* Sends an order and obeys it. */
+static int obey(struct obeyed *obeyed, uint32_t type, struct str body, size_t n_fds)
+{
+	static struct supervise_message m;
+	const struct supervised_orders orders = {
+		.neighbours = 1U << SUPERVISE_KEEPER,
+		.peer = note_peer,
+		.stop = note_stop,
+		.other = note_other,
+		.user = obeyed,
+	};
+	const int fds[] = {STDERR_FILENO, STDERR_FILENO};
+	assert_int_equal(supervise_send(pair[0], type, 0, body, fds, n_fds, NULL), 0);
+	assert_int_equal(supervise_recv(pair[1], &m, NULL), 1);
+	struct err err = {0};
+	int rc = supervised_obey(pair[1], &m, &orders, &err);
+	if (rc != 0)
+		assert_int_equal(err.class, ERR_PROTOCOL);
+	supervise_close_fds(&m);
+	return rc;
+}
+
+static void orders_are_obeyed(void **state)
+{
+	(void)state;
+	struct obeyed obeyed = {.fd = -1};
+	assert_int_equal(obey(&obeyed, SUPERVISE_PEER, S("\x02"), 1), 0);
+	assert_int_equal(obeyed.role, SUPERVISE_KEEPER);
+	assert_int_equal(fcntl(obeyed.fd, F_GETFD), FD_CLOEXEC); /* not closed with the message */
+	close(obeyed.fd);
+	assert_int_equal(obey(&obeyed, SUPERVISE_STOP, S("\xe8\x03\0\0\0\0\0\0"), 0), 0);
+	assert_int_equal(obeyed.ms, 1000);
+	assert_int_equal(obey(&obeyed, SUPERVISE_STOP, S("\xff\xff\xff\xff\xff\xff\xff\xff"), 0), 0);
+	assert_int_equal(obeyed.ms, SUPERVISE_STOP_MAX_MS);
+	assert_int_equal(obey(&obeyed, SUPERVISE_LOG, STR_EMPTY, 1), 0);
+	assert_int_equal(obey(&obeyed, SUPERVISE_LOCK, STR_EMPTY, 0), 0);
+	assert_int_equal(obeyed.others, 1);
+	assert_int_equal(obey(&obeyed, SUPERVISE_PING, STR_EMPTY, 0), 0);
+	static struct supervise_message m;
+	assert_int_equal(supervise_recv(pair[0], &m, NULL), 1);
+	assert_int_equal(m.frame.type, SUPERVISE_PONG);
+}
+
+static void malformed_orders_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t type;
+		struct str body;
+		size_t n_fds;
+	} rows[] = {
+		{SUPERVISE_PEER, S(""), 1},         {SUPERVISE_PEER, S("\x02"), 0},      {SUPERVISE_PEER, S("\x02"), 2},
+		{SUPERVISE_PEER, S("\x02\x02"), 1}, {SUPERVISE_PEER, S("\x01"), 1},      {SUPERVISE_PEER, S("\x22"), 1},
+		{SUPERVISE_STOP, S("\x01"), 0},     {SUPERVISE_STOP, S("123456789"), 0}, {SUPERVISE_LOG, S(""), 0},
+		{SUPERVISE_LOG, S(""), 2},          {SUPERVISE_START, S("\0\0\0\0"), 0}, {77, S(""), 0},
+	};
+	struct obeyed obeyed = {.fd = -1};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(obey(&obeyed, rows[i].type, rows[i].body, rows[i].n_fds), -1);
+	assert_int_equal(obeyed.fd, -1);
+	assert_int_equal(obeyed.ms, 0);
+}
+
 /* ---- a child's start */
 
 /* A child that says what it was started with, and does what `act` says. */
@@ -453,6 +549,8 @@ int main(int argc, char **argv)
 		WITH_PAIR(a_full_queue_is_told_or_waited_for),
 		cmocka_unit_test(a_child_is_told_of),
 		cmocka_unit_test(a_long_error_goes_without_its_details),
+		WITH_PAIR(orders_are_obeyed),
+		WITH_PAIR(malformed_orders_are_refused),
 		WITH_FOLDER(a_child_proves_itself_and_waits),
 		WITH_FOLDER(a_failure_reaches_the_parent),
 		WITH_FOLDER(another_order_than_start_ends_it),

@@ -5,7 +5,6 @@
  * names: two listeners and the folder of its database. It confines itself to that folder, proves it, and serves the API until
  * its parent says stop or ends.
  */
-#include "base/log.h"
 #include "confine/policies.h"
 #include "control/control.h"
 #include "supervise/supervise.h"
@@ -25,7 +24,6 @@ int main(int argc, char **argv)
 		return 1;
 	static struct err err;
 	if (control_run(start, &err) != 0) {
-		log_error("control_failed", log_err(&err));
 		supervised_failed(&err);
 		return 1;
 	}

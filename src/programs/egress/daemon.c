@@ -55,13 +55,6 @@ static void on_relay_ended(void *context, struct relay *relay, const struct err 
 	relay_free(relay);
 }
 
-static int take(struct supervise_message *message, size_t i)
-{
-	int fd = message->fds[i];
-	message->fds[i] = -1;
-	return fd;
-}
-
 static void free_relay(void *relay)
 {
 	relay_free(relay);
@@ -78,8 +71,8 @@ static int on_relay(struct egress *egress, struct supervise_message *message)
 	const struct relay_options options = {
 		.loop = egress->loop,
 		.id = id,
-		.runner_fd = take(message, 0),
-		.control_fd = take(message, 1),
+		.runner_fd = TAKE_FD(message->fds[0]),
+		.control_fd = TAKE_FD(message->fds[1]),
 		.watchlist = watchlist_of,
 		.ended = on_relay_ended,
 		.context = egress,
@@ -94,67 +87,42 @@ static int on_relay(struct egress *egress, struct supervise_message *message)
 
 /* ---- the parent ---- */
 
-static int on_peer(struct egress *egress, struct supervise_message *message)
+static int on_peer(void *user, enum supervise_role role, int fd, struct err *err)
 {
-	struct err *err = &egress->err;
-	struct wire_reader r = wire_reader(supervise_body(message));
-	uint8_t role = wire_u8(&r);
-	if (wire_done(&r, "peer", err) != 0)
-		return -1;
-	if (message->n_fds != 1 || (role != SUPERVISE_CONTROL && role != SUPERVISE_KEEPER))
-		return fail(err, ERR_PROTOCOL, "message 'peer' is malformed");
+	struct egress *egress = user;
 	if (role == SUPERVISE_KEEPER)
-		return egress_server_attach_keeper(egress->server, take(message, 0), err);
+		return egress_server_attach_keeper(egress->server, fd, err);
 	loop_timer_stop(egress->orphan);
-	return egress_server_attach_control(egress->server, take(message, 0), err);
+	return egress_server_attach_control(egress->server, fd, err);
 }
 
-static int on_stop(struct egress *egress, struct supervise_message *message)
+static void on_stop(void *user, uint64_t ms)
 {
-	struct wire_reader r = wire_reader(supervise_body(message));
-	uint64_t ms = wire_u64(&r);
-	if (wire_done(&r, "stop", &egress->err) != 0)
-		return -1;
-	egress->stop_until = clock_monotonic_ns(NULL) + MIN(ms, UINT64_C(3600000)) * MS;
+	struct egress *egress = user;
+	egress->stop_until = clock_monotonic_ns(NULL) + ms * MS;
 	loop_timer_start(egress->drain, 0, DRAIN_MS);
-	return 0;
 }
 
-static int on_log(struct egress *egress, struct supervise_message *message)
+static int on_other(void *user, struct supervise_message *message, struct err *err)
 {
-	if (message->n_fds != 1)
-		return fail(&egress->err, ERR_PROTOCOL, "message 'log' is malformed");
-	if (dup2(message->fds[0], STDERR_FILENO) < 0)
-		return fail_errno(&egress->err, "cannot take the new log file");
-	return 0;
-}
-
-static int on_message(struct egress *egress, struct supervise_message *message)
-{
-	switch (message->frame.type) {
-	case SUPERVISE_PEER:
-		return on_peer(egress, message);
-	case SUPERVISE_RELAY:
-		return on_relay(egress, message);
-	case SUPERVISE_STOP:
-		return on_stop(egress, message);
-	case SUPERVISE_LOG:
-		return on_log(egress, message);
-	case SUPERVISE_PING:
-		return supervise_send(SUPERVISE_FD, SUPERVISE_PONG, 0, STR_EMPTY, NULL, 0, &egress->err);
-	default:
-		return fail(&egress->err, ERR_PROTOCOL, "message of type %u from the parent", message->frame.type);
-	}
+	return message->frame.type == SUPERVISE_RELAY ? on_relay(user, message) : supervised_refuse(message, err);
 }
 
 static void on_link(void *user, int what)
 {
 	(void)what;
 	struct egress *egress = user;
+	const struct supervised_orders orders = {
+		.neighbours = 1U << SUPERVISE_CONTROL | 1U << SUPERVISE_KEEPER,
+		.peer = on_peer,
+		.stop = on_stop,
+		.other = on_other,
+		.user = egress,
+	};
 	static struct supervise_message message;
 	int got;
 	while ((got = supervise_recv(SUPERVISE_FD, &message, &egress->err)) == 1) {
-		int rc = on_message(egress, &message);
+		int rc = supervised_obey(SUPERVISE_FD, &message, &orders, &egress->err);
 		supervise_close_fds(&message);
 		if (rc != 0) {
 			got = -1;
@@ -164,7 +132,7 @@ static void on_link(void *user, int what)
 	if (got == 2)
 		return;
 	if (got < 0)
-		log_error("egress_failed", log_err(&egress->err));
+		supervised_failed(&egress->err);
 	stop(egress, got < 0 ? 1 : 0);
 }
 

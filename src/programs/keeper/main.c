@@ -5,7 +5,6 @@
  * names. It confines itself to the vault's folder, proves it, makes its keys, tells the public ones, and serves until its
  * parent ends.
  */
-#include "base/log.h"
 #include "confine/policies.h"
 #include "supervise/supervise.h"
 #include "vault/keeper.h"
@@ -40,7 +39,6 @@ int main(int argc, char **argv)
 		return 1;
 	static struct err err;
 	if (serve(start, &err) != 0) {
-		log_error("keeper_failed", log_err(&err));
 		supervised_failed(&err);
 		return 1;
 	}
