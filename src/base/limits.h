@@ -12,6 +12,9 @@
 #define GIB (UINT64_C(1) << 30)
 #define MS  UINT64_C(1000000) /* nanoseconds */
 
+/* After so long without use the vault is locked, unless the daemon is told otherwise. */
+#define LIMIT_AUTO_LOCK_HOURS 12
+
 /* One call of a connector. */
 #define LIMIT_MEMORY_DEFAULT  (64 * MIB)      /* [memory] linear memory */
 #define LIMIT_MEMORY_CEILING  (1 * GIB)       /* whoever asks for more gets this */

@@ -1,9 +1,7 @@
 /*
  * cli: what a verb has at hand while it runs, and what most verbs do
  *
- * cli_main() reads the command line, prepares this, does what comes before the verb (unlock.h) and runs it. Exit statuses:
- * 0; 1 failed; 2 the command line is wrong; 69 the daemon cannot be reached; 75 a person did not decide in time; 77 locked, or
- * denied. Strings that functions here return live as long as the cli.
+ * Made by main.c, for one verb. Strings that functions here return live as long as the cli.
  */
 #pragma once
 #include "api/operation.h"
@@ -13,7 +11,11 @@
 #include "cli/verb.h"
 #include "text/json.h"
 
-enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 69, CLI_PENDING = 75, CLI_DENIED = 77 };
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_UNREACHABLE = 69
+}; /* of a verb that ran; failures have that of their class */
 
 struct cli {
 	const struct verb_line *line;
@@ -26,10 +28,6 @@ struct cli {
 	struct secret *typed; /* the passphrase that was typed to unlock, so that a verb need not ask again; or NULL */
 	bool json;            /* --json */
 };
-
-int cli_main(int argc, char **argv);
-/* What a program that ends with this error exits with. */
-int cli_exit_status(const struct err *err);
 
 /* The daemon, spawned unless the verb never does; UNREACHABLE when there is none. Borrowed. */
 struct client *cli_client(struct cli *cli, struct err *err) __attribute__((warn_unused_result));
@@ -56,3 +54,8 @@ int cli_since(struct cli *cli, const char *flag, struct str *ret, struct err *er
 /* Asks unless --yes was given: 1 yes, 0 no (and "cancelled" was said), -1: there is no terminal, and --yes was not given. */
 int cli_confirm(struct cli *cli, struct err *err, const char *fmt, ...)
 	__attribute__((warn_unused_result, format(printf, 3, 4)));
+/*
+ * What came of it: the answer with --json, else our words. NULL is the answer of a deletion, which has no body. CLI_OK, for a
+ * verb to return.
+ */
+int cli_say(struct cli *cli, const struct json *answer, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

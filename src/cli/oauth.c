@@ -50,26 +50,14 @@ static void init_body(struct json_writer *w, struct str sealed, const void *user
 static int begin(struct cli *cli, const struct beginning *beginning, struct sealed_field proof, struct json **ret,
 		 struct err *err)
 {
-	const struct oauth_wish *wish = beginning->wish;
-	AUTO_BUF name = BUF_INIT(TEXT_MAX);
-	AUTO_BUF metadata = BUF_INIT(TEXT_MAX);
-	AUTO_BUF consent = BUF_INIT(TEXT_MAX);
-	if (binding_name_put(&name, &wish->fields, err) < 0)
-		return -1;
-	binding_metadata_put(&metadata, &wish->fields);
-	binding_consent_put(&consent, &wish->consent);
-	if (buf_check(&metadata, "the binding's metadata", err) < 0 || buf_check(&consent, "the consent", err) < 0)
-		return -1;
-	const struct sealed_request request = {
+	struct sealed_request request = {
 		.request = {.operation = OP_OAUTH_INIT},
-		.sealing = {.operation = KEEPER_OP_OAUTH,
-			    .path = buf_str(&name),
-			    .metadata = buf_str(&metadata),
-			    .fields = {proof, {SEALED_CONSENT, buf_str(&consent)}},
-			    .n_fields = 2},
+		.sealing = {.operation = KEEPER_OP_OAUTH, .fields = {proof}, .n_fields = 1},
 		.body = init_body,
 		.user = beginning,
 	};
+	if (sealing_bind(cli, &request.sealing, &beginning->wish->fields, &beginning->wish->consent, err) < 0)
+		return -1;
 	return sealing_call(cli, &request, ret, err);
 }
 

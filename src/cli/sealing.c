@@ -7,12 +7,32 @@
 
 #define BODY_MAX     ((size_t)24 << 20)
 #define KEY_TEXT_MAX ((size_t)256)
+#define TEXT_MAX     ((size_t)64 << 10)
 
 void sealing_body_alone(struct json_writer *w, struct str sealed, const void *user)
 {
 	(void)user;
 	jsonw_key(w, S("sealed"));
 	jsonw_str(w, sealed);
+}
+
+int sealing_bind(struct cli *cli, struct sealing *sealing, const struct binding_fields *fields,
+		 const struct binding_consent *consent, struct err *err)
+{
+	AUTO_BUF name = BUF_INIT(TEXT_MAX);
+	AUTO_BUF metadata = BUF_INIT(TEXT_MAX);
+	AUTO_BUF text = BUF_INIT(TEXT_MAX);
+	if (binding_name_put(&name, fields, err) < 0)
+		return -1;
+	binding_metadata_put(&metadata, fields);
+	binding_consent_put(&text, consent);
+	if (buf_check(&metadata, "the binding's metadata", err) < 0 || buf_check(&text, "the consent", err) < 0)
+		return -1;
+	sealing->path = arena_str(cli->arena, buf_str(&name));
+	sealing->metadata = arena_str(cli->arena, buf_str(&metadata));
+	sealing->fields[sealing->n_fields++] =
+		(struct sealed_field){SEALED_CONSENT, arena_str(cli->arena, buf_str(&text))};
+	return 0;
 }
 
 static int read_public_key(struct cli *cli, unsigned char ret[SEALED_PUBLIC], struct err *err)

@@ -8,6 +8,7 @@
 #pragma once
 #include "cli/cli.h"
 #include "text/json_writer.h"
+#include "vault/binding.h"
 #include "vault/keeper_protocol.h"
 #include "vault/sealed.h"
 
@@ -19,6 +20,12 @@ struct sealing {
 	struct sealed_field fields[SEALING_FIELDS_MAX];
 	size_t n_fields;
 };
+/*
+ * Binds it to a binding: its name and metadata are what both sides make of the fields, and the consent becomes one more of
+ * the sealed fields. The texts live as long as the cli.
+ */
+int sealing_bind(struct cli *cli, struct sealing *sealing, const struct binding_fields *fields,
+		 const struct binding_consent *consent, struct err *err) __attribute__((warn_unused_result));
 /* Writes the members of the request's body; `sealed` is base64. */
 typedef void sealing_body(struct json_writer *w, struct str sealed, const void *user);
 /* A body of {"sealed":…} alone. */

@@ -1,5 +1,6 @@
 #include "cli/secret_input.h"
 #include "base/rand.h"
+#include "cli/prompt.h"
 #include "os/file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,40 @@ struct secret *secret_without_line_end(struct secret *secret, struct err *err)
 struct secret *secret_input_line_file(const char *path, struct err *err)
 {
 	return secret_without_line_end(secret_input_file(path, err), err);
+}
+
+/* ------------------------------------------------------------------------------------------------------ a verb's value */
+
+static struct secret *find_value(struct cli *cli, const char *question, struct err *err)
+{
+	const char *file = verb_text(cli->line, "value-file"), *dash = cli_argument(cli, 1);
+	if (dash != NULL && strcmp(dash, "-") != 0) {
+		fail(err, ERR_USAGE,
+		     "a value is never an argument: it is asked for, or read from --value-file or from -");
+		return NULL;
+	}
+	if (dash != NULL || (file != NULL && strcmp(file, "-") == 0))
+		return secret_input_fd(STDIN_FILENO, "standard input", err);
+	if (file != NULL)
+		return secret_input_file(file, err);
+	if (prompt_possible())
+		return prompt_hidden(question, err);
+	fail(err, ERR_MISSING_VALUE, "there is no terminal to ask for the value at: give --value-file or -");
+	return NULL;
+}
+
+struct secret *secret_input_value(struct cli *cli, const char *question, bool by_line, struct err *err)
+{
+	AUTO(secret) *value = find_value(cli, question, err);
+	if (value != NULL && by_line)
+		value = secret_without_line_end(TAKE(value), err);
+	if (value == NULL)
+		return NULL;
+	if (secret_size(value) == 0) {
+		fail(err, ERR_MISSING_VALUE, "the value is empty");
+		return NULL;
+	}
+	return TAKE(value);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- key files */

@@ -1,8 +1,7 @@
 #include "audit/audit.h"
 #include "base/hex.h"
 #include "base/limits.h"
-#include "cli/table.h"
-#include "cli/cli.h"
+#include "cli/list.h"
 #include "cli/verb_runs.h"
 #include "daemon/state_dir.h"
 #include "os/file.h"
@@ -52,45 +51,15 @@ static void add_row(struct cli *cli, struct table *table, const struct json *row
 	table_cell(table, summary_of(cli, json_member(event, S("payload"))));
 }
 
-static void add_filter(struct cli *cli, struct buf *query, const char *flag, const char *parameter)
-{
-	const char *value = verb_text(cli->line, flag);
-	if (value != NULL)
-		client_query_add(query, parameter, str_from(value));
-}
-
 int verb_audit_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {
 		{"TIME", 0}, {"ID", 12}, {"EVENT", 0}, {"ACTOR", 6}, {"WHAT", 20}};
-	AUTO_BUF query = BUF_INIT(16 * KIB);
-	AUTO(json) *answer = NULL;
-	struct str since, until;
-	if (cli_since(cli, "since", &since, err) < 0 || cli_since(cli, "until", &until, err) < 0)
-		return -1;
-	if (since.n > 0)
-		client_query_add(&query, "since", since);
-	if (until.n > 0)
-		client_query_add(&query, "until", until);
-	add_filter(cli, &query, "type", "type");
-	add_filter(cli, &query, "connector", "connector_fqn");
-	add_filter(cli, &query, "class", "class");
-	add_filter(cli, &query, "binding", "binding");
-	add_filter(cli, &query, "audit-id", "audit_id");
-	add_filter(cli, &query, "limit", "limit");
-	const struct client_request request = {.operation = OP_AUDIT_LIST, .query = buf_str(&query)};
-	if (cli_call(cli, &request, &answer, err) < 0)
-		return -1;
-	const struct json *events = json_member(answer, S("events"));
-	if (cli->json) {
-		print_json_list(&cli->out, events);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(events); i++)
-		add_row(cli, table, json_at(events, i));
-	table_print(table, &cli->out);
-	return CLI_OK;
+	static const struct cli_parameter filters[] = {
+		{"since", "since"}, {"until", "until"},     {"type", "type"},         {"connector", "connector_fqn"},
+		{"class", "class"}, {"binding", "binding"}, {"audit-id", "audit_id"}, {"limit", "limit"}};
+	struct cli_list list = {OP_AUDIT_LIST, STR_EMPTY, "events", columns, ARRAY_LEN(columns), add_row};
+	return cli_query(cli, filters, ARRAY_LEN(filters), &list.query, err) < 0 ? -1 : cli_list(cli, &list, err);
 }
 
 static void put_payload(struct printer *out, const struct json *payload)
@@ -202,12 +171,13 @@ static int take_piece(void *user, struct str bytes)
 
 int verb_audit_tail(struct cli *cli, struct err *err)
 {
-	AUTO_BUF query = BUF_INIT(KIB);
+	static const struct cli_parameter after = {"after", "after_seq"};
 	struct client *client = cli_client(cli, err);
+	struct client_request request = {.operation = OP_AUDIT_TAIL};
 	struct tailing tailing = {.cli = cli, .line = BUF_INIT(LINE_MAX_BYTES), .err = err};
-	add_filter(cli, &query, "after", "after_seq");
-	const struct client_request request = {.operation = OP_AUDIT_TAIL, .query = buf_str(&query)};
-	int rc = client == NULL ? -1 : client_stream(client, &request, take_piece, &tailing, err);
+	if (client == NULL || cli_query(cli, &after, 1, &request.query, err) < 0)
+		return -1;
+	int rc = client_stream(client, &request, take_piece, &tailing, err);
 	buf_release(&tailing.line);
 	return rc < 0 || tailing.failed ? -1 : CLI_OK;
 }

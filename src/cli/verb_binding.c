@@ -1,12 +1,11 @@
 #include "cli/consent.h"
+#include "cli/list.h"
 #include "cli/oauth.h"
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
-#include "cli/table.h"
 #include "cli/verb_runs.h"
-#include "text/fqn.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
 
@@ -76,35 +75,20 @@ static int show(struct cli *cli, const struct json *binding)
 	return CLI_OK;
 }
 
+static void put_row(struct cli *cli, struct table *table, const struct json *binding)
+{
+	table_cell(table, cli_str(binding, "name"));
+	table_cell(table, cli_str(binding, "kind"));
+	table_cell(table, cli_str(binding, "connector_fqn"));
+	table_cell_styled(table, style_of(binding), status_of(cli, binding));
+}
+
 int verb_binding_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {{"NAME", 20}, {"KIND", 0}, {"CONNECTOR", 16}, {"STATUS", 0}};
-	AUTO_BUF query = BUF_INIT(4096);
-	AUTO(json) *answer = NULL;
-	if (verb_text(cli->line, "connector") != NULL)
-		client_query_add(&query, "connector_fqn", str_from(verb_text(cli->line, "connector")));
-	if (verb_text(cli->line, "kind") != NULL)
-		client_query_add(&query, "kind", str_from(verb_text(cli->line, "kind")));
-	const struct client_request request = {.operation = OP_BINDING_LIST, .query = buf_str(&query)};
-	if (cli_call(cli, &request, &answer, err) < 0)
-		return -1;
-	const struct json *items = json_member(answer, S("items"));
-	if (cli->json) {
-		print_json_list(&cli->out, items);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(items); i++) {
-		const struct json *binding = json_at(items, i);
-		table_cell(table, cli_str(binding, "name"));
-		table_cell(table, cli_str(binding, "kind"));
-		table_cell(table, cli_str(binding, "connector_fqn"));
-		table_cell_styled(table, style_of(binding), status_of(cli, binding));
-	}
-	table_print(table, &cli->out);
-	if (!cli_bool(answer, "verified") && json_length(items) > 0)
-		print_note("the vault is locked: this was not verified");
-	return CLI_OK;
+	static const struct cli_parameter filters[] = {{"connector", "connector_fqn"}, {"kind", "kind"}};
+	struct cli_list list = {OP_BINDING_LIST, STR_EMPTY, "items", columns, ARRAY_LEN(columns), put_row};
+	return cli_query(cli, filters, ARRAY_LEN(filters), &list.query, err) < 0 ? -1 : cli_list(cli, &list, err);
 }
 
 static struct json *get_binding(struct cli *cli, const char *name, struct err *err)
@@ -145,34 +129,12 @@ static int flag_or_answer(struct cli *cli, const char *flag, const char *questio
 /* Files end in a line's end that is no part of a key; that of a signing key is. */
 static struct secret *read_value(struct cli *cli, struct str kind, struct err *err)
 {
-	const char *file = verb_text(cli->line, "value-file"), *dash = cli_argument(cli, 1);
 	bool whole = str_eq(kind, S("signing_key"));
-	struct secret *value = NULL;
-	if (dash != NULL && strcmp(dash, "-") != 0) {
-		fail(err, ERR_USAGE,
-		     "a value is never an argument: it is asked for, or read from --value-file or from -");
-		return NULL;
-	}
-	if (dash != NULL || (file != NULL && strcmp(file, "-") == 0))
-		value = secret_input_fd(STDIN_FILENO, "standard input", err);
-	else if (file != NULL)
-		value = secret_input_file(file, err);
-	else if (prompt_possible())
-		value = prompt_hidden(str_eq(kind, S("basic"))       ? "Password: "
-				      : str_eq(kind, S("aws_sigv4")) ? "Secret access key: "
-				      : whole                        ? "Signing key: "
-								     : "API key: ",
-				      err);
-	else
-		fail(err, ERR_MISSING_VALUE, "there is no terminal to ask for the value at: give --value-file or -");
-	if (value != NULL && !whole)
-		value = secret_without_line_end(value, err);
-	if (value != NULL && secret_size(value) == 0) {
-		secret_free(value);
-		fail(err, ERR_MISSING_VALUE, "the value is empty");
-		return NULL;
-	}
-	return value;
+	const char *question = str_eq(kind, S("basic"))       ? "Password: "
+			       : str_eq(kind, S("aws_sigv4")) ? "Secret access key: "
+			       : whole                        ? "Signing key: "
+							      : "API key: ";
+	return secret_input_value(cli, question, !whole, err);
 }
 
 /* Shows what it is about, and asks where there is somebody to ask; a verb without a terminal was meant as it stands. */
@@ -241,38 +203,18 @@ static void rebind_body(struct json_writer *w, struct str sealed, const void *us
 static int send_value(struct cli *cli, const struct source *source, const struct secret *value,
 		      struct sealed_request request, struct json **ret, struct err *err)
 {
-	AUTO_BUF name = BUF_INIT(TEXT_MAX);
-	AUTO_BUF metadata = BUF_INIT(TEXT_MAX);
-	AUTO_BUF consent = BUF_INIT(TEXT_MAX);
-	if (binding_name_put(&name, &source->fields, err) < 0)
-		return -1;
-	binding_metadata_put(&metadata, &source->fields);
-	binding_consent_put(&consent, &source->consent);
-	if (buf_check(&metadata, "the binding's metadata", err) < 0 || buf_check(&consent, "the consent", err) < 0)
-		return -1;
 	request.sealing = (struct sealing){
 		.operation = KEEPER_OP_PUT,
-		.path = buf_str(&name),
-		.metadata = buf_str(&metadata),
-		.fields = {{SEALED_VALUE, secret_borrow(value)}, {SEALED_CONSENT, buf_str(&consent)}},
-		.n_fields = 2,
+		.fields = {{SEALED_VALUE, secret_borrow(value)}},
+		.n_fields = 1,
 	};
 	request.user = source;
+	if (sealing_bind(cli, &request.sealing, &source->fields, &source->consent, err) < 0)
+		return -1;
 	return sealing_call(cli, &request, ret, err);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- setup */
-
-static struct str service_of(struct cli *cli, struct str fqn_text)
-{
-	const char *given = verb_text(cli->line, "service");
-	struct fqn fqn;
-	if (given != NULL)
-		return str_from(given);
-	if (fqn_parse(fqn_text, &fqn, NULL) < 0)
-		return STR_EMPTY;
-	return fqn.repo.n > 0 ? fqn.repo : fqn.owner;
-}
 
 /* What the manifest fixes need not be asked for. */
 static int read_particulars(struct cli *cli, struct source *source, const struct json *credential, struct err *err)
@@ -327,7 +269,7 @@ int verb_binding_setup(struct cli *cli, struct err *err)
 	struct source source = {
 		.fields = {.kind = cli_str(credential, "kind"),
 			   .connector_fqn = fqn,
-			   .service = service_of(cli, fqn),
+			   .service = binding_service(fqn, str_from(verb_text(cli->line, "service"))),
 			   .account = str_from(verb_text(cli->line, "account"))},
 	};
 	if (credential == NULL)
@@ -468,9 +410,5 @@ int verb_binding_revoke(struct cli *cli, struct err *err)
 		return yes;
 	if (cli_call(cli, &request, NULL, err) < 0)
 		return -1;
-	if (cli->json)
-		print_text(&cli->out, "{\"deleted\":true}\n");
-	else
-		print_text(&cli->out, "Revoked %s\n", name);
-	return CLI_OK;
+	return cli_say(cli, NULL, "Revoked %s\n", name);
 }

@@ -1,6 +1,6 @@
 #include "base/time.h"
 #include "cli/consent.h"
-#include "cli/table.h"
+#include "cli/list.h"
 #include "cli/verb_runs.h"
 #include "os/file.h"
 #include "text/json_writer.h"
@@ -8,34 +8,27 @@
 
 #define PATH_BYTES_MAX 4096
 
+static void put_row(struct cli *cli, struct table *table, const struct json *item)
+{
+	(void)cli;
+	bool trusted = cli_bool(item, "signed"), linked = cli_bool(item, "linked");
+	table_cell(table, cli_str(item, "fqn"));
+	table_cell(table, cli_str(item, "version"));
+	table_cell(table, cli_str(item, "credential_kind"));
+	table_cell_styled(table, trusted ? PRINT_GOOD : PRINT_WARN,
+			  trusted  ? S("signed")
+			  : linked ? S("linked, unsigned")
+				   : S("unsigned"));
+	table_cell(table, cli_str(item, "path"));
+}
+
 int verb_connector_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {
 		{"CONNECTOR", 24}, {"VERSION", 0}, {"CREDENTIAL", 0}, {"TRUST", 0}, {"FOLDER", 12},
 	};
-	AUTO(json) *answer = NULL;
-	if (cli_call(cli, &(struct client_request){.operation = OP_CONNECTOR_LIST}, &answer, err) < 0)
-		return -1;
-	const struct json *items = json_member(answer, S("items"));
-	if (cli->json) {
-		print_json_list(&cli->out, items);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(items); i++) {
-		const struct json *item = json_at(items, i);
-		bool trusted = cli_bool(item, "signed"), linked = cli_bool(item, "linked");
-		table_cell(table, cli_str(item, "fqn"));
-		table_cell(table, cli_str(item, "version"));
-		table_cell(table, cli_str(item, "credential_kind"));
-		table_cell_styled(table, trusted ? PRINT_GOOD : PRINT_WARN,
-				  trusted  ? S("signed")
-				  : linked ? S("linked, unsigned")
-					   : S("unsigned"));
-		table_cell(table, cli_str(item, "path"));
-	}
-	table_print(table, &cli->out);
-	return CLI_OK;
+	const struct cli_list list = {OP_CONNECTOR_LIST, STR_EMPTY, "items", columns, ARRAY_LEN(columns), put_row};
+	return cli_list(cli, &list, err);
 }
 
 static int show(struct cli *cli, const struct json *connector)
@@ -101,17 +94,10 @@ int verb_connector_unlink(struct cli *cli, struct err *err)
 	};
 	if (cli_call(cli, &request, &answer, err) < 0)
 		return -1;
-	if (cli->json) {
-		print_json(&cli->out, answer);
-		return CLI_OK;
-	}
-	print_text(&cli->out, "Unlinked ");
-	print_from(&cli->out, cli_str(answer, "fqn"));
-	print_text(&cli->out, "\n");
 	struct str bindings = cli_joined(cli, json_member(answer, S("bindings")), ", ");
 	if (bindings.n > 0)
 		print_note("its bindings stay: %s", bindings.p);
-	return CLI_OK;
+	return cli_say(cli, answer, "Unlinked %s\n", cli_visible(cli, cli_str(answer, "fqn")).p);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- call */

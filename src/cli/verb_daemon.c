@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "base/time.h"
 #include "cli/cli.h"
 #include "cli/verb_runs.h"
@@ -7,9 +8,8 @@
 #include "text/json_writer.h"
 #include <stdlib.h>
 
-#define AUTO_LOCK_DEFAULT (12 * TIME_HOUR)
-#define AUTO_LOCK_MAX     (365 * 24 * TIME_HOUR)
-#define KEEP_DAYS_MAX     100000
+#define AUTO_LOCK_MAX (365 * 24 * TIME_HOUR)
+#define KEEP_DAYS_MAX 100000
 
 /* ----------------------------------------------------------------------------------------------------------------- run */
 
@@ -45,7 +45,7 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 {
 	const char *lock = setting(cli, "auto-lock", "AILERON_AUTO_LOCK");
 	const char *days = setting(cli, "audit-keep-days", "AILERON_AUDIT_KEEP_DAYS");
-	uint64_t lock_ns = AUTO_LOCK_DEFAULT;
+	uint64_t lock_ns = LIMIT_AUTO_LOCK_HOURS * TIME_HOUR;
 	*ret = (struct daemon_options){
 		.state_dir = cli->state_dir,
 		.bind = setting(cli, "bind", "AILERON_BIND"),

@@ -1,5 +1,4 @@
-#include "cli/cli.h"
-#include "cli/table.h"
+#include "cli/list.h"
 #include "cli/verb_runs.h"
 
 static struct str exit_code_of(struct cli *cli, const struct json *session)
@@ -17,45 +16,26 @@ static enum print_style style_of(struct str status)
 	return str_eq(status, S("orphaned")) ? PRINT_WARN : PRINT_PLAIN;
 }
 
+static void put_session(struct cli *cli, struct table *table, const struct json *session)
+{
+	struct str status = cli_str(session, "status");
+	table_cell(table, cli_time(cli, cli_str(session, "started_at")));
+	table_cell(table, cli_str(session, "id"));
+	table_cell_styled(table, style_of(status), status);
+	table_cell(table, cli_str(session, "agent"));
+	table_cell(table, exit_code_of(cli, session));
+	table_cell(table, cli_str(session, "working_dir"));
+}
+
 int verb_sessions_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {
 		{"STARTED", 0}, {"ID", 0}, {"STATUS", 0}, {"AGENT", 8}, {"EXIT", 0}, {"FOLDER", 12},
 	};
-	AUTO_BUF query = BUF_INIT(4096);
-	AUTO(json) *answer = NULL;
-	struct str since;
-	if (cli_since(cli, "since", &since, err) < 0)
-		return -1;
-	if (verb_switch(cli->line, "active"))
-		client_query_add(&query, "active_only", S("true"));
-	if (verb_text(cli->line, "agent") != NULL)
-		client_query_add(&query, "agent", str_from(verb_text(cli->line, "agent")));
-	if (since.n > 0)
-		client_query_add(&query, "since", since);
-	if (verb_text(cli->line, "limit") != NULL)
-		client_query_add(&query, "limit", str_from(verb_text(cli->line, "limit")));
-	const struct client_request request = {.operation = OP_SESSION_LIST, .query = buf_str(&query)};
-	if (cli_call(cli, &request, &answer, err) < 0)
-		return -1;
-	const struct json *items = json_member(answer, S("items"));
-	if (cli->json) {
-		print_json_list(&cli->out, items);
-		return CLI_OK;
-	}
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < json_length(items); i++) {
-		const struct json *session = json_at(items, i);
-		struct str status = cli_str(session, "status");
-		table_cell(table, cli_time(cli, cli_str(session, "started_at")));
-		table_cell(table, cli_str(session, "id"));
-		table_cell_styled(table, style_of(status), status);
-		table_cell(table, cli_str(session, "agent"));
-		table_cell(table, exit_code_of(cli, session));
-		table_cell(table, cli_str(session, "working_dir"));
-	}
-	table_print(table, &cli->out);
-	return CLI_OK;
+	static const struct cli_parameter filters[] = {
+		{"active", "active_only"}, {"agent", "agent"}, {"since", "since"}, {"limit", "limit"}};
+	struct cli_list list = {OP_SESSION_LIST, STR_EMPTY, "items", columns, ARRAY_LEN(columns), put_session};
+	return cli_query(cli, filters, ARRAY_LEN(filters), &list.query, err) < 0 ? -1 : cli_list(cli, &list, err);
 }
 
 int verb_sessions_get(struct cli *cli, struct err *err)

@@ -1,5 +1,9 @@
+#include "base/limits.h"
 #include "cli/passphrase.h"
 #include "cli/verb_runs.h"
+
+#define DIGITS_OF(number) #number
+#define DIGITS(number)    DIGITS_OF(number)
 
 #define FLAGS_END                                                                                                      \
 	{                                                                                                              \
@@ -49,7 +53,8 @@ static const struct verb_flag run_flags[] = {
 	{"allow-unconfined", FLAG_TEXT, "BOUNDARIES", false,
 	 "go on where the machine lacks these boundaries, comma-separated (AILERON_ALLOW_UNCONFINED)"},
 	{"auto-lock", FLAG_TEXT, "DURATION", false,
-	 "lock the vault after so long without use, 0s for never (AILERON_AUTO_LOCK; default 12h)"},
+	 "lock the vault after so long without use, 0s for never (AILERON_AUTO_LOCK; default " DIGITS(
+		 LIMIT_AUTO_LOCK_HOURS) "h)"},
 	{"ca-file", FLAG_FILE, "FILE", false,
 	 "trust these certificates (PEM) instead of the system's (AILERON_CA_FILE)"},
 	{"otlp-endpoint", FLAG_TEXT, "URL", false, "send spans there (AILERON_OTLP_ENDPOINT)"},

@@ -6,7 +6,6 @@
 #include "control/control.h"
 #include "control/keeper_client.h"
 #include "control/setup.h"
-#include "text/fqn.h"
 #include "text/wire.h"
 #include "vault/sealed.h"
 
@@ -46,16 +45,6 @@ int handle_binding_get(struct request *r, struct err *err)
 }
 
 /* -------------------------------------------------------------------------------------------------------------- setting up */
-
-struct str setup_service(struct request *r, struct str fqn_text, struct str given)
-{
-	struct fqn fqn;
-	if (given.n > 0)
-		return given;
-	if (fqn_parse(fqn_text, &fqn, NULL) < 0)
-		return STR_EMPTY;
-	return arena_str(r->arena, fqn.repo.n > 0 ? fqn.repo : fqn.owner);
-}
 
 int setup_check_kind(const struct connector_opened *opened, struct str kind, struct err *err)
 {
@@ -166,7 +155,7 @@ static int set_up_one(struct setup *s, const struct json *item, struct err *err)
 	struct binding_fields fields = {
 		.kind = text_of(r, source, "kind"),
 		.connector_fqn = s->opened->row.fqn,
-		.service = setup_service(r, s->opened->row.fqn, text_of(r, item, "service")),
+		.service = binding_service(s->opened->row.fqn, text_of(r, item, "service")),
 		.identity = text_of(r, item, "identity"),
 		.account = text_of(r, item, "account"),
 		.access_key_id = text_of(r, source, "access_key_id"),

@@ -88,7 +88,7 @@ static int choose_binding(struct request *r, const struct connector_opened *open
 	*fields = (struct binding_fields){
 		.kind = S("oauth2"),
 		.connector_fqn = opened->row.fqn,
-		.service = setup_service(r, opened->row.fqn, request_str(r, "service")),
+		.service = binding_service(opened->row.fqn, request_str(r, "service")),
 		.identity = request_str(r, "identity"),
 		.account = request_str(r, "account"),
 		.scope = flow->scopes,

@@ -8,8 +8,6 @@
 #include "control/connectors.h"
 #include "control/control.h"
 
-/* The service of a binding: the one given, else the repository of the connector's name, else its owner. */
-struct str setup_service(struct request *r, struct str fqn, struct str given);
 /* Whether the connector declares a credential of that kind: NO_CREDENTIAL_CAPABILITY, UNSUPPORTED_KIND, KIND_MISMATCH. */
 int setup_check_kind(const struct connector_opened *opened, struct str kind, struct err *err)
 	__attribute__((warn_unused_result));

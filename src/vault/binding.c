@@ -2,6 +2,7 @@
 #include "base/ascii.h"
 #include "base/map.h"
 #include "text/canonical.h"
+#include "text/fqn.h"
 #include "text/json.h"
 #include "text/json_writer.h"
 #include "vault/path.h"
@@ -42,6 +43,16 @@ void binding_metadata_put(struct buf *out, const struct binding_fields *fields)
 	jsonw_key(&w, S("type"));
 	jsonw_str(&w, fields->kind);
 	jsonw_end_object(&w);
+}
+
+struct str binding_service(struct str connector_fqn, struct str given)
+{
+	struct fqn fqn;
+	if (given.n > 0)
+		return given;
+	if (fqn_parse(connector_fqn, &fqn, NULL) < 0)
+		return STR_EMPTY;
+	return fqn.repo.n > 0 ? fqn.repo : fqn.owner;
 }
 
 int binding_name_put(struct buf *out, const struct binding_fields *fields, struct err *err)

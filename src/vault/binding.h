@@ -16,6 +16,8 @@ struct binding_fields {
 	struct str account, access_key_id, region, username, scope; /* "" = not given */
 };
 void binding_metadata_put(struct buf *out, const struct binding_fields *fields);
+/* The service of a binding: the one given, else the repository of the connector's name, else its owner. Borrowed from them. */
+struct str binding_service(struct str connector_fqn, struct str given);
 /* "<kind>/<service>/<identity>"; INVALID_IDENTITY when a part is no valid name. */
 int binding_name_put(struct buf *out, const struct binding_fields *fields, struct err *err)
 	__attribute__((warn_unused_result));

@@ -15,11 +15,12 @@
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "crypto/kdf.h"
 
-#define KEEPER_AUTO_LOCK_MS    (UINT64_C(12) * 3600 * 1000) /* unless the settings say otherwise */
+#define KEEPER_AUTO_LOCK_MS    (LIMIT_AUTO_LOCK_HOURS * UINT64_C(3600) * 1000) /* unless the settings say otherwise */
 #define KEEPER_SUSPEND_NS      (2 * TIME_SECOND)   /* that the clocks drift apart before it counts as a suspend */
 #define KEEPER_LOOK_MS         5000                /* how often an unlocked keeper looks at its clocks at least */
 #define KEEPER_REFRESH_NS      (60 * TIME_SECOND)  /* before its expiry a token is refreshed */

@@ -38,6 +38,15 @@ static void test_names(void **state)
 	assert_string_equal(out.p, "api_key/notes/work.1");
 }
 
+static void test_services(void **state)
+{
+	(void)state;
+	assert_true(str_eq(binding_service(S("github://acme/stripe/sub"), STR_EMPTY), S("stripe")));
+	assert_true(str_eq(binding_service(S("github://acme/stripe"), S("payments")), S("payments")));
+	assert_true(str_eq(binding_service(S("local://user/notes"), STR_EMPTY), S("notes")));
+	assert_int_equal(binding_service(S("no name"), STR_EMPTY).n, 0);
+}
+
 static void test_consent_round_trip(void **state)
 {
 	(void)state;
@@ -103,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_metadata_is_canonical),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_consent_round_trip),
 		cmocka_unit_test(test_wrong_consents_are_refused),
 		cmocka_unit_test(test_any_host),

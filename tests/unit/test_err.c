@@ -27,6 +27,18 @@ static void a_failure_starts_with_what_its_class_says(void **state)
 	assert_int_equal(err.details_n, 0);
 }
 
+static void programs_end_with_the_status_of_the_class(void **state)
+{
+	(void)state;
+	assert_int_equal(err_row(ERR_USAGE)->exit_status, 2);
+	assert_int_equal(err_row(ERR_UNREACHABLE)->exit_status, 69);
+	assert_int_equal(err_row(ERR_APPROVAL_TIMEOUT)->exit_status, 75);
+	assert_int_equal(err_row(ERR_VAULT_LOCKED)->exit_status, 77);
+	assert_int_equal(err_row(ERR_VAULT_MISSING)->exit_status, 77);
+	assert_int_equal(err_row(ERR_MISSING_PASSPHRASE)->exit_status, 77);
+	assert_int_equal(err_row(ERR_CAPABILITY_DENIED)->exit_status, 1);
+}
+
 static void every_class_and_boundary_is_found_by_its_name(void **state)
 {
 	(void)state;
@@ -270,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_closed_set_ends_where_callers_stop_seeing),
 		cmocka_unit_test(a_failure_starts_with_what_its_class_says),
+		cmocka_unit_test(programs_end_with_the_status_of_the_class),
 		cmocka_unit_test(every_class_and_boundary_is_found_by_its_name),
 		cmocka_unit_test(the_wire_classes_keep_their_status),
 		cmocka_unit_test(system_failures_carry_errno),

@@ -1,7 +1,7 @@
 /*
  * aileron: one verb of the command line (docs/man/aileron.1), or, as `aileron daemon run`, the parent of the daemon
  */
-#include "cli/cli.h"
+#include "cli/main.h"
 
 int main(int argc, char **argv)
 {
