@@ -239,6 +239,20 @@ static int admit(struct work *work, struct err *err)
 	return identity_permits(&request->identity, operation->permission, session, err);
 }
 
+bool dispatch_admit_body(void *user, const struct http_exchange *x, uint64_t *ret_max)
+{
+	struct dispatcher *dispatcher = user;
+	struct str unused[API_PATH_PARAMETERS];
+	struct identity identity;
+	bool path_known;
+	const struct operation *operation = operation_find(http_method(x), http_path(x), unused, &path_known);
+	if (operation == NULL || operation->permission == API_OPEN) {
+		*ret_max = DISPATCH_OPEN_BODY_MAX;
+		return true;
+	}
+	return tokens_identify(dispatcher->control->tokens, http_header(x, S("Authorization")), &identity, NULL) == 0;
+}
+
 static struct work *work_new(struct dispatcher *dispatcher, struct http_exchange *x, struct arena *arena)
 {
 	struct work *work = ARENA_NEW(arena, struct work);

@@ -18,4 +18,7 @@ struct dispatcher *dispatcher_new(struct control *control, request_handler *cons
 void dispatcher_free(struct dispatcher *dispatcher); /* NULL is fine */
 DEFINE_AUTO(dispatcher, dispatcher_free)
 
-http_handler dispatch; /* `user` is the dispatcher */
+#define DISPATCH_OPEN_BODY_MAX ((uint64_t)64 << 10) /* of a request that needs no token */
+
+http_handler dispatch;               /* `user` is the dispatcher */
+http_admit_body dispatch_admit_body; /* … too: a body is read from whom the operation's permission lets in */

@@ -441,6 +441,45 @@ static void a_refused_host_need_not_send_its_body(void **state)
 	assert_closed(&reader);
 }
 
+static bool admit_who_says_please(void *user, const struct http_exchange *x, uint64_t *ret_max)
+{
+	(void)user;
+	*ret_max = 10;
+	return str_eq(http_header(x, S("X-Please")), S("yes"));
+}
+
+static void a_body_is_read_from_whom_it_may(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){.admit_body = admit_who_says_please});
+	static const struct {
+		const char *request, *answer;
+	} cases[] = {
+		{"POST /hello HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000000\r\n\r\n", "HTTP/1.1 401 "},
+		{"POST /hello HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 401 "},
+		{"POST /hello HTTP/1.1\r\nHost: %s\r\nX-Please: yes\r\nContent-Length: 11\r\n\r\n", "HTTP/1.1 413 "},
+		{"POST /hello HTTP/1.1\r\nHost: %s\r\nX-Please: yes\r\nTransfer-Encoding: chunked\r\n\r\n"
+		 "b\r\n12345678901\r\n",
+		 "HTTP/1.1 413 "},
+		{"POST /hello HTTP/1.1\r\nHost: %s\r\nX-Please: yes\r\nContent-Length: 10\r\n\r\n1234567890",
+		 "HTTP/1.1 200 "},
+		{"GET /hello HTTP/1.1\r\nHost: %s\r\n\r\n", "HTTP/1.1 200 "},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_FD fd = lab_connect(lab);
+		AUTO_BUF request = BUF_INIT(1 << 10);
+		struct str text = str_from(cases[i].request), before;
+		text = str_cut(text, '%', &before);
+		buf_add_str(&request, before);
+		buf_add_z(&request, lab->host);
+		buf_add_str(&request, str_slice(text, 1, text.n));
+		char got[14] = "";
+		assert_int_equal(send(fd, request.p, request.n, MSG_NOSIGNAL), (ssize_t)request.n);
+		assert_int_equal(recv(fd, got, 13, MSG_WAITALL), 13);
+		assert_string_equal(got, cases[i].answer);
+	}
+}
+
 static void another_user_is_not_heard(void **state)
 {
 	(void)state;
@@ -869,6 +908,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_reaches_a_client_that_still_sends),
 		cmocka_unit_test(other_hosts_and_origins_are_refused),
 		cmocka_unit_test(a_refused_host_need_not_send_its_body),
+		cmocka_unit_test(a_body_is_read_from_whom_it_may),
 		cmocka_unit_test(another_user_is_not_heard),
 		cmocka_unit_test(a_slow_client_is_cut_off),
 		cmocka_unit_test(a_client_that_takes_nothing_is_cut_off),

@@ -298,7 +298,9 @@ static void push(struct connection *connection)
 static void put_refusal(struct buf *out, unsigned status, const char *reason, struct str request_id)
 {
 	enum err_class class = ERR_INVALID_REQUEST;
-	if (status == 403)
+	if (status == 401)
+		class = ERR_UNAUTHORIZED;
+	else if (status == 403)
 		class = ERR_FORBIDDEN;
 	else if (status == 413 || status == 414 || status == 431)
 		class = ERR_LIMIT;
@@ -322,6 +324,24 @@ void connection_refuse(struct connection *connection, unsigned status, const cha
 	connection_write(connection, x->is_head ? STR_EMPTY : answer.body);
 }
 
+/* Whether the body that the head announces is taken; refuses it otherwise. */
+static bool admit_body(struct connection *connection, const struct h1_head *head)
+{
+	struct http_server *server = connection->server;
+	struct http_exchange *x = &connection->exchange;
+	x->body_max = server->body_max;
+	if (server->admit_body == NULL || (!head->chunked && head->length == 0))
+		return true;
+	if (!server->admit_body(server->user, x, &x->body_max)) {
+		connection_refuse(connection, 401, "missing or invalid token; a body is not read without one");
+		return false;
+	}
+	if (head->length <= x->body_max)
+		return true;
+	connection_refuse(connection, 413, "the body is too long for this request [body]");
+	return false;
+}
+
 /* The head of a request is here. */
 static void take_head(struct connection *connection, bool body_follows)
 {
@@ -332,6 +352,8 @@ static void take_head(struct connection *connection, bool body_follows)
 	const char *forbidden = exchange_forbidden(x, head);
 	if (forbidden != NULL) {
 		connection_refuse(connection, 403, forbidden);
+	} else if (!admit_body(connection, head)) {
+		return;
 	} else if (head->expect_continue && !body_follows && (head->chunked || head->length > 0)) {
 		struct str go_on = S("HTTP/1.1 100 Continue\r\n\r\n");
 		ssize_t n = send(connection->fd, go_on.p, go_on.n, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -344,6 +366,10 @@ static void take_body(struct connection *connection, struct str data)
 	struct http_server *server = connection->server;
 	if (data.n > server->bodies_max - server->body_bytes) {
 		connection_refuse(connection, 503, "the bodies of all requests together are too large [bodies]");
+		return;
+	}
+	if (data.n > connection->exchange.body_max - connection->exchange.body.n) {
+		connection_refuse(connection, 413, "the body is too long for this request [body]");
 		return;
 	}
 	server->body_bytes += data.n;

@@ -40,6 +40,7 @@ struct http_exchange {
 	struct connection *connection;
 	struct str path, query;
 	struct buf body;
+	uint64_t body_max; /* of this request */
 	char request_id[HTTP_REQUEST_ID_MAX];
 	size_t request_id_n;
 	bool is_head, is_old;   /* the method is HEAD, the version 1.0 */
@@ -89,6 +90,7 @@ struct http_server {
 	void *user;
 	struct str *hosts;
 	size_t n_hosts;
+	http_admit_body *admit_body;
 	uint64_t body_max, bodies_max;
 	uid_t owner;
 	uint64_t id_state; /* of request ids */

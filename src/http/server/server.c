@@ -288,6 +288,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->handler = options->handler;
 	server->user = options->user;
 	server->n_max = options->connections > 0 ? options->connections : HTTP_CONNECTIONS;
+	server->admit_body = options->admit_body;
 	server->body_max = options->body_max > 0 ? options->body_max : HTTP_BODY_MAX;
 	server->bodies_max = options->bodies_max > 0 ? options->bodies_max : HTTP_BODIES_MAX;
 	server->owner = geteuid();

@@ -48,6 +48,12 @@ struct http_limits {
 	uint64_t head_ms, body_ms, idle_ms, write_ms, linger_ms;
 };
 
+/*
+ * On the loop's thread, when the head of a request with a body is here: whether its body is taken, and how long it may be
+ * (*ret_max, at most the server's). False: 401 at once, so that nobody fills memory whom nothing is owed.
+ */
+typedef bool http_admit_body(void *user, const struct http_exchange *exchange, uint64_t *ret_max);
+
 struct http_server_options {
 	struct loop *loop;
 	int tcp_fd, unix_fd;     /* listening, non-blocking or not; -1 = none; stay the caller's */
@@ -58,6 +64,7 @@ struct http_server_options {
 	uint64_t bodies_max; /* 0 = HTTP_BODIES_MAX */
 	struct http_limits limits;
 	http_handler *handler;
+	http_admit_body *admit_body; /* NULL: every body up to body_max */
 	void *user;
 };
 /* On the loop's thread. `hosts` are copied. */
