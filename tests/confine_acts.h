@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -285,6 +286,58 @@ static int accept_connection(void)
 	return TRY(SYS_accept4, OUT, NULL, NULL, 0);
 }
 
+static const struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = 1};
+
+/* OUT is a connected stream. Nothing of it is sent: the kernel sees the flag, the address, or no bytes. */
+static int send_nothing(void)
+{
+	return TRY(SYS_sendto, OUT, "", 0, MSG_NOSIGNAL, NULL, 0);
+}
+static int send_to_address(void)
+{
+	return TRY(SYS_sendto, OUT, "", 0, MSG_NOSIGNAL, &nobody, sizeof nobody);
+}
+static int send_fast_open(void)
+{
+	return TRY(SYS_sendto, OUT, "", 0, MSG_FASTOPEN | MSG_NOSIGNAL, &nobody, sizeof nobody);
+}
+static int send_fast_open_to_none(void)
+{
+	return TRY(SYS_sendto, OUT, "", 0, MSG_FASTOPEN | MSG_NOSIGNAL, NULL, 0);
+}
+static int send_message(void)
+{
+	struct msghdr message = {0};
+	return TRY(SYS_sendmsg, OUT, &message, MSG_NOSIGNAL);
+}
+static int send_message_fast_open(void)
+{
+	struct msghdr message = {.msg_name = (void *)(uintptr_t)&nobody, .msg_namelen = sizeof nobody};
+	return TRY(SYS_sendmsg, OUT, &message, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+static int send_messages(void)
+{
+	struct mmsghdr message = {0};
+	return TRY(SYS_sendmmsg, OUT, &message, 1, MSG_NOSIGNAL);
+}
+static int send_messages_fast_open(void)
+{
+	struct mmsghdr message = {.msg_hdr.msg_name = (void *)(uintptr_t)&nobody, .msg_hdr.msg_namelen = sizeof nobody};
+	return TRY(SYS_sendmmsg, OUT, &message, 1, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
+static int set_no_delay(void)
+{
+	return TRY(SYS_setsockopt, OUT, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* no TCP socket */
+}
+static int set_fast_open(void)
+{
+	return TRY(SYS_setsockopt, OUT, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int));
+}
+static int set_buffer(void)
+{
+	return TRY(SYS_setsockopt, OUT, SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int));
+}
+
 static const char *const no_words[] = {NULL};
 
 static int execute(void)
@@ -560,6 +613,17 @@ static const struct {
 	ROW(bind_tcp, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
 	ROW(listen_unbound, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
 	ROW(accept_connection, EPERM, EPERM, EPERM, EPERM, EINVAL, EPERM),
+	ROW(send_nothing, 0, 0, 0, 0, 0, 0),
+	ROW(send_to_address, EPERM, EPERM, EPERM, EISCONN, EPERM, EPERM),
+	ROW(send_fast_open, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(send_fast_open_to_none, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(send_message, 0, 0, 0, 0, 0, 0),
+	ROW(send_message_fast_open, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(send_messages, EPERM, EPERM, EPERM, 0, EPERM, EPERM),
+	ROW(send_messages_fast_open, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
+	ROW(set_no_delay, EPERM, EPERM, EPERM, EOPNOTSUPP, EOPNOTSUPP, EPERM),
+	ROW(set_fast_open, EPERM, EPERM, EPERM, EOPNOTSUPP, EPERM, EPERM),
+	ROW(set_buffer, EPERM, EPERM, EPERM, 0, EPERM, EPERM),
 	ROW(execute, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
 	ROW(execute_descriptor, EPERM, EPERM, EPERM, EPERM, EPERM, EPERM),
 	ROW(make_memory_file, EPERM, 0, EPERM, EPERM, 0, EPERM),

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -42,9 +43,14 @@ static const struct confine_syscall life[] = {
 	{SCMP_SYS(lseek), ALWAYS},
 	{SCMP_SYS(close), ALWAYS},
 	{SCMP_SYS(recvmsg), ALWAYS},
-	{SCMP_SYS(sendmsg), ALWAYS},
 	{SCMP_SYS(recvfrom), ALWAYS},
-	{SCMP_SYS(sendto), ALWAYS},
+	/*
+	 * To whom a socket is connected, and to nobody else. A listener that was shut down is an unconnected TCP socket,
+	 * of the network that it was made in, and MSG_FASTOPEN connects it: without connect(2), past Landlock. Without
+	 * that flag a name in sendmsg(2), which cannot be seen here, is of no use to such a socket.
+	 */
+	{SCMP_SYS(sendmsg), {HAS_NONE(2, MSG_FASTOPEN)}},
+	{SCMP_SYS(sendto), {HAS_NONE(3, MSG_FASTOPEN), IS_NULL(4)}},
 	{SCMP_SYS(shutdown), ALWAYS},
 	{SCMP_SYS(poll), ALWAYS},
 	{SCMP_SYS(ppoll), ALWAYS},
@@ -164,7 +170,9 @@ static const struct confine_syscall network[] = {
 	{SCMP_SYS(getpeername), ALWAYS},
 	{SCMP_SYS(getsockopt), ALWAYS},
 	{SCMP_SYS(setsockopt), ALWAYS},
-	{SCMP_SYS(sendmmsg), ALWAYS},
+	/* The resolver's questions, over UDP; TCP begins with connect(2), which Landlock sees. */
+	{SCMP_SYS(sendto), {HAS_NONE(3, MSG_FASTOPEN)}},
+	{SCMP_SYS(sendmmsg), {HAS_NONE(3, MSG_FASTOPEN)}},
 	{SCMP_SYS(recvmmsg), ALWAYS},
 	/* The resolver asks how long an answer is. */
 	{SCMP_SYS(ioctl), {EQ(1, FIONREAD)}},
@@ -251,9 +259,15 @@ static const struct confine_syscall own_files[] = {
 
 /* Sockets come ready: the listeners from the parent, connections out of those. None is made, named or connected. */
 static const struct confine_syscall connections[] = {
-	{SCMP_SYS(accept4), ALWAYS},         {SCMP_SYS(accept), ALWAYS},           {SCMP_SYS(getsockname), ALWAYS},
-	{SCMP_SYS(getpeername), ALWAYS},     {SCMP_SYS(getsockopt), ALWAYS},       {SCMP_SYS(setsockopt), ALWAYS},
-	{SCMP_SYS(ioctl), {EQ(1, FIONBIO)}}, {SCMP_SYS(ioctl), {EQ(1, FIONREAD)}}, {END},
+	{SCMP_SYS(accept4), ALWAYS},
+	{SCMP_SYS(accept), ALWAYS},
+	{SCMP_SYS(getsockname), ALWAYS},
+	{SCMP_SYS(getpeername), ALWAYS},
+	{SCMP_SYS(getsockopt), ALWAYS},
+	{SCMP_SYS(setsockopt), {EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY)}},
+	{SCMP_SYS(ioctl), {EQ(1, FIONBIO)}},
+	{SCMP_SYS(ioctl), {EQ(1, FIONREAD)}},
+	{END},
 };
 
 /* Handing bytes to another process: a sealed file that has no name. */
