@@ -20,6 +20,8 @@
 enum family { RAW, HEX, BASE64, FAMILY__MAX };
 enum { FORMS_PER_SECRET = 5, FORMS_MAX = SCRUB_SECRETS * FORMS_PER_SECRET };
 enum { DEPTH_MAX = 2 }; /* escapes in escapes */
+/* Of the table: one page, which is made and wiped for little. Blocks that share an entry share the shorter jump. */
+enum { SHIFTS = 4096 };
 
 struct form {
 	const struct secret *secret;
@@ -109,7 +111,7 @@ static int base64_value(unsigned char c)
 
 struct scrubber *scrubber_new(struct err *err)
 {
-	struct secret *shifts = secret_new(UINT16_MAX + 1, err);
+	struct secret *shifts = secret_new(SHIFTS, err);
 	if (shifts == NULL)
 		return NULL;
 	struct scrubber *scrubber = NEW(struct scrubber);
@@ -135,7 +137,7 @@ static size_t key_of(size_t n)
 
 static size_t block_of(unsigned char first, unsigned char second)
 {
-	return (size_t)first << 8 | second;
+	return ((size_t)first << 4 ^ second) % SHIFTS;
 }
 
 /* Lowers the table's entries for the blocks in one form's first `window` key characters. */
@@ -160,7 +162,7 @@ static void build_table(struct scrubber *scrubber)
 	for (size_t i = 0; i < scrubber->n_forms; i++)
 		scrubber->window = MIN(scrubber->window, scrubber->forms[i].n - scrubber->forms[i].key_at);
 	unsigned char *shifts = (unsigned char *)secret_borrow_mut(scrubber->shifts);
-	memset(shifts, (int)(scrubber->window - 1), UINT16_MAX + 1);
+	memset(shifts, (int)(scrubber->window - 1), SHIFTS);
 	for (size_t i = 0; i < scrubber->n_forms; i++)
 		add_blocks(&scrubber->forms[i], scrubber->window, shifts);
 }
