@@ -142,6 +142,7 @@ const struct api_field api_report[] = {
 	FIELD_BOOL("linked", API_REQUIRED, ""),
 	FIELD_INT("logs_dropped", API_REQUIRED, API_COUNT_MAX, ""),
 	FIELD_OBJECTS("logs", API_REQUIRED, 0, "", api_log_line),
+	FIELD_INT("traces_dropped", 0, API_COUNT_MAX, "with `trace`"),
 	FIELD_OBJECTS("trace", 0, 0, "when it was asked for", api_trace_line),
 	FIELD_END,
 };

@@ -12,10 +12,11 @@
 #include "control/control.h"
 #include "control/execution.h"
 #include "control/keeper_client.h"
+#include "control/lines.h"
 #include <stdlib.h>
 
 #define GRACE_NS     (5 * TIME_SECOND) /* of a permit, past the call's wall time */
-#define LOGS_MAX     (8 * MIB)
+#define LINES_MAX    (6 * MIB)         /* of logs, and of trace; with the longest output they fit into an answer */
 #define OPENINGS_MAX 64
 #define PERMIT_MAX   (256 * KIB)
 
@@ -33,8 +34,8 @@ struct call_of {
 	size_t n_openings;
 	struct egress_grant grant;
 	/* while it runs; the calls' thread writes, and the worker reads when it has ended */
-	struct buf logs, trace;
-	struct json_writer logs_json, trace_json;
+	struct lines logs, trace;
+	bool traced;
 	struct calls_result result;
 };
 
@@ -217,25 +218,13 @@ static void make_grant(struct call_of *c)
 static void on_log(void *user, struct str level, struct str message)
 {
 	struct call_of *c = user;
-	struct json_writer *w = &c->logs_json;
-	jsonw_begin_object(w);
-	jsonw_key(w, S("level"));
-	jsonw_str(w, level);
-	jsonw_key(w, S("message"));
-	jsonw_str(w, message);
-	jsonw_end_object(w);
+	lines_add_log(&c->logs, level, message);
 }
 
 static void on_trace(void *user, struct str text, uint64_t nanoseconds)
 {
 	struct call_of *c = user;
-	struct json_writer *w = &c->trace_json;
-	jsonw_begin_object(w);
-	jsonw_key(w, S("text"));
-	jsonw_str(w, text);
-	jsonw_key(w, S("us"));
-	jsonw_int(w, (int64_t)(nanoseconds / TIME_MICROSECOND));
-	jsonw_end_object(w);
+	lines_add_trace(&c->trace, text, nanoseconds);
 }
 
 /*
@@ -303,7 +292,7 @@ static void put_int(struct json_writer *w, const char *key, uint64_t value)
 	jsonw_int(w, (int64_t)MIN(value, (UINT64_C(1) << 53) - 1));
 }
 
-static void put_report(struct json_writer *w, const struct call_of *c)
+static void put_report(struct json_writer *w, struct call_of *c)
 {
 	const struct call_report *report = &c->result.report;
 	jsonw_begin_object(w);
@@ -319,12 +308,13 @@ static void put_report(struct json_writer *w, const struct call_of *c)
 	jsonw_str(w, c->opened.content_hash);
 	jsonw_key(w, S("linked"));
 	jsonw_bool(w, true);
-	put_int(w, "logs_dropped", report->logs_dropped);
+	put_int(w, "logs_dropped", report->logs_dropped + c->logs.dropped);
 	jsonw_key(w, S("logs"));
-	jsonw_raw(w, buf_str(&c->logs));
-	if (c->trace.n > 0) {
+	jsonw_raw(w, lines_end(&c->logs));
+	if (c->traced) {
+		put_int(w, "traces_dropped", report->traces_dropped + c->trace.dropped);
 		jsonw_key(w, S("trace"));
-		jsonw_raw(w, buf_str(&c->trace));
+		jsonw_raw(w, lines_end(&c->trace));
 	}
 	jsonw_end_object(w);
 }
@@ -379,11 +369,9 @@ static int call(struct call_of *c, struct err *err)
 	struct request *r = c->request;
 	if (begin(c, err) < 0)
 		return -1;
-	buf_init(&c->logs, LOGS_MAX);
-	buf_init(&c->trace, LOGS_MAX);
-	jsonw_init(&c->logs_json, &c->logs, JSON_WRITER_PLAIN);
-	jsonw_init(&c->trace_json, &c->trace, JSON_WRITER_PLAIN);
-	bool traced = request_bool(r, "trace", false);
+	lines_begin(&c->logs, LINES_MAX);
+	lines_begin(&c->trace, LINES_MAX);
+	c->traced = request_bool(r, "trace", false);
 	const struct calls_spec spec = {
 		.manifest = c->opened.manifest,
 		.manifest_bytes = c->opened.manifest_bytes,
@@ -393,20 +381,14 @@ static int call(struct call_of *c, struct err *err)
 		.args = request_member(r, "args"),
 		.limits = c->limits,
 		.grant = &c->grant,
-		.trace = traced,
+		.trace = c->traced,
 		.log = on_log,
-		.traced = traced ? on_trace : NULL,
+		.traced = c->traced ? on_trace : NULL,
 		.audit = on_audit,
 		.gone = is_gone,
 		.user = c,
 	};
-	jsonw_begin_array(&c->logs_json);
-	if (traced)
-		jsonw_begin_array(&c->trace_json);
 	run(c, &spec);
-	jsonw_end_array(&c->logs_json);
-	if (traced)
-		jsonw_end_array(&c->trace_json);
 	end_uses(c);
 	const struct err *error = c->result.ok ? NULL : &c->result.error;
 	if (execution_end(r, &c->execution, error, &c->result.report, err) < 0)
@@ -427,8 +409,8 @@ int handle_connector_call(struct request *r, struct err *err)
 	c->opened = CONNECTOR_OPENED_INIT;
 	int rc = call(c, err);
 	connector_close(&c->opened);
-	buf_release(&c->logs);
-	buf_release(&c->trace);
+	lines_release(&c->logs);
+	lines_release(&c->trace);
 	buf_release(&c->result.output);
 	free(c);
 	return rc;
