@@ -7,7 +7,7 @@
  * when an entry is damaged or stale: it is then removed and made again. Several processes may use one folder; a lock file
  * orders storing and removing. When the entries pass the cache's size, the least recently used go.
  *
- * Made for one thread at a time; several caches of one folder are fine.
+ * Any thread, several at a time; several caches of one folder are fine.
  */
 #pragma once
 #include "base/err.h"

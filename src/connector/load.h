@@ -3,7 +3,7 @@
  *
  * Finds compiled code in the cache, or has the module compiled and stores the code, starts a runner with it and waits
  * until it is ready. An entry that the runner finds damaged or stale is removed and made again, once. Without a cache the
- * code lives in memory as long as the runner. Blocks; one thread at a time for one cache.
+ * code lives in memory as long as the runner. Blocks; any thread, several at a time.
  */
 #pragma once
 #include "connector/code_cache.h"

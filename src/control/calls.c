@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "connector/load.h"
 #include "connector/runner_pool.h"
+#include "control/loads.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -37,8 +38,8 @@ struct served {
 struct calls {
 	const struct peer_launcher *launcher;
 	struct code_cache *cache;
-	pthread_mutex_t
-		loading; /* one at a time: the cache is one thread's, and nobody loads what another is loading */
+	struct str allowed; /* boundaries that the user goes without */
+	struct loads *loads;
 	pthread_t thread;
 	int wake_fd;
 
@@ -298,7 +299,7 @@ static void begin_add(struct calls *calls, struct task *task)
 	finish(calls, task);
 }
 
-static struct runner *load(struct calls *calls, const struct calls_spec *spec, struct err *err)
+static struct runner *load(struct calls *calls, const struct calls_spec *spec, int cancel_fd, struct err *err)
 {
 	struct load_spec load = {
 		.launcher = calls->launcher,
@@ -311,7 +312,8 @@ static struct runner *load(struct calls *calls, const struct calls_spec *spec, s
 		.pooling = false,
 		.threads = RUNNER_THREADS,
 		.memory_max = spec->limits.memory,
-		.cancel_fd = -1,
+		.allowed = calls->allowed,
+		.cancel_fd = cancel_fd,
 	};
 	static _Thread_local struct load_report report;
 	report = (struct load_report){0};
@@ -328,22 +330,42 @@ static struct runner *load(struct calls *calls, const struct calls_spec *spec, s
 	return TAKE(runner);
 }
 
+/* Gives the pool the runner that `add` has, or looks whether one is there. */
+static void look_or_add(struct calls *calls, struct add *add)
+{
+	task_init(&add->task, begin_add);
+	perform(calls, &add->task);
+}
+
+static void load_and_add(struct calls *calls, struct add *add, int cancel_fd)
+{
+	look_or_add(calls, add); /* whose turn ended a moment ago may have loaded it */
+	if (add->found)
+		return;
+	add->runner = load(calls, add->spec, cancel_fd, add->err);
+	add->rc = add->runner == NULL ? -1 : 0;
+	if (add->rc == 0)
+		look_or_add(calls, add);
+	runner_free(TAKE(add->runner));
+}
+
 int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
 {
 	struct add add = {.spec = spec, .err = err};
-	pthread_mutex_lock(&calls->loading);
-	task_init(&add.task, begin_add);
-	perform(calls, &add.task);
-	if (!add.found) {
-		add.runner = load(calls, spec, err);
-		add.rc = add.runner == NULL ? -1 : 0;
-		if (add.rc == 0) {
-			task_init(&add.task, begin_add);
-			perform(calls, &add.task);
-		}
+	struct load_turn turn = {.content_hash = spec->content_hash, .gone = spec->gone, .user = spec->user};
+	for (;;) {
+		look_or_add(calls, &add);
+		if (add.found)
+			return 0;
+		int mine = loads_enter(calls->loads, &turn, err);
+		if (mine < 0)
+			return -1;
+		if (mine > 0)
+			break;
 	}
-	pthread_mutex_unlock(&calls->loading);
-	runner_free(add.runner);
+	wake(calls); /* it asks from now on whether somebody has gone */
+	load_and_add(calls, &add, turn.cancel_fd);
+	loads_leave(calls->loads, &turn);
 	return add.rc;
 }
 
@@ -547,7 +569,10 @@ static void *thread_main(void *user)
 		for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
 			(void)runner_process(runner_pool_at(calls->pool, i), NULL);
 		tend_runs(calls, !running);
-		expiry = runner_pool_expire(calls->pool, clock_monotonic_ns(NULL));
+		uint64_t now = clock_monotonic_ns(NULL);
+		expiry = runner_pool_expire(calls->pool, now);
+		if (loads_tend(calls->loads))
+			expiry = MIN(expiry, now + LOADS_POLL_NS);
 	}
 	return NULL;
 }
@@ -567,20 +592,21 @@ static void release(struct calls *calls)
 	if (calls->wake_fd >= 0)
 		close(calls->wake_fd);
 	pthread_mutex_destroy(&calls->lock);
-	pthread_mutex_destroy(&calls->loading);
+	loads_free(calls->loads);
 	free(calls);
 }
 
-struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct err *err)
+struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct str allowed, struct err *err)
 {
 	struct calls *calls = NEW(struct calls);
 	struct egress_link_spec link = {.ca_fd = -1, .foreign = true};
 	calls->launcher = launcher;
+	calls->allowed = allowed;
+	calls->loads = loads_new();
 	calls->last = &calls->first;
 	calls->egress_fd = -1;
 	calls->served.cap = RUNNERS_MAX;
 	pthread_mutex_init(&calls->lock, NULL);
-	pthread_mutex_init(&calls->loading, NULL);
 	calls->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	calls->cache = code_cache_open(cache, CODE_CACHE_MAX, err);
 	calls->pool = runner_pool_new(RUNNERS_MAX, RUNNER_IDLE_NS);

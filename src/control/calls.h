@@ -12,8 +12,11 @@
 #include "connector/peer.h"
 
 struct calls;
-/* `launcher` starts runners and outlives this. Compiled code is kept in the folder `cache` ("compiled"). */
-struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct err *err)
+/*
+ * `launcher` starts runners; it and `allowed`, the boundaries that the user goes without (confine_judge), outlive this.
+ * Compiled code is kept in the folder `cache` ("compiled").
+ */
+struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct str allowed, struct err *err)
 	__attribute__((warn_unused_result));
 /* Ends what runs: calls that are waited for end as cancelled. NULL is fine. No worker may begin anything any more. */
 void calls_free(struct calls *calls);
@@ -36,7 +39,7 @@ struct calls_spec {
 	void (*traced)(void *user, struct str text, uint64_t nanoseconds);
 	/* A line of the connector's own (audit_emit), checked: a JSON object. Answers 0 (it will be stored) or another code. */
 	int32_t (*audit)(void *user, struct str object);
-	/* Polled while the call runs: true cancels it. NULL = never. */
+	/* Polled while it is loaded and while it runs, by several threads: true cancels. NULL = never. */
 	bool (*gone)(void *user);
 	void *user;
 };
@@ -47,7 +50,10 @@ struct calls_result {
 	struct call_report report;
 	bool warm; /* the runner was there */
 };
-/* Sees to it that a runner of that module is there, so that a call's time is not spent on compiling. Any worker. */
+/*
+ * Sees to it that a runner of that module is there, so that a call's time is not spent on compiling. Waits for nobody when
+ * it is there, for whoever loads the same (loads.h) when it is not. CANCELLED when `gone` says so. Any worker.
+ */
 int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
 	__attribute__((warn_unused_result));
 /* Waits until it has ended. Any worker. */

@@ -208,6 +208,7 @@ static int start_http(struct control *control, struct err *err)
 		.hosts = hosts,
 		.n_hosts = ARRAY_LEN(hosts),
 		.handler = dispatch,
+		.admit_body = dispatch_admit_body,
 		.user = control->dispatcher,
 	};
 	control->http = http_server_new(&options, err);
@@ -249,7 +250,8 @@ static int start_links(struct running *running, struct err *err)
 	control->parent = parent_client_new(control->loop, &parent, err);
 	if (control->parent == NULL)
 		return -1;
-	control->calls = calls_new(parent_launcher(control->parent), COMPILED, err);
+	control->calls = calls_new(parent_launcher(control->parent), COMPILED,
+				   supervise_setting(control->start, "allowed"), err);
 	return control->calls != NULL ? 0 : -1;
 }
 

@@ -5,6 +5,7 @@
  * that would carry compiled code or certificates. A line of the script is one step:
  *
  *     hello                     a proof of confinement that is in order      hello-open   one that owns up to an open file
+ *     hello-without NAME        one that lacks a boundary
  *     start                     waits for START
  *     only-winch, only-cranelift, always   what follows is for that compiler alone, or for both again
  *     ready NAME,NAME           READY with these imports                     failed CLASS REASON
@@ -74,9 +75,10 @@ static inline struct rpc_frame fake_expect(struct fake *fake, uint16_t type)
 	return frame;
 }
 
-static inline void fake_hello(struct fake *fake, bool open)
+static inline void fake_hello(struct fake *fake, bool open, struct str missing)
 {
 	struct confine_report report = {.no_new_privs = true, .seccomp = true, .landlock_abi = 1, .empty_root = true};
+	snprintf(report.missing, sizeof report.missing, "%.*s", STR_FMT(missing));
 	for (int act = 0; act < CONFINE_ACT__MAX; act++)
 		report.before_seccomp[act] = report.after[act] =
 			(struct confine_attempt){.tried = true, .error = EPERM};
@@ -272,9 +274,11 @@ static inline void fake_step(struct fake *fake, struct str step)
 {
 	struct str word, args = str_cut(step, ' ', &word);
 	if (str_eq(word, S("hello")))
-		fake_hello(fake, false);
+		fake_hello(fake, false, STR_EMPTY);
+	else if (str_eq(word, S("hello-without")))
+		fake_hello(fake, false, args);
 	else if (str_eq(word, S("hello-open")))
-		fake_hello(fake, true);
+		fake_hello(fake, true, STR_EMPTY);
 	else if (str_eq(word, S("start")))
 		fake_start(fake);
 	else if (str_eq(word, S("ready")))
