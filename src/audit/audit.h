@@ -162,7 +162,9 @@ struct audit_verdict {
 	bool intact;
 	bool origin_proven; /* the head line's signature verifies under the key that was given */
 	uint64_t events, checkpoints, first_seq, last_seq;
-	uint64_t broken_line; /* of the file, 1 and up; 0 = none */
+	uint64_t broken_line; /* of the file, 1 and up; 0 = none. Of audit_verify_file() alone */
+	uint64_t
+		broken_seq; /* of the database: the first event that breaks the chain; 0 = none, or it is a checkpoint */
 	char why[256];
 	char note[128]; /* "chain intact, origin not proven" … */
 };

@@ -129,26 +129,27 @@ static bool see_event(struct audit_chain *chain, struct db_stmt *stmt)
 {
 	struct audit_link link;
 	struct str text = db_str(stmt, 2);
+	chain->verdict->broken_seq = (uint64_t)db_int(stmt, 0); /* until it is seen to hold */
 	if (!audit_chain_event(chain, text, &link))
 		return false;
+	chain->verdict->broken_seq = link.seq;
 	if ((uint64_t)db_int(stmt, 0) != link.seq || !str_eq(db_blob(stmt, 1), str_of(link.hash, SHA256_SIZE)) ||
 	    !columns_agree(stmt, text))
 		return audit_chain_break(chain, "event %llu is filed under other names than its text has",
 					 (unsigned long long)link.seq);
+	chain->verdict->broken_seq = 0;
 	return true;
 }
 
 typedef bool see_row(struct audit_chain *chain, struct db_stmt *stmt);
 
 /* -1 when the rows cannot be read; otherwise whether the chain holds. */
-static int see_rows(struct audit_chain *chain, struct db_stmt *stmt, see_row *see, uint64_t *line, struct err *err)
+static int see_rows(struct audit_chain *chain, struct db_stmt *stmt, see_row *see, struct err *err)
 {
 	int got;
 	bool holds = true;
-	while (holds && (got = db_step(stmt, err)) == 1) {
-		++*line;
+	while (holds && (got = db_step(stmt, err)) == 1)
 		holds = see(chain, stmt);
-	}
 	db_finish(stmt);
 	return !holds ? 0 : got < 0 ? -1 : 1;
 }
@@ -160,23 +161,20 @@ int audit_verify_db(struct db_tx *tx, struct str key, struct audit_verdict *ret,
 	struct audit_verdict verdict;
 	struct audit_chain chain;
 	audit_chain_init(&chain, &verdict, key);
-	uint64_t line = 0;
 	int holds =
 		see_rows(&chain, db_stmt(tx, "SELECT seq, hash, public_key, signature FROM checkpoints ORDER BY seq"),
-			 see_checkpoint, &line, err);
+			 see_checkpoint, err);
 	if (holds == 1)
 		holds = see_rows(&chain,
 				 db_stmt(tx,
 					 "SELECT seq, hash, text, audit_id, type, connector, action, class, binding, "
 					 "ts_ns FROM audit ORDER BY seq"),
-				 see_event, &line, err);
+				 see_event, err);
 	if (holds == 1)
 		holds = audit_chain_end(&chain);
 	audit_chain_release(&chain);
 	if (holds < 0)
 		return -1;
-	if (holds == 0)
-		verdict.broken_line = line;
 	*ret = verdict;
 	return 0;
 }

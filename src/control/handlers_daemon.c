@@ -295,7 +295,7 @@ int handle_audit_verify(struct request *request, struct err *err)
 	member_u64(w, "checkpoints", verdict.checkpoints);
 	member_u64(w, "first_seq", verdict.first_seq);
 	member_u64(w, "last_seq", verdict.last_seq);
-	member_u64_given(w, "broken_seq", verdict.broken_line);
+	member_u64_given(w, "broken_seq", verdict.broken_seq);
 	member_str_given(w, "why", str_from(verdict.why));
 	member_z(w, "note", verdict.note);
 	jsonw_end_object(w);

@@ -191,25 +191,26 @@ static void every_changed_column_is_found(void **state)
 	(void)state;
 	static const struct {
 		const char *sql, *why;
+		uint64_t seq; /* with a checkpoint in front of it */
 	} changes[] = {
-		{"UPDATE audit SET text = replace(text, '\"n\":0', '\"n\":9') WHERE seq = 2", NULL},
-		{"UPDATE audit SET text = replace(text, '\"n\":1', '\"n\":9') WHERE seq = 2", "event 2 was changed"},
-		{"UPDATE audit SET hash = zeroblob(32) WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET ts_ns = ts_ns + 1 WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET type = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET audit_id = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET connector = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET action = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET class = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET binding = 'x' WHERE seq = 2", "event 2 is filed"},
-		{"UPDATE audit SET seq = 100 WHERE seq = 6", "event 6 is filed"},
-		{"DELETE FROM audit WHERE seq = 1", "event 2 stands where event 1 belongs"},
-		{"DELETE FROM audit WHERE seq = 4", "event 5 stands where event 4 belongs"},
-		{"DELETE FROM audit WHERE seq >= 3", "a checkpoint signed event 3"},
-		{"UPDATE checkpoints SET hash = zeroblob(32)", "signature"},
-		{"UPDATE checkpoints SET signature = zeroblob(64)", "signature"},
-		{"UPDATE checkpoints SET signature = zeroblob(63)", "damaged"},
-		{"UPDATE checkpoints SET seq = 4", "signature"},
+		{"UPDATE audit SET text = replace(text, '\"n\":0', '\"n\":9') WHERE seq = 2", NULL, 0},
+		{"UPDATE audit SET text = replace(text, '\"n\":1', '\"n\":9') WHERE seq = 2", "event 2 was changed", 2},
+		{"UPDATE audit SET hash = zeroblob(32) WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET ts_ns = ts_ns + 1 WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET type = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET audit_id = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET connector = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET action = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET class = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET binding = 'x' WHERE seq = 2", "event 2 is filed", 2},
+		{"UPDATE audit SET seq = 100 WHERE seq = 6", "event 6 is filed", 6},
+		{"DELETE FROM audit WHERE seq = 1", "event 2 stands where event 1 belongs", 2},
+		{"DELETE FROM audit WHERE seq = 4", "event 5 stands where event 4 belongs", 5},
+		{"DELETE FROM audit WHERE seq >= 3", "a checkpoint signed event 3", 0},
+		{"UPDATE checkpoints SET hash = zeroblob(32)", "signature", 0},
+		{"UPDATE checkpoints SET signature = zeroblob(64)", "signature", 0},
+		{"UPDATE checkpoints SET signature = zeroblob(63)", "damaged", 0},
+		{"UPDATE checkpoints SET seq = 4", "signature", 0},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		void *db = NULL;
@@ -220,6 +221,8 @@ static void every_changed_column_is_found(void **state)
 			assert_true(verdict.intact && verdict.origin_proven);
 		else if (verdict.intact || strstr(verdict.why, changes[i].why) == NULL)
 			fail_msg("%s: '%s'", changes[i].sql, verdict.why);
+		assert_int_equal(verdict.broken_seq, changes[i].seq);
+		assert_int_equal(verdict.broken_line, 0);
 		db_close(db);
 	}
 }
