@@ -1,16 +1,18 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "store/connection.h"
+#include "store/log_file.h"
 #include <fcntl.h>
 #include <pthread.h>
 
 /*
- * SQLite's own VFS for Unix, but for three things.
+ * SQLite's own VFS for Unix, but for four things.
  *
  * The process may be in an empty root, where the kernel cannot name the working directory (getcwd fails) and there is no
  * /dev/urandom: names stay as they are, and randomness comes from the kernel. It may make no files but the database's
  * own: temporary ones are refused (temp_store = MEMORY asks for none). And a new database is private from its first
- * moment, and its name is on disk before anything is acknowledged: SQLite syncs the folder for its log alone.
+ * moment, and its name is on disk before anything is acknowledged: SQLite syncs the folder for its log alone. The log is
+ * written in large pieces (log_file.h).
  */
 static sqlite3_vfs *system_vfs;
 static sqlite3_vfs our_vfs;
@@ -51,6 +53,8 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
 		return SQLITE_CANTOPEN;
 	if ((flags & SQLITE_OPEN_MAIN_DB) != 0 && (flags & SQLITE_OPEN_CREATE) != 0)
 		make_private(name);
+	if ((flags & SQLITE_OPEN_WAL) != 0)
+		return log_file_open(system_vfs, name, file, flags, ret_flags);
 	return system_vfs->xOpen(system_vfs, name, file, flags, ret_flags);
 }
 
@@ -72,6 +76,7 @@ static void set_up(void)
 	our_vfs = *system_vfs;
 	our_vfs.zName = "aileron";
 	our_vfs.pNext = NULL;
+	our_vfs.szOsFile = log_file_size(system_vfs);
 	our_vfs.xFullPathname = keep_name;
 	our_vfs.xRandomness = fill_random;
 	our_vfs.xOpen = open_file;

@@ -1,0 +1,175 @@
+#include "store/log_file.h"
+#include "base/mem.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define FRAME_HEADER 24
+#define HELD_MAX     (128 << 10)
+
+struct log_file {
+	sqlite3_file base;
+	bool ends_commit; /* the frame that is being written does */
+	char *held;       /* NULL = nothing was written yet */
+	int held_n;
+	sqlite3_int64 held_at;
+	/* The file of the VFS below lies behind. */
+};
+
+static struct log_file *log_of(sqlite3_file *file)
+{
+	return (struct log_file *)(void *)file;
+}
+
+static sqlite3_file *below(struct log_file *log)
+{
+	return (sqlite3_file *)(void *)(log + 1);
+}
+
+static int let_go(struct log_file *log)
+{
+	if (log->held_n == 0)
+		return SQLITE_OK;
+	int n = log->held_n;
+	log->held_n = 0;
+	return below(log)->pMethods->xWrite(below(log), log->held, n, log->held_at);
+}
+
+static bool fits(const struct log_file *log, int n, sqlite3_int64 at)
+{
+	return log->held_n == 0 ? n <= HELD_MAX : at == log->held_at + log->held_n && n <= HELD_MAX - log->held_n;
+}
+
+static int hold(struct log_file *log, const void *bytes, int n, sqlite3_int64 at)
+{
+	int code = fits(log, n, at) ? SQLITE_OK : let_go(log);
+	if (code != SQLITE_OK || n > HELD_MAX)
+		return code != SQLITE_OK ? code : below(log)->pMethods->xWrite(below(log), bytes, n, at);
+	if (log->held == NULL)
+		log->held = xmalloc(HELD_MAX);
+	if (log->held_n == 0)
+		log->held_at = at;
+	memcpy(log->held + log->held_n, bytes, (size_t)n);
+	log->held_n += n;
+	return SQLITE_OK;
+}
+
+/* A frame's header says how many pages the database has after the commit that it ends, or 0. */
+static int log_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at)
+{
+	static const unsigned char none[4];
+	struct log_file *log = log_of(file);
+	int code = hold(log, bytes, n, at);
+	if (n == FRAME_HEADER)
+		log->ends_commit = memcmp((const char *)bytes + 4, none, sizeof none) != 0;
+	else if (code == SQLITE_OK && log->ends_commit)
+		code = let_go(log);
+	return code;
+}
+
+static int log_close(sqlite3_file *file)
+{
+	struct log_file *log = log_of(file);
+	int code = let_go(log);
+	free(log->held);
+	int closed = below(log)->pMethods->xClose(below(log));
+	return code != SQLITE_OK ? code : closed;
+}
+
+static int log_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at)
+{
+	struct log_file *log = log_of(file);
+	int code = let_go(log);
+	return code != SQLITE_OK ? code : below(log)->pMethods->xRead(below(log), to, n, at);
+}
+
+static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	struct log_file *log = log_of(file);
+	int code = let_go(log);
+	return code != SQLITE_OK ? code : below(log)->pMethods->xTruncate(below(log), size);
+}
+
+static int log_sync(sqlite3_file *file, int flags)
+{
+	struct log_file *log = log_of(file);
+	int code = let_go(log);
+	return code != SQLITE_OK ? code : below(log)->pMethods->xSync(below(log), flags);
+}
+
+static int log_size(sqlite3_file *file, sqlite3_int64 *ret)
+{
+	struct log_file *log = log_of(file);
+	int code = let_go(log);
+	return code != SQLITE_OK ? code : below(log)->pMethods->xFileSize(below(log), ret);
+}
+
+static int log_lock(sqlite3_file *file, int level)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xLock(below(log), level);
+}
+
+static int log_unlock(sqlite3_file *file, int level)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xUnlock(below(log), level);
+}
+
+static int log_reserved(sqlite3_file *file, int *ret)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xCheckReservedLock(below(log), ret);
+}
+
+static int log_control(sqlite3_file *file, int op, void *arg)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xFileControl(below(log), op, arg);
+}
+
+static int log_sector(sqlite3_file *file)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xSectorSize(below(log));
+}
+
+static int log_device(sqlite3_file *file)
+{
+	struct log_file *log = log_of(file);
+	return below(log)->pMethods->xDeviceCharacteristics(below(log));
+}
+
+/* Shared memory and mapping are the database's own file's. */
+static const sqlite3_io_methods methods = {
+	.iVersion = 1,
+	.xClose = log_close,
+	.xRead = log_read,
+	.xWrite = log_write,
+	.xTruncate = log_truncate,
+	.xSync = log_sync,
+	.xFileSize = log_size,
+	.xLock = log_lock,
+	.xUnlock = log_unlock,
+	.xCheckReservedLock = log_reserved,
+	.xFileControl = log_control,
+	.xSectorSize = log_sector,
+	.xDeviceCharacteristics = log_device,
+};
+
+int log_file_size(const sqlite3_vfs *under)
+{
+	return (int)sizeof(struct log_file) + under->szOsFile;
+}
+
+int log_file_open(sqlite3_vfs *under, sqlite3_filename name, sqlite3_file *file, int flags, int *ret_flags)
+{
+	struct log_file *log = log_of(file);
+	*log = (struct log_file){0};
+	below(log)->pMethods = NULL;
+	int code = under->xOpen(under, name, below(log), flags, ret_flags);
+	if (code == SQLITE_OK)
+		log->base.pMethods = &methods;
+	else if (below(log)->pMethods != NULL)
+		(void)below(log)->pMethods->xClose(below(log)); /* SQLite would, of a file that has methods */
+	return code;
+}
