@@ -5,6 +5,7 @@
 #include "control/workers.h"
 #include "text/wire.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define LOOK_MS     1000 /* between a commit and the look whether a checkpoint is due */
@@ -17,7 +18,7 @@ struct audit_service {
 	uint64_t retained_ns; /* of whoever looks: when old checkpoints were dropped last, monotonic */
 	uint64_t keep_ns;     /* 0 = for ever */
 	_Atomic bool looking; /* a worker does */
-	bool armed;           /* of the loop's thread: a look is near */
+	_Atomic bool armed;   /* a look is near; set by whoever writes, taken back on the loop's thread */
 
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t changed;
@@ -137,9 +138,6 @@ static void on_wake(void *user, int what)
 {
 	(void)what;
 	struct audit_service *service = user;
-	if (service->armed)
-		return;
-	service->armed = true;
 	loop_timer_start(service->timer, LOOK_MS, 0);
 }
 
@@ -154,7 +152,8 @@ static void on_commit(void *user)
 	if (service->followers > 0)
 		pthread_cond_broadcast(&service->changed);
 	pthread_mutex_unlock(&service->lock);
-	loop_wake(service->wake);
+	if (!atomic_exchange(&service->armed, true))
+		loop_wake(service->wake);
 }
 
 int audit_follow(struct audit_service *service, struct err *err)
