@@ -1,14 +1,12 @@
 #include "api/operation.h"
 #include "api/schemas.h"
-#include "base/ascii.h"
-#include "base/mem.h"
-#include <pthread.h>
 
 #define SEGMENTS_MAX 8
 
-static struct operation operations[OP__MAX] = {
-#define OPERATION(symbol, method_, route_, permission_, flags_, envelope_, audited_, verb_, summary_)                  \
+static const struct operation operations[OP__MAX] = {
+#define OPERATION(name_, symbol, method_, route_, permission_, flags_, envelope_, audited_, verb_, summary_)           \
 	[OP_##symbol] = {.id = OP_##symbol,                                                                            \
+			 .name = #name_,                                                                               \
 			 .method = method_,                                                                            \
 			 .route = route_,                                                                              \
 			 .permission = permission_,                                                                    \
@@ -18,12 +16,6 @@ static struct operation operations[OP__MAX] = {
 			 .verb = verb_,                                                                                \
 			 .summary = summary_,                                                                          \
 			 SHAPE_##symbol},
-#include "api/operations.def"
-#undef OPERATION
-};
-
-static const char *const symbols[OP__MAX] = {
-#define OPERATION(symbol, ...) [OP_##symbol] = #symbol,
 #include "api/operations.def"
 #undef OPERATION
 };
@@ -51,26 +43,8 @@ const struct api_component api_components[] = {
 	{NULL, NULL},
 };
 
-/* ----------------------------------------------------------------------------------------------------------- the table */
-
-static char names[OP__MAX][24];
-static pthread_once_t named = PTHREAD_ONCE_INIT;
-
-static void name_all(void)
-{
-	for (size_t i = 0; i < OP__MAX; i++) {
-		for (size_t at = 0; symbols[i][at] != '\0'; at++) {
-			if (at + 1 == sizeof names[i])
-				BUG("the name of %s does not fit", symbols[i]);
-			names[i][at] = ascii_lower(symbols[i][at]);
-		}
-		operations[i].name = names[i];
-	}
-}
-
 const struct operation *operation_at(enum api_operation_id id)
 {
-	pthread_once(&named, name_all);
 	return &operations[id];
 }
 
@@ -138,7 +112,7 @@ const struct operation *operation_find(struct str method, struct str path,
 		known = true;
 		if (n >= fewest || !str_eq(method, str_from(operations[id].method)))
 			continue;
-		found = operation_at(id);
+		found = &operations[id];
 		fewest = n;
 		memcpy(best, parameters, sizeof best);
 	}

@@ -30,9 +30,12 @@ enum api_flag {
 	API_LAX_QUERY = 32,  /* what else stands in the query is ignored: others write it */
 };
 
-/* OPERATION(symbol, method, route, permission, flags, envelope, audited event or "", verb, summary) */
+/*
+ * OPERATION(name, symbol, method, route, permission, flags, envelope, audited event or "", verb, summary); the name is the
+ * symbol in small letters, and that of the handler in control.
+ */
 enum api_operation_id {
-#define OPERATION(symbol, ...) OP_##symbol,
+#define OPERATION(name, symbol, ...) OP_##symbol,
 #include "api/operations.def"
 #undef OPERATION
 	OP__MAX

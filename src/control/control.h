@@ -105,18 +105,7 @@ struct str request_trace(const struct request *request, struct str *ret_parent);
 /* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */
 struct audit_event request_event(const struct request *request, enum audit_type type);
 
-/* handlers_*.c, one row an operation in handlers.c. */
-request_handler handle_health, handle_status, handle_openapi, handle_doctor;
-request_handler handle_token_code, handle_token_exchange, handle_token_revoke;
-request_handler handle_session_start, handle_session_list, handle_session_get, handle_session_end;
-request_handler handle_vault_status, handle_vault_nonce, handle_vault_init, handle_vault_unlock, handle_vault_lock;
-request_handler handle_vault_passwd, handle_vault_list, handle_vault_get_meta, handle_vault_put, handle_vault_delete;
-request_handler handle_member_list, handle_member_add, handle_member_remove, handle_vault_export, handle_vault_import;
-request_handler handle_backup_list, handle_backup_delete, handle_vault_tune, handle_vault_consent;
-request_handler handle_connector_list, handle_connector_show, handle_connector_link, handle_connector_unlink;
-request_handler handle_connector_call;
-request_handler handle_binding_list, handle_binding_get, handle_binding_delete, handle_binding_setup,
-	handle_binding_rebind;
-request_handler handle_oauth_init, handle_oauth_finish, handle_oauth_callback, handle_oauth_poll;
-request_handler handle_audit_list, handle_audit_get, handle_audit_post, handle_audit_tail, handle_audit_export;
-request_handler handle_audit_verify;
+/* handle_<name> for each row of the API, in handlers_*.c by subject. */
+#define OPERATION(name, ...) request_handler handle_##name;
+#include "api/operations.def"
+#undef OPERATION

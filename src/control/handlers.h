@@ -1,7 +1,7 @@
 /*
  * handlers: the handler of each operation
  *
- * Declared in control.h, written in handlers_*.c by subject, one row here.
+ * By operations.def; written in handlers_*.c by subject.
  */
 #pragma once
 #include "control/control.h"
