@@ -48,15 +48,6 @@ enum err_class err_class_named(struct str name)
 	return ERR_NONE;
 }
 
-enum err_boundary err_boundary_named(struct str name)
-{
-	for (int i = BOUNDARY_NONE + 1; i < BOUNDARY__MAX; i++) {
-		if (str_eq(name, str_from(boundaries[i])))
-			return (enum err_boundary)i;
-	}
-	return BOUNDARY_NONE;
-}
-
 void err_clear(struct err *err)
 {
 	if (err == NULL)

@@ -69,8 +69,6 @@ bool err_class_is_closed(enum err_class class);
 const char *err_boundary_name(enum err_boundary boundary);
 /* The class with that name, or ERR_NONE. */
 enum err_class err_class_named(struct str name);
-/* The boundary with that name, or BOUNDARY_NONE. */
-enum err_boundary err_boundary_named(struct str name);
 
 /* Makes it "no error" without clearing the big fields. Use instead of `= {0}` where errors are made in a loop. */
 void err_clear(struct err *err);

@@ -16,7 +16,6 @@
 #define RUNNER_FD_SOCKET 3
 #define RUNNER_FD_INPUT  4 /* compile: the module; serve: the compiled code */
 #define RUNNER_FD_OUTPUT 5 /* compile: an empty file that gets the compiled code */
-#define RUNNER_FDS       6
 
 /* argv: "aileron-runner" ("compile" | "serve") PARENT-PID NAMESPACES; both numbers in decimal. */
 

@@ -80,11 +80,6 @@ void loop_turn(struct loop *loop, bool wait)
 	uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
-struct uv_loop_s *loop_uv(struct loop *loop)
-{
-	return &loop->uv;
-}
-
 static struct loop_source *new_source(loop_fn *fn, void *user)
 {
 	struct loop_source *source = NEW(struct loop_source);

@@ -30,7 +30,6 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* the turn under way is the last; loop_run() may be called again */
 /* One turn: waits at most until the next thing happens, or with `wait` false not at all. */
 void loop_turn(struct loop *loop, bool wait);
-struct uv_loop_s *loop_uv(struct loop *loop); /* for libraries that bring handles of their own; closed by them */
 
 enum loop_events {
 	LOOP_READ = 1,
