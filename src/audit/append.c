@@ -4,7 +4,6 @@
 #include "base/time.h"
 #include "text/canonical.h"
 #include "text/json_writer.h"
-#include <stdio.h>
 
 #define FIELD_MAX    4096 /* bytes of an actor's fields */
 #define TYPICAL_REST 1024 /* bytes of a line around its payload */
@@ -18,14 +17,20 @@ static const char *const actor_names[] = {
 
 static void make_id(char ret[AUDIT_ID_SIZE])
 {
+	static const unsigned char groups[] = {4, 2, 2, 2, 6};
 	unsigned char bytes[16];
-	char digits[33];
 	rand_bytes(bytes, sizeof bytes);
 	bytes[6] = (bytes[6] & 0x0f) | 0x40; /* version 4 and variant 10 of RFC 9562, 5.4 */
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
-	hex_format(str_of(bytes, sizeof bytes), digits);
-	snprintf(ret, AUDIT_ID_SIZE, "audit-%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16,
-		 digits + 20);
+	memcpy(ret, "audit", 5);
+	char *to = ret + 5;
+	size_t done = 0;
+	for (size_t i = 0; i < sizeof groups; i++) {
+		*to++ = '-';
+		hex_format(str_of(bytes + done, groups[i]), to);
+		to += 2 * (size_t)groups[i];
+		done += groups[i];
+	}
 }
 
 static int check_field(const char *name, struct str value, struct err *err)
@@ -184,11 +189,29 @@ static int insert(struct db_tx *tx, const struct audit_event *event, const struc
 	return db_run(stmt, err) < 0 ? -1 : 0;
 }
 
+/*
+ * The end of the chain as the last append left it: good as long as the same transaction goes on and nothing of it was
+ * undone. Retention may take that event, but not its place in the chain.
+ */
+static _Thread_local struct end {
+	uint64_t version;
+	struct audit_link link;
+} last;
+
+static int next_link(struct db_tx *tx, struct audit_link *ret, struct err *err)
+{
+	if (last.version != db_tx_version(tx))
+		return audit_next_link(tx, ret, err);
+	*ret = (struct audit_link){.seq = last.link.seq + 1};
+	memcpy(ret->prev, last.link.hash, sizeof ret->prev);
+	return 0;
+}
+
 static int append(struct db_tx *tx, const struct audit_event *event, const struct payload *payload, char *ret_id,
 		  uint64_t *ret_seq, struct err *err)
 {
 	struct audit_link link;
-	if (audit_next_link(tx, &link, err) != 0)
+	if (next_link(tx, &link, err) != 0)
 		return -1;
 	char id[AUDIT_ID_SIZE];
 	make_id(id);
@@ -201,6 +224,7 @@ static int append(struct db_tx *tx, const struct audit_event *event, const struc
 	if (buf_check(&text, "an event", err) != 0 ||
 	    insert(tx, event, &payload->columns, &link, id, now_ns, buf_str(&text), err) != 0)
 		return -1;
+	last = (struct end){.version = db_tx_version(tx), .link = link};
 	if (ret_id != NULL)
 		memcpy(ret_id, id, sizeof id);
 	if (ret_seq != NULL)

@@ -29,6 +29,7 @@ struct db_tx {
 	struct db *db;
 	sqlite3 *handle;
 	unsigned unfinished; /* statements */
+	uint64_t version;    /* db_tx_version() of the writer's */
 	struct db_tx *next;  /* of the free readers */
 	struct db_stmt statements[STORE_STATEMENTS];
 };

@@ -43,6 +43,12 @@ int db_check(struct db *db, struct err *err) __attribute__((warn_unused_result))
 /* A connection within a transaction: of the writer in a job, or of a reader between db_read() and db_done(). */
 struct db_tx;
 typedef int db_job(struct db_tx *tx, void *user, struct err *err);
+/*
+ * Of a job's transaction, for whoever remembers what is in the database: as long as this number is the same, the same
+ * transaction goes on and nothing that was written in it has been undone. Never 0, and no other transaction of the process
+ * has it.
+ */
+uint64_t db_tx_version(const struct db_tx *tx);
 
 /*
  * Any thread but the writer's own. -1: the job's own error, and nothing of it was written; or STORE_ERROR, when the

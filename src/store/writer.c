@@ -2,7 +2,9 @@
 #include "store/connection.h"
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,13 +13,13 @@
  * arrives during the commit (a write to the disk and its sync, most of the time) is the next group.
  *
  * Callers that wait come back together: after a commit all of the group are woken, and the first to write again would
- * get a transaction of its own, while the rest waits for that. So before a commit the writer waits for as many jobs as
- * the last group had, for a fraction of what a commit takes. A caller alone never waits, and when others stay away only
- * one commit is late.
+ * get a transaction of its own, while the rest waits for that. So before a commit the writer waits until the group has as
+ * many jobs as the last one had, for a part of what a commit takes; what comes meanwhile is run at once. A caller alone
+ * never waits, and when others stay away only one commit is late.
  */
-#define GROUP_MAX     1024                     /* jobs a transaction */
-#define GATHER_PART   4                        /* of the time of a commit */
-#define GATHER_WORTH  (200 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
+#define GROUP_MAX     1024                    /* jobs a transaction */
+#define GATHER_PART   2                       /* of the time of a commit */
+#define GATHER_WORTH  (20 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
 struct job {
@@ -26,8 +28,7 @@ struct job {
 	struct err *err;                                 /* of the caller that waits */
 	void (*done)(void *user, const struct err *err); /* NULL = one waits, and the job is on its stack */
 	int result;
-	bool over;
-	pthread_cond_t is_over;
+	sem_t over; /* of a job that is waited for */
 	struct job *next;
 };
 
@@ -38,7 +39,7 @@ struct job_list {
 
 struct writer {
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows, and result and over of jobs that are waited for */
+	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t arrived;
 	struct job_list waiting;
 	bool stopping;
@@ -73,18 +74,15 @@ static struct job *list_take(struct job_list *list)
 }
 
 /* The job is gone when this returns. */
-static void finish(struct writer *writer, struct job *job, int result, const struct err *err)
+static void finish(struct job *job, int result, const struct err *err)
 {
 	if (job->done != NULL) {
 		job->done(job->user, result == 0 ? NULL : err);
 		free(job);
 		return;
 	}
-	pthread_mutex_lock(&writer->lock);
 	job->result = result;
-	job->over = true;
-	pthread_cond_signal(&job->is_over);
-	pthread_mutex_unlock(&writer->lock);
+	sem_post(&job->over);
 }
 
 static struct err *err_of(struct writer *writer, struct job *job)
@@ -101,13 +99,24 @@ static void fail_all(struct writer *writer, struct job_list *list, int code)
 	for (struct job *job; (job = list_take(list)) != NULL;) {
 		struct err *err = err_of(writer, job);
 		store_fail(writer->tx->handle, code, err);
-		finish(writer, job, -1, err);
+		finish(job, -1, err);
 	}
 }
 
 static bool in_transaction(const struct writer *writer)
 {
 	return sqlite3_get_autocommit(writer->tx->handle) == 0;
+}
+
+static void renew_version(struct db_tx *tx)
+{
+	static atomic_uint_fast64_t versions;
+	tx->version = atomic_fetch_add(&versions, 1) + 1;
+}
+
+uint64_t db_tx_version(const struct db_tx *tx)
+{
+	return tx->version;
 }
 
 /*
@@ -134,11 +143,12 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 	/* A full disk ends a transaction by itself. */
 	if (!in_transaction(writer))
 		code = SQLITE_ABORT;
+	renew_version(tx);
 	if (code == SQLITE_OK)
 		code = store_exec(tx, "ROLLBACK TO job");
 	if (code == SQLITE_OK)
 		code = store_exec(tx, "RELEASE job");
-	finish(writer, job, -1, err);
+	finish(job, -1, err);
 	return code;
 }
 
@@ -151,15 +161,12 @@ static void make_deadline(uint64_t ns, struct timespec *ret)
 }
 
 /* The next job of a group that has `n` so far, or NULL when it is time to commit. */
-static struct job *next_of_group(struct writer *writer, size_t n)
+static struct job *next_of_group(struct writer *writer, size_t n, const struct timespec *deadline)
 {
-	struct timespec deadline;
 	bool waited = n >= writer->last_group || writer->commit_ns < GATHER_WORTH;
-	if (!waited)
-		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &deadline);
 	pthread_mutex_lock(&writer->lock);
 	while (writer->waiting.n == 0 && !waited && !writer->stopping)
-		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, &deadline) == ETIMEDOUT;
+		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, deadline) == ETIMEDOUT;
 	struct job *job = n < GROUP_MAX ? list_take(&writer->waiting) : NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job;
@@ -188,13 +195,17 @@ static void tell_of_commit(struct writer *writer)
 static void run_group(struct writer *writer, struct job *job)
 {
 	struct job_list done = {0};
+	struct timespec deadline;
+	make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &deadline);
 	size_t n = 0;
+	renew_version(writer->tx);
 	int code = store_exec(writer->tx, "BEGIN IMMEDIATE");
 	if (code != SQLITE_OK)
 		list_add(&done, job);
-	for (; job != NULL && code == SQLITE_OK; job = code == SQLITE_OK ? next_of_group(writer, n) : NULL) {
+	while (job != NULL && code == SQLITE_OK) {
 		code = run_job(writer, job, &done);
 		n++;
+		job = code == SQLITE_OK ? next_of_group(writer, n, &deadline) : NULL;
 	}
 	if (code == SQLITE_OK)
 		code = commit(writer);
@@ -207,7 +218,7 @@ static void run_group(struct writer *writer, struct job *job)
 	if (code == SQLITE_OK && done.n > 0)
 		tell_of_commit(writer);
 	while ((job = list_take(&done)) != NULL)
-		finish(writer, job, 0, NULL);
+		finish(job, 0, NULL);
 	writer->last_group = n;
 }
 
@@ -267,8 +278,10 @@ void writer_stop(struct writer *writer)
 
 static void hand_over(struct writer *writer, struct job *job)
 {
+	pthread_mutex_lock(&writer->lock);
 	list_add(&writer->waiting, job);
 	pthread_cond_signal(&writer->arrived);
+	pthread_mutex_unlock(&writer->lock);
 }
 
 int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
@@ -276,13 +289,11 @@ int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
 	if (pthread_equal(pthread_self(), writer->thread))
 		BUG("the thread that writes cannot wait for itself");
 	struct job job = {.run = run, .user = user, .err = err};
-	pthread_cond_init(&job.is_over, NULL);
-	pthread_mutex_lock(&writer->lock);
+	sem_init(&job.over, 0, 0);
 	hand_over(writer, &job);
-	while (!job.over)
-		pthread_cond_wait(&job.is_over, &writer->lock);
-	pthread_mutex_unlock(&writer->lock);
-	pthread_cond_destroy(&job.is_over);
+	while (sem_wait(&job.over) != 0)
+		; /* a signal */
+	sem_destroy(&job.over);
 	return job.result;
 }
 
@@ -295,9 +306,7 @@ void writer_run_later(struct writer *writer, db_job *run, void *user, void (*don
 {
 	struct job *job = NEW(struct job);
 	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody};
-	pthread_mutex_lock(&writer->lock);
 	hand_over(writer, job);
-	pthread_mutex_unlock(&writer->lock);
 }
 
 void writer_on_commit(struct writer *writer, void (*committed)(void *user), void *user)

@@ -43,14 +43,36 @@ static bool step_over_escape(struct sight *s)
 /* What stands for itself in a string; of the rest, what begins a character of several bytes is looked at. */
 static const bool plain[256] = {[' ' ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7f] = true};
 
+/* A high bit for each byte below n, and perhaps for bytes above one that is; n is at most 128. */
+static uint64_t bytes_below(uint64_t word, uint64_t n)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	return (word - ones * n) & ~word & (ones << 7);
+}
+
+/* Eight at a time as long as all are plain: most of a text is. */
+static void step_over_plain(struct sight *s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	while (s->end - s->p >= 8) {
+		uint64_t word;
+		memcpy(&word, s->p, sizeof word);
+		if ((word & (ones << 7)) != 0 || bytes_below(word, ' ') != 0 ||
+		    bytes_below(word ^ (ones * '"'), 1) != 0 || bytes_below(word ^ (ones * '\\'), 1) != 0)
+			break;
+		s->p += 8;
+	}
+	while (s->p != s->end && plain[(unsigned char)*s->p])
+		s->p++;
+}
+
 static bool step_over_string(struct sight *s, bool escapes, struct str *ret_inside)
 {
 	if (!step_over(s, '"'))
 		return false;
 	const char *start = s->p;
 	for (;;) {
-		while (s->p != s->end && plain[(unsigned char)*s->p])
-			s->p++;
+		step_over_plain(s);
 		if (s->p == s->end)
 			return false;
 		if (*s->p == '"')

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "crypto/digest.h"
 #include "text/canonical.h"
+#include <semaphore.h>
 
 static void get_text(struct db *db, const char *id, struct buf *out)
 {
@@ -113,6 +114,49 @@ static void what_is_refused_leaves_no_trace(void **state)
 	struct audit_verdict verdict = fixture_verify_db(*state, STR_EMPTY);
 	assert_true(verdict.intact);
 	assert_int_equal(verdict.events, 1);
+}
+
+/* Jobs of one group: the chain goes on behind what stayed, whatever was undone between. */
+struct step {
+	int appends;
+	bool fails;
+};
+
+static int take_step(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct step *step = user;
+	for (int i = 0; i < step->appends; i++) {
+		struct audit_event event = {.type = AUDIT_VAULT_LOCKED};
+		struct audit_event bad = {.type = AUDIT_VAULT_LOCKED, .payload_text = S("[]")};
+		assert_int_equal(audit_append(tx, &event, NULL, NULL, err), 0);
+		assert_int_equal(audit_append(tx, &bad, NULL, NULL, NULL), -1);
+	}
+	return step->fails ? (fail)(err, ERR_CONFLICT, "undone") : 0;
+}
+
+static int wait_for_gate(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)tx, (void)err;
+	while (sem_wait(user) != 0)
+		;
+	return 0;
+}
+
+static void the_chain_goes_on_behind_what_stayed(void **state)
+{
+	static struct step steps[] = {{2, false}, {2, true}, {1, false}, {0, true}, {3, true}, {3, true}, {2, false}};
+	sem_t gate;
+	sem_init(&gate, 0, 0);
+	db_write_later(*state, wait_for_gate, &gate, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		db_write_later(*state, take_step, &steps[i], NULL);
+	sem_post(&gate);
+	fixture_fill(*state, 1);
+	sem_destroy(&gate);
+	struct audit_verdict verdict = fixture_verify_db(*state, STR_EMPTY);
+	assert_string_equal(verdict.why, "");
+	assert_int_equal(verdict.events, 6);
+	assert_int_equal(verdict.last_seq, 6);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- finding */
@@ -367,6 +411,7 @@ int main(void)
 		TEST(an_event_is_one_canonical_line),
 		TEST(ids_are_random_and_of_version_4),
 		TEST(what_is_refused_leaves_no_trace),
+		TEST(the_chain_goes_on_behind_what_stayed),
 		TEST(events_are_found_by_every_filter),
 		TEST(a_list_has_a_limit),
 		TEST(a_checkpoint_is_due_by_number_and_by_time),
