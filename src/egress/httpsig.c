@@ -1,9 +1,9 @@
 #include "egress/httpsig.h"
 #include "base/base64.h"
 #include "base/buf.h"
-#include "base/hex.h"
 #include "base/mem.h"
 #include "crypto/digest.h"
+#include "text/percent.h"
 
 /* More than any message that a request may be: 64 components of header size, a URL in several spellings. */
 enum { BASE_MAX = 8 << 20 };
@@ -163,20 +163,11 @@ static void add_identifier(struct buf *out, const struct component *component)
 /* One name or value of a query, decoded as a form and encoded again (RFC 9421 2.2.8). */
 static void add_form_text(struct buf *out, struct str s)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)(s.p[i] == '+' ? ' ' : s.p[i]);
-		if (c == '%' && s.n - i > 2 && hex_digit(s.p[i + 1]) >= 0 && hex_digit(s.p[i + 2]) >= 0) {
-			c = (unsigned char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2]));
-			i += 2;
-		}
-		if (is_lower_or_digit((char)c) || (c >= 'A' && c <= 'Z') || (c != 0 && strchr("*-._", c) != NULL)) {
-			buf_add_char(out, (char)c);
-		} else {
-			buf_add_char(out, '%');
-			buf_add_char(out, digits[c >> 4]);
-			buf_add_char(out, digits[c & 15]);
-		}
+		int byte = percent_at(s, i);
+		char plain = s.p[i] == '+' ? ' ' : s.p[i];
+		percent_put(out, PERCENT_FORM, byte >= 0 ? (char)byte : plain);
+		i += byte >= 0 ? 2 : 0;
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "crypto/digest.h"
+#include "text/percent.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 
@@ -53,39 +54,25 @@ bool sigv4_host_scope(struct str host, struct str *ret_region, struct str *ret_s
 	return false;
 }
 
-static bool is_unreserved(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-	       c == '.' || c == '~';
-}
-
 static void add_encoded_byte(struct buf *out, char c, bool twice)
 {
-	static const char digits[] = "0123456789ABCDEF";
-	if (is_unreserved(c)) {
-		buf_add_char(out, c);
-		return;
+	if (twice && !percent_is_plain(PERCENT_UNRESERVED, c)) {
+		char escape[3];
+		percent_write(escape, c);
+		buf_add_z(out, "%25");
+		buf_add_str(out, str_of(escape + 1, sizeof escape - 1));
+	} else {
+		percent_put(out, PERCENT_UNRESERVED, c);
 	}
-	buf_add_z(out, twice ? "%25" : "%");
-	buf_add_char(out, digits[(unsigned char)c >> 4]);
-	buf_add_char(out, digits[(unsigned char)c & 15]);
 }
 
 /* Decodes once and encodes once or twice, so that every spelling of the same bytes gives the same text. */
 static void add_encoded(struct buf *out, struct str s, bool twice)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		int high = -1, low = -1;
-		if (s.p[i] == '%' && s.n - i > 2) {
-			high = hex_digit(s.p[i + 1]);
-			low = hex_digit(s.p[i + 2]);
-		}
-		if (high >= 0 && low >= 0) {
-			add_encoded_byte(out, (char)(high << 4 | low), twice);
-			i += 2;
-		} else {
-			add_encoded_byte(out, s.p[i], twice);
-		}
+		int byte = percent_at(s, i);
+		add_encoded_byte(out, byte >= 0 ? (char)byte : s.p[i], twice);
+		i += byte >= 0 ? 2 : 0;
 	}
 }
 

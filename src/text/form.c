@@ -1,25 +1,13 @@
 #include "text/form.h"
-#include "base/ascii.h"
-
-static bool is_plain(char c)
-{
-	return ascii_is_alnum(c) || c == '*' || c == '-' || c == '.' || c == '_';
-}
+#include "text/percent.h"
 
 void form_escape(struct buf *out, struct str text)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		if (is_plain(text.p[i])) {
-			buf_add_char(out, text.p[i]);
-		} else if (c == ' ') {
+		if (text.p[i] == ' ')
 			buf_add_char(out, '+');
-		} else {
-			buf_add_char(out, '%');
-			buf_add_char(out, digits[c >> 4]);
-			buf_add_char(out, digits[c & 15]);
-		}
+		else
+			percent_put(out, PERCENT_FORM, text.p[i]);
 	}
 }
 

@@ -1,21 +1,20 @@
 #include "text/url.h"
 #include "base/ascii.h"
 #include "base/escape.h"
+#include "text/percent.h"
 #include <arpa/inet.h>
 
 /* Where a byte may stand as it is, by RFC 3986 2.2, 2.3, 3.3 and 3.4. */
-enum { SCHEME = 1, HOST = 2, PATH = 4, QUERY = 8, HEX = 16 };
+enum { SCHEME = 1, HOST = 2, PATH = 4, QUERY = 8 };
 
 #define PCHAR (PATH | QUERY)
 
 static bool may_stand(char c, unsigned where)
 {
 	static const unsigned char places[256] = {
-		['a' ... 'f'] = SCHEME | HOST | PCHAR | HEX,
-		['g' ... 'z'] = SCHEME | HOST | PCHAR,
-		['A' ... 'F'] = SCHEME | HOST | PCHAR | HEX,
-		['G' ... 'Z'] = SCHEME | HOST | PCHAR,
-		['0' ... '9'] = SCHEME | HOST | PCHAR | HEX,
+		['a' ... 'z'] = SCHEME | HOST | PCHAR,
+		['A' ... 'Z'] = SCHEME | HOST | PCHAR,
+		['0' ... '9'] = SCHEME | HOST | PCHAR,
 		['-'] = SCHEME | HOST | PCHAR,
 		['.'] = SCHEME | HOST | PCHAR,
 		['_'] = HOST | PCHAR,
@@ -232,15 +231,9 @@ static int parse_authority(const struct parse *p, struct str authority, struct u
 	return port.n > 0 ? parse_port(p, port, url) : 0;
 }
 
-static bool is_escape(struct str s, size_t i)
-{
-	return i + 2 < s.n && may_stand(s.p[i + 1], HEX) && may_stand(s.p[i + 2], HEX);
-}
-
 /* Bytes that may not stand `where` as percent-escapes. */
 static struct str encode(struct arena *arena, struct str s, unsigned where)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	size_t odd = 0;
 	for (size_t i = 0; i < s.n; i++)
 		odd += !may_stand(s.p[i], where);
@@ -249,14 +242,10 @@ static struct str encode(struct arena *arena, struct str s, unsigned where)
 	char *text = arena_alloc(arena, s.n + 2 * odd + 1);
 	size_t n = 0;
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		if (may_stand(s.p[i], where) || (c == '%' && is_escape(s, i))) {
+		if (may_stand(s.p[i], where) || percent_at(s, i) >= 0)
 			text[n++] = s.p[i];
-		} else {
-			text[n++] = '%';
-			text[n++] = hex[c >> 4];
-			text[n++] = hex[c & 15];
-		}
+		else
+			n = (size_t)(percent_write(text + n, s.p[i]) - text);
 	}
 	return str_of(text, n);
 }
@@ -264,7 +253,7 @@ static struct str encode(struct arena *arena, struct str s, unsigned where)
 static bool escapes_are_whole(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '%' && !is_escape(s, i))
+		if (s.p[i] == '%' && percent_at(s, i) < 0)
 			return false;
 	}
 	return true;
