@@ -137,17 +137,12 @@ static struct secret *read_value(struct cli *cli, struct str kind, struct err *e
 	return secret_input_value(cli, question, !whole, err);
 }
 
-/* Shows what it is about, and asks where there is somebody to ask; a verb without a terminal was meant as it stands. */
+/* Shows what it is about and asks. Consent is a person's: without a terminal it takes --yes, which says that it was read. */
 static int agree(struct cli *cli, const struct json *connector, const struct binding_consent *consent,
 		 const char *question, struct err *err)
 {
 	consent_show(cli, connector, consent);
-	if (verb_switch(cli->line, "yes") || !prompt_possible())
-		return 1;
-	int yes = prompt_yes(question, true, err);
-	if (yes == 0)
-		print_note("cancelled");
-	return yes;
+	return cli_confirm(cli, err, "%s", question);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- sealing */
