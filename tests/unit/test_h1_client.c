@@ -46,7 +46,7 @@ static void requests_share_a_connection(void **state)
 		assert_int_equal(get(client, "/bigthread", &out), 0);
 		assert_int_equal(out.n, LAB_BIG);
 		assert_int_equal(get(client, "/told?x=1", &out), 0);
-		assert_string_equal(out.p, i == 0 ? "GET|/told|x=1||unix" : "GET|/told|x=1||tcp");
+		assert_string_equal(out.p, "GET|/told|x=1|");
 		assert_int_equal(lab_connections(lab), 1);
 		h1_client_free(TAKE(client));
 		while (lab_connections(lab) > 0)
@@ -77,7 +77,7 @@ static void a_body_and_headers_are_sent(void **state)
 	request.target = S("/told");
 	request.body = STR_EMPTY;
 	assert_int_equal(h1_client_do(client, &request, &response, &out, &err), 0);
-	assert_string_equal(out.p, "DELETE|/told||a b|unix");
+	assert_string_equal(out.p, "DELETE|/told||a b");
 
 	buf_clear(&out);
 	request.method = S("HEAD");

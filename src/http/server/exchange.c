@@ -115,11 +115,6 @@ struct str http_request_id(const struct http_exchange *x)
 	return str_of(x->request_id, x->request_id_n);
 }
 
-bool http_is_unix(const struct http_exchange *x)
-{
-	return x->connection->is_unix;
-}
-
 bool http_is_gone(const struct http_exchange *x)
 {
 	return x->is_gone;

@@ -87,7 +87,6 @@ struct str http_query(const struct http_exchange *x);                   /* raw, 
 struct str http_header(const struct http_exchange *x, struct str name); /* "" when absent; of several the first */
 struct str http_body(const struct http_exchange *x);
 struct str http_request_id(const struct http_exchange *x);
-bool http_is_unix(const struct http_exchange *x);
 /*
  * The client has closed, or its half of the connection: a reason to give up what was asked for. The exchange must be answered
  * all the same, and the answer is still sent, in case it was only the half.
@@ -120,8 +119,3 @@ int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((
 void http_stream_end(struct http_exchange *x);
 /* One server-sent event, made of lines of `data`. */
 void http_put_event(struct buf *out, struct str event, struct str id, struct str data);
-
-/* Queries and paths: percent-decoded into `out`; false for a bad escape, a NUL, or what is not UTF-8. */
-bool http_unescape(struct buf *out, struct str escaped, bool plus_is_space);
-/* The next "name=value" of a query, both raw; false at the end. */
-bool http_query_next(struct str *query, struct str *ret_name, struct str *ret_value);
