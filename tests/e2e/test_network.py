@@ -11,6 +11,7 @@ import unittest
 
 from house import manifest_with, run
 from service import Service, make_certificate
+from skips import without
 
 TOKEN = {"AILERON_DEV_TOKEN": "tok-123456789"}
 
@@ -175,7 +176,7 @@ class Http2(unittest.TestCase):
 
     def test_requests_over_http2(self):
         if shutil.which("nghttpd") is None:
-            self.skipTest("nghttpd is missing (Debian: nghttp2-server)")
+            without(self, "nghttpd (Debian: nghttp2-server)")
         with tempfile.TemporaryDirectory() as folder:
             cert, key = make_certificate(folder)
             pathlib.Path(folder, "hello").write_text("over two")

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "skips.h"
 
 static void hkdf_gives_the_values_of_rfc_5869(void **state)
 {
@@ -95,7 +96,7 @@ static void memory_that_cannot_be_had_is_an_error(void **state)
 	(void)state;
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-	skip(); /* their shadow memory does not fit under the limit */
+	skip_because("a sanitizer's shadow memory does not fit under the limit");
 #endif
 #endif
 	pid_t child = fork();

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <cmocka.h>
+#include "skips.h"
 
 #define SECRET "s3cr3t-token-0123456789"
 
@@ -781,7 +782,7 @@ static void refused_addresses_are_not_dialled(void **state)
 {
 	(void)state;
 	if (!isolated)
-		skip();
+		skip_because("no network namespace here");
 	AUTO_PERMIT p;
 	make_permit(&p);
 	static const char *const hosts[] = {"localhost", "mixed.test", "127.0.0.1", "0x7f.1", "2130706433", "[::1]"};
@@ -842,7 +843,7 @@ static void a_credential_needs_tls_or_this_machine(void **state)
 {
 	(void)state;
 	if (!isolated)
-		skip();
+		skip_because("no network namespace here");
 	AUTO_PERMIT p;
 	make_permit(&p);
 	give_key(&p, CREDENTIAL_OAUTH2, "", "");
@@ -941,7 +942,7 @@ static void metadata_is_never_reached(void **state)
 {
 	(void)state;
 	if (!isolated)
-		skip();
+		skip_because("no network namespace here");
 	static const char *const targets[] = {"http://169.254.169.254/latest", "http://rebound.test/latest",
 					      "http://[fe80::1]/", "http://0xa9fea9fe/"};
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "skips.h"
 
 /* What a call's owner was told, as one line of words. */
 struct told {
@@ -203,11 +204,11 @@ static void what_it_says_before_it_dies_is_shown(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	skip();
+	skip_because("a sanitizer writes there too");
 #endif
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-	skip();
+	skip_because("a sanitizer writes there too");
 #endif
 #endif
 	check_loss("say out of \x1b[31m memory\nquit 3", "exit status 3: out of \\x1b[31m memory");

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <cmocka.h>
+#include "skips.h"
 
 /* The sanitizers turn mlock() into nothing, so what it did cannot be seen there. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -187,8 +188,7 @@ static void works_without_the_right_to_lock_and_says_so(void **state)
 {
 	(void)state;
 	if (!LOCKING_IS_REAL) {
-		print_message("skipped: the sanitizer replaces mlock()\n");
-		skip();
+		skip_because("the sanitizer replaces mlock()");
 	}
 	assert_int_equal(in_child(use_without_the_right_to_lock, NULL), 0);
 	AUTO(secret) *secret = secret_new(1, NULL);
@@ -217,8 +217,7 @@ static void memory_that_cannot_be_had_is_an_error(void **state)
 {
 	(void)state;
 	if (!LOCKING_IS_REAL) {
-		print_message("skipped: the sanitizer needs address space of its own\n");
-		skip();
+		skip_because("the sanitizer needs address space of its own");
 	}
 	assert_int_equal(in_child(use_without_address_space, NULL), 0);
 }
@@ -292,7 +291,7 @@ static void one_that_must_be_locked_is_refused_when_it_cannot_be(void **state)
 {
 	(void)state;
 	if (!LOCKING_IS_REAL)
-		skip();
+		skip_because("the sanitizer replaces mlock()");
 	assert_int_equal(in_child(lock_without_permission, NULL), 0);
 }
 
