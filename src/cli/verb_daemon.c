@@ -1,3 +1,4 @@
+#include "audit/audit.h"
 #include "base/limits.h"
 #include "base/time.h"
 #include "cli/cli.h"
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 
 #define AUTO_LOCK_MAX (365 * 24 * TIME_HOUR)
-#define KEEP_DAYS_MAX 100000
 
 /* ----------------------------------------------------------------------------------------------------------------- run */
 
@@ -60,8 +60,9 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, err) < 0)
 		return wrap(err, "reading --auto-lock");
 	ret->auto_lock_ms = lock_ns / TIME_MILLISECOND;
-	if (days != NULL && !str_to_u64(str_from(days), KEEP_DAYS_MAX, &ret->audit_keep_days))
-		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days", days);
+	if (days != NULL && !str_to_u64(str_from(days), AUDIT_KEEP_DAYS_MAX, &ret->audit_keep_days))
+		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days: 0, for ever, to %d", days,
+			    AUDIT_KEEP_DAYS_MAX);
 	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0)
 		return -1;
 	return check_boundaries(ret->allowed, err);

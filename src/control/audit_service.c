@@ -159,11 +159,14 @@ static void on_commit(void *user)
 int audit_follow(struct audit_service *service, struct err *err)
 {
 	pthread_mutex_lock(&service->lock);
-	bool room = service->followers < AUDIT_FOLLOWERS && !service->stopped;
-	service->followers += room;
+	bool stopped = service->stopped, room = service->followers < AUDIT_FOLLOWERS;
+	service->followers += room && !stopped;
 	pthread_mutex_unlock(&service->lock);
-	return room ? 0
-		    : fail(err, ERR_UNAVAILABLE, "the record is streamed %d times already; end one", AUDIT_FOLLOWERS);
+	if (stopped)
+		return fail(err, ERR_UNAVAILABLE, "the daemon is stopping");
+	if (!room)
+		return fail(err, ERR_UNAVAILABLE, "the record is streamed %d times already; end one", AUDIT_FOLLOWERS);
+	return 0;
 }
 
 void audit_unfollow(struct audit_service *service)
@@ -193,7 +196,8 @@ struct audit_service *audit_service_new(struct control *control, struct err *err
 {
 	struct audit_service *service = NEW(struct audit_service);
 	service->control = control;
-	service->keep_ns = MIN(supervise_setting_u64(control->start, "audit_keep_days", 0), 36500) * DAY_NS;
+	service->keep_ns =
+		MIN(supervise_setting_u64(control->start, "audit_keep_days", 0), AUDIT_KEEP_DAYS_MAX) * DAY_NS;
 	pthread_mutex_init(&service->lock, NULL);
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);

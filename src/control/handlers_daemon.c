@@ -172,13 +172,21 @@ static bool put_finding(struct json_writer *w, const struct finding *finding)
 	return ok;
 }
 
+/* Where the user keeps it, for advice. */
+static struct str state_dir(const struct request *request)
+{
+	return supervise_setting(request->control->start, "state_dir");
+}
+
 static bool check_database(struct request *request, struct err *err)
 {
 	struct finding finding = {.name = S("database"), .summary = S("intact")};
 	err_clear(err);
 	if (db_check(request->control->db, err) < 0) {
 		finding.summary = str_from(err->message);
-		finding.advice = S("stop the daemon, keep a copy of ~/.aileron/control, and restore it from a backup");
+		finding.advice = arena_printf(
+			request->arena, "stop the daemon, keep a copy of '%.*s/control', and restore it from a backup",
+			STR_FMT(state_dir(request)));
 	}
 	return put_finding(&request->json, &finding);
 }
@@ -214,7 +222,8 @@ static bool check_chain(struct request *request, struct err *err)
 	err_clear(err);
 	if (verify_chain(request, &verdict, err) < 0) {
 		finding.summary = str_from(err->message);
-		finding.advice = S("look into the daemon's log");
+		finding.advice = arena_printf(request->arena, "look into the daemon's log, '%.*s/daemon.log'",
+					      STR_FMT(state_dir(request)));
 		return put_finding(&request->json, &finding);
 	}
 	finding.summary =
@@ -232,7 +241,9 @@ static bool check_vault(struct request *request)
 	struct finding finding = {.name = S("vault"), .summary = str_from(vault_state_name(state.state))};
 	if (state.trouble.n > 0) {
 		finding.summary = arena_printf(request->arena, "%.*s", STR_FMT(state.trouble));
-		finding.advice = S("put the newest backup of ~/.aileron/vault in its place, or restart the daemon");
+		finding.advice = arena_printf(
+			request->arena, "put the newest backup in '%.*s/vault' in its place, or restart the daemon",
+			STR_FMT(state_dir(request)));
 	}
 	return put_finding(&request->json, &finding);
 }

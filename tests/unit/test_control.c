@@ -306,7 +306,7 @@ static void send_start(struct stage *stage)
 		{"token", S(TOKEN)},
 		{"caveat_key", S("0123456789abcdef0123456789abcdef")},
 		{"listen", str_from(listen_at)},
-		{"state_dir", S("/home/u/.aileron")},
+		{"state_dir", S("/home/u/elsewhere")},
 		{"started_at", str_from(started)},
 	};
 	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
@@ -765,6 +765,8 @@ static void a_keeper_that_is_replaced_costs_the_calls_it_had(void **state)
 	AUTO_REPLY status = ask(&stage, "GET /v1/status", BEARER, NULL);
 	assert_int_equal(status.status, 200);
 	assert_text(json_member(status.json, S("vault")), "trouble", "unavailable");
+	AUTO_REPLY doctor = ask(&stage, "GET /v1/doctor", BEARER, NULL);
+	assert_true(str_find(doctor.body, S("'/home/u/elsewhere/vault'")) != STR_NPOS);
 	give_keeper(&stage);
 	/* Until control has the new end, it says the same; the frame is on its way. */
 	uint64_t until = clock_monotonic_ns(NULL) + 20 * TIME_SECOND;
