@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define FRAME_HEADER 24
-#define HELD_MAX     (128 << 10)
+#define HELD_MAX     (124 << 10) /* SQLite's VFS takes less than 128 KiB at once */
 
 struct log_file {
 	sqlite3_file base;
@@ -25,13 +25,18 @@ static sqlite3_file *below(struct log_file *log)
 	return (sqlite3_file *)(void *)(log + 1);
 }
 
+/*
+ * What cannot be written stays: the call that asked may be a read, whose failure does not end the transaction, and frames of
+ * it that are named already must not be lost when it is committed after all.
+ */
 static int let_go(struct log_file *log)
 {
 	if (log->held_n == 0)
 		return SQLITE_OK;
-	int n = log->held_n;
-	log->held_n = 0;
-	return below(log)->pMethods->xWrite(below(log), log->held, n, log->held_at);
+	int code = below(log)->pMethods->xWrite(below(log), log->held, log->held_n, log->held_at);
+	if (code == SQLITE_OK)
+		log->held_n = 0;
+	return code;
 }
 
 static bool fits(const struct log_file *log, int n, sqlite3_int64 at)
