@@ -50,8 +50,8 @@ static int record(struct db_tx *tx, const struct record *record, struct err *err
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	member_str(&w, "aileron.daemon.instance_id", supervise_setting(start, "instance_id"));
-	member_str(&w, "aileron.daemon.listen", supervise_setting(start, "listen"));
+	member_str(&w, "aileron.daemon.instance_id", supervise_setting(start, SETTING_INSTANCE_ID));
+	member_str(&w, "aileron.daemon.listen", supervise_setting(start, SETTING_LISTEN));
 	member_z(&w, "aileron.daemon.version", AILERON_VERSION);
 	jsonw_end_object(&w);
 	const struct audit_event event = {
@@ -79,7 +79,7 @@ static int search_row(void *user, uint64_t seq, struct str text)
 /* Of this daemon: a control that follows one that crashed starts no daemon. */
 static int was_started(struct db_tx *tx, const struct control *control, bool *ret, struct err *err)
 {
-	struct search search = {.needle = supervise_setting(control->start, "instance_id")};
+	struct search search = {.needle = supervise_setting(control->start, SETTING_INSTANCE_ID)};
 	const struct audit_query query = {.type = str_from(audit_type_name(AUDIT_DAEMON_STARTED)), .limit = 1};
 	if (audit_list(tx, &query, search_row, &search, err) < 0)
 		return -1;
@@ -192,7 +192,7 @@ static int listener_or_none(int fd)
 
 static int start_http(struct control *control, struct err *err)
 {
-	struct str listen = supervise_setting(control->start, "listen");
+	struct str listen = supervise_setting(control->start, SETTING_LISTEN);
 	size_t colon = str_find_last_char(listen, ':');
 	struct str port = colon == STR_NPOS ? STR_EMPTY : str_slice(listen, colon, listen.n);
 	AUTO(arena) *arena = arena_new();
@@ -218,15 +218,15 @@ static int start_http(struct control *control, struct err *err)
 static int start_tokens(struct control *control, struct err *err)
 {
 	const struct tokens_spec spec = {
-		.daemon_token = supervise_setting(control->start, "token"),
-		.caveat_key = supervise_setting(control->start, "caveat_key"),
+		.daemon_token = supervise_setting(control->start, SETTING_TOKEN),
+		.caveat_key = supervise_setting(control->start, SETTING_CAVEAT_KEY),
 		.db = control->db,
 	};
 	if (spec.daemon_token.n == 0 || spec.caveat_key.n == 0)
 		return fail(err, ERR_PROTOCOL, "the parent gave no keys");
 	control->tokens = tokens_new(&spec, err);
-	supervised_forget(control->start, "token");
-	supervised_forget(control->start, "caveat_key");
+	supervised_forget(control->start, SETTING_TOKEN);
+	supervised_forget(control->start, SETTING_CAVEAT_KEY);
 	return control->tokens != NULL ? 0 : -1;
 }
 
@@ -236,7 +236,7 @@ static int start_store(struct control *control, struct err *err)
 	control->db = db_open(&options, err);
 	if (control->db == NULL)
 		return wrap(err, "opening the database in '%.*s/control'",
-			    STR_FMT(supervise_setting(control->start, "state_dir")));
+			    STR_FMT(supervise_setting(control->start, SETTING_STATE_DIR)));
 	/* Before anything new can begin. */
 	return execution_interrupt_open(control->db, err);
 }
@@ -251,7 +251,7 @@ static int start_links(struct running *running, struct err *err)
 	if (control->parent == NULL)
 		return -1;
 	control->calls = calls_new(parent_launcher(control->parent), COMPILED,
-				   supervise_setting(control->start, "allowed"), err);
+				   supervise_setting(control->start, SETTING_ALLOWED), err);
 	return control->calls != NULL ? 0 : -1;
 }
 
@@ -259,7 +259,7 @@ static int start_links(struct running *running, struct err *err)
 static int post_spans(void *user, struct str body, struct err *err)
 {
 	struct control *control = user;
-	struct str endpoint = supervise_setting(control->start, "otlp_endpoint");
+	struct str endpoint = supervise_setting(control->start, SETTING_OTLP_ENDPOINT);
 	while (str_ends(endpoint, S("/")))
 		endpoint.n--;
 	AUTO(arena) *arena = arena_new();
@@ -275,14 +275,14 @@ static int post_spans(void *user, struct str body, struct err *err)
 
 static int start_spans(struct control *control, struct err *err)
 {
-	if (supervise_setting(control->start, "otlp_endpoint").n == 0)
+	if (supervise_setting(control->start, SETTING_OTLP_ENDPOINT).n == 0)
 		return 0;
 	const struct spans_spec spec = {
 		.loop = control->loop,
 		.workers = control->workers,
-		.resource = {.name = supervise_setting(control->start, "otlp_service"),
+		.resource = {.name = supervise_setting(control->start, SETTING_OTLP_SERVICE),
 			     .version = S(AILERON_VERSION),
-			     .instance = supervise_setting(control->start, "instance_id")},
+			     .instance = supervise_setting(control->start, SETTING_INSTANCE_ID)},
 		.send = post_spans,
 		.user = control,
 	};
@@ -293,7 +293,7 @@ static int start_spans(struct control *control, struct err *err)
 static int start_up(struct running *running, struct err *err)
 {
 	struct control *control = &running->control;
-	control->started_ns = supervise_setting_u64(control->start, "started_at", clock_wall_ns(NULL));
+	control->started_ns = supervise_setting_u64(control->start, SETTING_STARTED_AT, clock_wall_ns(NULL));
 	control->loop = loop_new(err);
 	if (control->loop == NULL)
 		return -1;

@@ -36,7 +36,7 @@ static bool is_loopback_url(struct request *r, struct str text, bool https_too)
 static struct str own_callback(struct request *r)
 {
 	return arena_printf(r->arena, "http://%.*s/v1/bindings/setup/oauth2/callback",
-			    STR_FMT(supervise_setting(r->control->start, "listen")));
+			    STR_FMT(supervise_setting(r->control->start, SETTING_LISTEN)));
 }
 
 static int choose_redirect(struct request *r, struct oauth_flow *flow, struct err *err)

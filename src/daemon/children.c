@@ -1,6 +1,5 @@
 #include "base/hex.h"
 #include "base/log.h"
-#include "base/version.h"
 #include "confine/policies.h"
 #include "daemon/daemon.h"
 #include "daemon/folder.h"
@@ -19,138 +18,63 @@ static const struct process_row rows[CHILDREN] = {
 	[CHILD_EGRESS] = {SUPERVISE_EGRESS, "aileron-egress", &confine_egress, DAEMON_TURNS},
 };
 
-/* ---- settings of START, one row each (supervise/supervise.h) */
+/* ---- settings of START */
 
-enum {
-	FOR_CONTROL = 1 << CHILD_CONTROL,
-	FOR_KEEPER = 1 << CHILD_KEEPER,
-	FOR_EGRESS = 1 << CHILD_EGRESS,
-	FOR_ALL = FOR_CONTROL | FOR_KEEPER | FOR_EGRESS,
-};
-#define NUMBER_SIZE 24
-
-static struct str number(uint64_t value, char scratch[NUMBER_SIZE])
-{
-	snprintf(scratch, NUMBER_SIZE, "%llu", (unsigned long long)value);
-	return str_from(scratch);
-}
-
-static struct str get_instance_id(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return str_from(d->instance_id);
-}
-static struct str get_version(const struct daemon *d, char *scratch)
-{
-	(void)d;
-	(void)scratch;
-	return S(AILERON_VERSION);
-}
-static struct str get_log_level(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return str_from(log_level_name(d->options->log_level));
-}
-static struct str get_log_json(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return d->options->spawned ? S("1") : S("0");
-}
-static struct str get_allowed(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return d->options->allowed;
-}
-static struct str get_token(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return secret_borrow(d->token);
-}
-static struct str get_caveat_key(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return secret_borrow(d->caveat_key);
-}
-static struct str get_listen(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return str_from(d->listeners.address);
-}
-static struct str get_state_dir(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return str_from(d->options->state_dir);
-}
-static struct str get_started_at(const struct daemon *d, char *scratch)
-{
-	return number(d->started_ns, scratch);
-}
-static struct str get_otlp_endpoint(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return str_from(d->options->otlp_endpoint);
-}
-static struct str get_otlp_service(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return d->options->otlp_service != NULL ? str_from(d->options->otlp_service) : S("aileron");
-}
-static struct str get_audit_keep_days(const struct daemon *d, char *scratch)
-{
-	return number(d->options->audit_keep_days, scratch);
-}
-static struct str get_ca_file(const struct daemon *d, char *scratch)
-{
-	(void)scratch;
-	return d->ca_fd >= 0 ? S("1") : S("0");
-}
-static struct str get_auto_lock_ms(const struct daemon *d, char *scratch)
-{
-	return number(d->options->auto_lock_ms, scratch);
-}
-
-static const struct {
-	const char *key;
-	unsigned whom;
-	struct str (*get)(const struct daemon *d, char *scratch);
-} settings[] = {
-	{"instance_id", FOR_ALL, get_instance_id},
-	{"version", FOR_ALL, get_version},
-	{"log_level", FOR_ALL, get_log_level},
-	{"log_json", FOR_ALL, get_log_json},
-	{"allowed", FOR_ALL, get_allowed},
-	{"token", FOR_CONTROL, get_token},
-	{"caveat_key", FOR_CONTROL, get_caveat_key},
-	{"listen", FOR_CONTROL, get_listen},
-	{"state_dir", FOR_CONTROL, get_state_dir},
-	{"started_at", FOR_CONTROL, get_started_at},
-	{"otlp_endpoint", FOR_CONTROL, get_otlp_endpoint},
-	{"otlp_service", FOR_CONTROL, get_otlp_service},
-	{"audit_keep_days", FOR_CONTROL, get_audit_keep_days},
-	{"ca_file", FOR_EGRESS, get_ca_file},
-	{"auto_lock_ms", FOR_KEEPER, get_auto_lock_ms},
+struct settings {
+	uint32_t n;
+	struct buf rows; /* some are secret */
 };
 
-static unsigned index_of(const struct daemon *d, const struct process *process)
+static void put(struct settings *settings, const char *key, struct str value)
 {
-	return (unsigned)(process - d->children);
+	wire_put_str(&settings->rows, str_from(key));
+	wire_put_str(&settings->rows, value);
+	settings->n++;
+}
+
+static void put_number(struct settings *settings, const char *key, uint64_t value)
+{
+	char digits[24];
+	snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+	put(settings, key, str_from(digits));
+}
+
+static void put_flag(struct settings *settings, const char *key, bool value)
+{
+	put(settings, key, value ? S("1") : S("0"));
+}
+
+static void put_for_control(struct settings *settings, const struct daemon *d)
+{
+	const struct daemon_options *options = d->options;
+	put(settings, SETTING_ALLOWED, options->allowed);
+	put(settings, SETTING_TOKEN, secret_borrow(d->token));
+	put(settings, SETTING_CAVEAT_KEY, secret_borrow(d->caveat_key));
+	put(settings, SETTING_LISTEN, str_from(d->listeners.address));
+	put(settings, SETTING_STATE_DIR, str_from(options->state_dir));
+	put_number(settings, SETTING_STARTED_AT, d->started_ns);
+	put(settings, SETTING_OTLP_ENDPOINT, str_from(options->otlp_endpoint));
+	put(settings, SETTING_OTLP_SERVICE,
+	    options->otlp_service != NULL ? str_from(options->otlp_service) : S("aileron"));
+	put_number(settings, SETTING_AUDIT_KEEP_DAYS, options->audit_keep_days);
 }
 
 static void put_settings(void *user, const struct process *process, struct buf *out)
 {
 	const struct daemon *d = user;
-	unsigned bit = 1U << index_of(d, process);
-	uint32_t n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-		n += (settings[i].whom & bit) != 0;
-	wire_put_u32(out, n);
-	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-		char scratch[NUMBER_SIZE];
-		if ((settings[i].whom & bit) == 0)
-			continue;
-		wire_put_str(out, str_from(settings[i].key));
-		wire_put_str(out, settings[i].get(d, scratch));
-	}
+	struct settings settings = {.rows = BUF_INIT_SECRET(SUPERVISE_BODY)};
+	put(&settings, SETTING_INSTANCE_ID, str_from(d->instance_id));
+	put(&settings, SETTING_LOG_LEVEL, str_from(log_level_name(d->options->log_level)));
+	put_flag(&settings, SETTING_LOG_JSON, d->options->spawned);
+	if (process->row->role == SUPERVISE_CONTROL)
+		put_for_control(&settings, d);
+	else if (process->row->role == SUPERVISE_KEEPER)
+		put_number(&settings, SETTING_AUTO_LOCK_MS, d->options->auto_lock_ms);
+	else
+		put_flag(&settings, SETTING_CA_FILE, d->ca_fd >= 0);
+	wire_put_u32(out, settings.n);
+	buf_add_str(out, buf_str(&settings.rows));
+	buf_release(&settings.rows);
 }
 
 /* ---- what they become */

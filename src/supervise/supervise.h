@@ -119,12 +119,31 @@ void supervise_child_put(struct buf *out, const struct supervise_child *m);
 int supervise_child_get(struct str body, struct supervise_child *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* Keys of START. All get the first three. */
+#define SETTING_INSTANCE_ID "instance_id" /* 32 hex digits, new at every start of the parent */
+#define SETTING_LOG_LEVEL   "log_level"   /* debug | info | warn | error */
+#define SETTING_LOG_JSON    "log_json"    /* "1" or "0" */
+/* control */
+#define SETTING_ALLOWED         "allowed"         /* boundaries that the user goes without; for runners */
+#define SETTING_TOKEN           "token"           /* the daemon's token, 64 hex digits */
+#define SETTING_CAVEAT_KEY      "caveat_key"      /* 32 bytes */
+#define SETTING_LISTEN          "listen"          /* "127.0.0.1:PORT" */
+#define SETTING_STATE_DIR       "state_dir"       /* ~/.aileron, for messages alone */
+#define SETTING_STARTED_AT      "started_at"      /* Unix ns */
+#define SETTING_OTLP_ENDPOINT   "otlp_endpoint"   /* "http://127.0.0.1:4318", "" = off */
+#define SETTING_OTLP_SERVICE    "otlp_service"    /* service.name */
+#define SETTING_AUDIT_KEEP_DAYS "audit_keep_days" /* 0 = for ever */
+/* keeper, egress */
+#define SETTING_AUTO_LOCK_MS "auto_lock_ms" /* 0 = never */
+#define SETTING_CA_FILE      "ca_file"      /* "1" when EGRESS_FD_CA holds certificates, else "0" */
+
 /* ------------------------------------------------------------------------------------------------- the child's side */
 
 /*
  * Called by main() of a child, first of all, with one thread: checks argv ("aileron-x PARENT-PID NAMESPACES"), fills the
  * standard descriptors, ignores SIGPIPE, confines itself with `folder_fd`, unless it is -1, as its working directory and
- * the one place it may read and write (confine_options.own_folder), sends PROOF, waits for START. On failure it has told the parent and the log; the caller exits 1.
+ * the one place it may read and write (confine_options.own_folder), sends PROOF, waits for START. On failure it has told
+ * the parent or the log; the caller exits 1.
  */
 struct supervised_spec {
 	const char *name; /* "aileron-keeper" */
@@ -135,7 +154,7 @@ struct supervised_spec {
 struct supervise_start; /* settings that START carried; lives until the process ends */
 const struct supervise_start *supervised_begin(const struct supervised_spec *spec, int argc, char **argv)
 	__attribute__((warn_unused_result));
-/* "" when it was not given. Keys: listed below. Secret ones (token, caveat_key) are wiped by supervised_forget(). */
+/* "" when it was not given. Secret ones (token, caveat_key) are wiped by supervised_forget(). */
 struct str supervise_setting(const struct supervise_start *start, const char *key);
 uint64_t supervise_setting_u64(const struct supervise_start *start, const char *key, uint64_t otherwise);
 void supervised_forget(const struct supervise_start *start, const char *key);
@@ -161,21 +180,3 @@ struct supervised_orders {
 int supervised_obey(int fd, struct supervise_message *m, const struct supervised_orders *orders, struct err *err)
 	__attribute__((warn_unused_result));
 int supervised_refuse(const struct supervise_message *m, struct err *err); /* -1 PROTOCOL, naming the type */
-
-/*
- * Keys of START:
- *   instance_id   32 hex digits, new at every start of the parent       all
- *   version       of the program                                        all
- *   log_level     debug | info | warn | error                           all
- *   log_json      "1"                                                   all
- *   allowed       boundaries that the user goes without                 all
- *   token         the daemon's token, 64 hex digits                     control
- *   caveat_key    32 bytes                                              control
- *   listen        "127.0.0.1:PORT"                                      control
- *   state_dir     ~/.aileron, for messages alone                        control
- *   started_at    Unix ns                                               control
- *   otlp_endpoint "http://127.0.0.1:4318", "" = off                     control
- *   otlp_service  service.name, default "aileron"                       control
- *   ca_file       "1" when EGRESS_FD_CA holds certificates              egress
- *   auto_lock_ms  0 = never                                             keeper
- */

@@ -95,9 +95,9 @@ static int wait_for_start(struct supervise_start *start, struct err *err)
 static void set_up_log(const struct supervise_start *start)
 {
 	struct log_options options = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO};
-	if (str_eq(supervise_setting(start, "log_json"), S("1")))
+	if (str_eq(supervise_setting(start, SETTING_LOG_JSON), S("1")))
 		options.form = LOG_FORM_JSON;
-	(void)log_level_named(supervise_setting(start, "log_level"), &options.level);
+	(void)log_level_named(supervise_setting(start, SETTING_LOG_LEVEL), &options.level);
 	log_setup(&options);
 }
 

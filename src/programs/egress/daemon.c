@@ -177,7 +177,7 @@ static int begin(struct egress *egress, const struct supervise_start *start, str
 	/* Said first: what is warmed up is warmed up while the others start. */
 	if (supervised_ready(STR_EMPTY, err) != 0)
 		return -1;
-	bool ca_file = str_eq(supervise_setting(start, "ca_file"), S("1"));
+	bool ca_file = str_eq(supervise_setting(start, SETTING_CA_FILE), S("1"));
 	egress_server_set_ca(egress->server, ca_file ? EGRESS_FD_CA : -1);
 	return 0;
 }

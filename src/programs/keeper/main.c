@@ -13,7 +13,7 @@ static int serve(const struct supervise_start *start, struct err *err)
 {
 	const struct keeper_options options = {
 		.parent_fd = SUPERVISE_FD,
-		.auto_lock_ms = supervise_setting_u64(start, "auto_lock_ms", KEEPER_AUTO_LOCK_MS),
+		.auto_lock_ms = supervise_setting_u64(start, SETTING_AUTO_LOCK_MS, KEEPER_AUTO_LOCK_MS),
 	};
 	AUTO(keeper) *keeper = keeper_new(&options, err);
 	if (keeper == NULL)
