@@ -1,10 +1,11 @@
 #include "control/execution.h"
+#include "base/buf.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/rand.h"
 #include "base/time.h"
-#include "connector/call.h"
-#include "control/spans.h"
+#include "base/arena.h"
+#include "text/json_writer.h"
 
 #define PAYLOAD_MAX (AUDIT_TEXT_MAX - 4 * KIB)
 
@@ -63,48 +64,46 @@ static void put_report(struct json_writer *w, const struct call_report *report)
 /* --------------------------------------------------------------------------------------------------------------- start */
 
 struct start_job {
-	struct execution *execution;
+	const struct execution *execution;
 	struct audit_event event;
-	uint64_t now;
 };
 
 static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
-	struct start_job *job = user;
-	struct execution *execution = job->execution;
-	if (audit_append(tx, &job->event, execution->audit_id, &execution->seq, err) < 0)
+	const struct start_job *job = user;
+	const struct execution *execution = job->execution;
+	char audit_id[AUDIT_ID_SIZE];
+	uint64_t seq;
+	if (audit_append(tx, &job->event, audit_id, &seq, err) < 0)
 		return -1;
 	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, audit_id, seq, connector, op, started_ns) "
 					"VALUES (?, ?, ?, ?, ?, ?)");
 	db_bind_str(q, str_from(execution->id));
-	db_bind_str(q, str_from(execution->audit_id));
-	db_bind_int(q, (int64_t)execution->seq);
+	db_bind_str(q, str_from(audit_id));
+	db_bind_int(q, (int64_t)seq);
 	db_bind_str(q, execution->connector);
 	db_bind_str(q, execution->op);
-	db_bind_int(q, (int64_t)job->now);
+	db_bind_int(q, (int64_t)execution->started_ns);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
-int execution_start(struct request *request, struct execution *execution, struct err *err)
+int execution_start(struct db *db, const struct audit_event *by, struct execution *execution, struct err *err)
 {
 	unsigned char random[16];
 	rand_bytes(random, sizeof random);
 	hex_format(str_of(random, sizeof random), execution->id);
+	execution->started_ns = clock_wall_ns(NULL);
 	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
 	put_context(&w, execution);
 	jsonw_end_object(&w);
-	struct start_job job = {
-		.execution = execution,
-		.event = request_event(request, AUDIT_EXECUTION_STARTED),
-		.now = clock_wall_ns(NULL),
-	};
-	execution->started_ns = job.now;
+	struct start_job job = {.execution = execution, .event = *by};
+	job.event.type = AUDIT_EXECUTION_STARTED;
 	job.event.payload_text = buf_str(&payload);
 	job.event.credential_binding = execution->binding;
-	return db_write(request->control->db, do_start, &job, err);
+	return db_write(db, do_start, &job, err);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- end */
@@ -132,51 +131,42 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 	return audit_append(tx, &job->event, job->ret_audit_id, NULL, err);
 }
 
-int execution_end(struct request *request, const struct execution *execution, const struct err *error,
-		  const struct call_report *report, struct err *err)
+int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
+		  const struct execution_end *end, struct err *err)
 {
 	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
 	put_context(&w, execution);
-	put_report(&w, report);
-	if (error != NULL)
-		put_failure(&w, error);
+	put_report(&w, end->report);
+	if (end->error != NULL)
+		put_failure(&w, end->error);
 	jsonw_end_object(&w);
 	struct end_job job = {
 		.execution = execution,
-		.event = request_event(request, error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED),
-		.ret_audit_id = request->audit_id,
+		.event = *by,
+		.ret_audit_id = end->ret_audit_id,
 		.now = clock_wall_ns(NULL),
 	};
+	job.event.type = end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED;
 	job.event.payload_text = buf_str(&payload);
 	job.event.credential_binding = execution->binding;
-	const struct spans_call span = {
-		.connector = execution->connector,
-		.operation = execution->op,
-		.binding = execution->binding,
-		.execution = str_from(execution->id),
-		.start_ns = execution->started_ns,
-		.end_ns = job.now,
-		.error = error,
-	};
-	spans_connector_call(request, &span);
-	return db_write(request->control->db, do_end, &job, err);
+	return db_write(db, do_end, &job, err);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- interrupted */
 
 static int read_open(struct db_tx *tx, struct arena *arena, struct execution *ret, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "SELECT id, audit_id, connector, op FROM executions WHERE ended_ns IS NULL "
+	struct db_stmt *q = db_stmt(tx, "SELECT id, connector, op FROM executions WHERE ended_ns IS NULL "
 					"ORDER BY started_ns LIMIT 1");
 	int got = db_step(q, err);
 	if (got == 1) {
 		struct str id = str_slice(db_str(q, 0), 0, sizeof ret->id - 1);
 		memcpy(ret->id, id.p, id.n);
-		ret->connector = arena_str(arena, db_str(q, 2));
-		ret->op = arena_str(arena, db_str(q, 3));
+		ret->connector = arena_str(arena, db_str(q, 1));
+		ret->op = arena_str(arena, db_str(q, 2));
 	}
 	db_finish(q);
 	return got;

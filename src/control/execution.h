@@ -6,22 +6,24 @@
  * again. Worker threads.
  */
 #pragma once
-#include "control/connectors.h"
-#include "control/control.h"
+#include "audit/audit.h"
+#include "connector/call.h"
 
 struct execution {
-	char id[33]; /* of the row */
-	char audit_id[AUDIT_ID_SIZE];
-	uint64_t seq;
+	char id[33];         /* of the row */
 	uint64_t started_ns; /* Unix */
 	struct str connector, content_hash, op;
 	struct str binding; /* its name, or several joined by one space; "" = none */
 };
-int execution_start(struct request *request, struct execution *execution, struct err *err)
+/* `by` says who asks: actor and trace id of both events. Fills id and started_ns. */
+int execution_start(struct db *db, const struct audit_event *by, struct execution *execution, struct err *err)
 	__attribute__((warn_unused_result));
-/* `error` NULL = it succeeded. request->audit_id gets the id of the event; a span goes to the collector, if there is one. */
-struct call_report;
-int execution_end(struct request *request, const struct execution *execution, const struct err *error,
-		  const struct call_report *report, struct err *err) __attribute__((warn_unused_result));
+struct execution_end {
+	const struct err *error; /* NULL = it succeeded */
+	const struct call_report *report;
+	char *ret_audit_id; /* AUDIT_ID_SIZE */
+};
+int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
+		  const struct execution_end *end, struct err *err) __attribute__((warn_unused_result));
 /* At the start of the daemon: what is open failed, interrupted. */
 int execution_interrupt_open(struct db *db, struct err *err) __attribute__((warn_unused_result));

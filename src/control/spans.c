@@ -106,12 +106,11 @@ static bool read_hex(struct str text, unsigned char *ret, size_t n)
 	return true;
 }
 
-/* traceparent (W3C Trace Context 2.2.2), whose trace id request_trace() has checked. */
-static void take_trace(const struct request *request, struct otlp_span *span)
+/* Ids of traceparent (W3C Trace Context 2.2.2), which request_trace() has checked. */
+static void take_trace(const struct spans_call *call, struct otlp_span *span)
 {
-	struct str parent = STR_EMPTY, trace = request_trace(request, &parent);
-	if (!read_hex(trace, span->trace_id, sizeof span->trace_id) ||
-	    !read_hex(parent, span->parent_id, sizeof span->parent_id)) {
+	if (!read_hex(call->trace_id, span->trace_id, sizeof span->trace_id) ||
+	    !read_hex(call->parent_id, span->parent_id, sizeof span->parent_id)) {
 		otlp_new_trace_id(span->trace_id);
 		memset(span->parent_id, 0, sizeof span->parent_id);
 	}
@@ -123,9 +122,9 @@ static void attribute(struct otlp_attribute *list, size_t *n, const char *key, s
 		list[(*n)++] = (struct otlp_attribute){.key = key, .kind = OTLP_STR, .str = value};
 }
 
-void spans_connector_call(const struct request *request, const struct spans_call *call)
+void spans_connector_call(struct spans *spans, const struct spans_call *call)
 {
-	if (request->control->spans == NULL)
+	if (spans == NULL)
 		return;
 	struct otlp_attribute attributes[OTLP_ATTRIBUTES_MAX];
 	struct otlp_span span = {
@@ -137,7 +136,7 @@ void spans_connector_call(const struct request *request, const struct spans_call
 		.status = call->error == NULL ? OTLP_STATUS_OK : OTLP_STATUS_ERROR,
 	};
 	otlp_new_span_id(span.span_id);
-	take_trace(request, &span);
+	take_trace(call, &span);
 	attribute(attributes, &span.attributes_n, "aileron.connector.fqn", call->connector);
 	attribute(attributes, &span.attributes_n, "aileron.connector.operation", call->operation);
 	attribute(attributes, &span.attributes_n, "aileron.binding.name", call->binding);
@@ -147,5 +146,5 @@ void spans_connector_call(const struct request *request, const struct spans_call
 		span.status_message = str_from(err_row(call->error->class)->name);
 		attribute(attributes, &span.attributes_n, "aileron.failure.class", span.status_message);
 	}
-	spans_add(request->control->spans, &span);
+	spans_add(spans, &span);
 }

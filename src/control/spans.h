@@ -27,8 +27,10 @@ void spans_flush(struct spans *spans);                             /* soon; on t
 
 /* aileron.connector.call, under the trace that the request's traceparent names, if it does. */
 struct spans_call {
+	struct str trace_id, parent_id;                      /* hex, of whoever asked; "" = a trace of its own */
 	struct str connector, operation, binding, execution; /* names; "" = left out */
 	uint64_t start_ns, end_ns;                           /* Unix */
 	const struct err *error;                             /* NULL = it succeeded */
 };
-void spans_connector_call(const struct request *request, const struct spans_call *call);
+/* `spans` NULL is fine: none is configured. */
+void spans_connector_call(struct spans *spans, const struct spans_call *call);

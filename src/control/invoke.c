@@ -1,0 +1,200 @@
+#include "control/invoke.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "control/connectors.h"
+#include "control/credential.h"
+#include "control/execution.h"
+#include "control/spans.h"
+#include <stdlib.h>
+
+#define GRACE_NS  (5 * TIME_SECOND) /* of a permit, past the call's wall time */
+#define LINES_MAX (6 * MIB)         /* of logs, and of trace; with the longest output they fit into an answer */
+
+/* What it takes beside what was asked and what comes of it. */
+struct under_way {
+	struct invoke *invoke;
+	struct connector_opened opened;
+	struct credential_owner owner;
+	struct credential_use use;
+	struct call_limits limits;
+	struct egress_grant grant;
+	struct execution execution;
+};
+
+/* ------------------------------------------------------------------------------------------------------- while it runs */
+
+static void on_log(void *user, struct str level, struct str message)
+{
+	struct under_way *u = user;
+	lines_add_log(&u->invoke->logs, level, message);
+}
+
+static void on_trace(void *user, struct str text, uint64_t nanoseconds)
+{
+	struct under_way *u = user;
+	lines_add_trace(&u->invoke->trace_lines, text, nanoseconds);
+}
+
+/*
+ * One line of the connector's own on its way into the record. Jobs of the writer are done in order, so that it is on disk
+ * before the end of its call is, which is before the caller is answered.
+ */
+struct emitted {
+	struct buf payload;
+	char *connector;
+};
+
+static int do_emit(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct emitted *emitted = user;
+	const struct audit_event event = {
+		.type = AUDIT_CONNECTOR_EVENT,
+		.actor = AUDIT_ACTOR_CONNECTOR_RUNTIME,
+		.actor_id = str_from(emitted->connector),
+		.payload_text = buf_str(&emitted->payload),
+	};
+	return audit_append(tx, &event, NULL, NULL, err);
+}
+
+static void on_emitted(void *user, const struct err *err)
+{
+	struct emitted *emitted = user;
+	if (err != NULL)
+		log_error("connector_event_lost", log_z("connector", emitted->connector), log_err(err));
+	buf_release(&emitted->payload);
+	free(emitted->connector);
+	free(emitted);
+}
+
+static int32_t on_audit(void *user, struct str object)
+{
+	struct under_way *u = user;
+	struct emitted *emitted = NEW(struct emitted);
+	emitted->connector = str_dup(u->owner.fqn);
+	buf_init(&emitted->payload, AUDIT_TEXT_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &emitted->payload, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("aileron.connector.event"));
+	jsonw_raw(&w, object);
+	jsonw_key(&w, S("aileron.connector.fqn"));
+	jsonw_str(&w, u->owner.fqn);
+	jsonw_key(&w, S("aileron.execution.id"));
+	jsonw_str(&w, str_from(u->execution.id));
+	jsonw_end_object(&w);
+	db_write_later(u->invoke->control->db, do_emit, emitted, on_emitted);
+	return 0;
+}
+
+static bool is_gone(void *user)
+{
+	const struct invoke *invoke = ((const struct under_way *)user)->invoke;
+	return invoke->control->over || (invoke->gone != NULL && invoke->gone(invoke->user));
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the call */
+
+static int prepare(struct under_way *u, struct err *err)
+{
+	struct invoke *invoke = u->invoke;
+	if (connector_open(invoke->control, invoke->arena, invoke->connector, &u->opened, err) < 0)
+		return -1;
+	invoke->content_hash = u->opened.content_hash;
+	u->owner = (struct credential_owner){u->opened.row.fqn, u->opened.manifest};
+	const struct call_limits limits = {.wall_time = invoke->timeout_ms * MS};
+	u->limits = call_limits_resolve(&limits, &u->opened.manifest->limits);
+	if (credential_choose(invoke->control, invoke->arena, &u->owner, &u->use, err) < 0)
+		return -1;
+	u->execution.connector = u->opened.row.fqn;
+	u->execution.content_hash = u->opened.content_hash;
+	u->execution.op = invoke->op;
+	u->execution.binding = u->use.names;
+	return execution_start(invoke->control->db, &invoke->by, &u->execution, err);
+}
+
+static void run(struct under_way *u)
+{
+	struct invoke *invoke = u->invoke;
+	struct calls_result *result = &invoke->result;
+	const struct calls_spec spec = {
+		.manifest = u->opened.manifest,
+		.manifest_bytes = u->opened.manifest_bytes,
+		.module_fd = u->opened.module_fd,
+		.content_hash = u->opened.hash,
+		.op = invoke->op,
+		.args = invoke->args,
+		.limits = u->limits,
+		.grant = &u->grant,
+		.trace = invoke->trace,
+		.log = on_log,
+		.traced = invoke->trace ? on_trace : NULL,
+		.audit = on_audit,
+		.gone = is_gone,
+		.user = u,
+	};
+	/* Compiling is not on the call's time, nor on that of its permits. */
+	if (calls_prepare(invoke->control->calls, &spec, &result->error) < 0)
+		return;
+	uint64_t until = clock_monotonic_ns(NULL) + u->limits.wall_time + GRACE_NS;
+	if (credential_permit(invoke->control, invoke->arena, &u->owner, &u->use, until, &result->error) == 0) {
+		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->use);
+		calls_run(invoke->control->calls, &spec, result);
+	}
+	credential_end(invoke->control, &u->use);
+}
+
+static void add_span(const struct under_way *u, const struct err *error)
+{
+	const struct spans_call span = {
+		.trace_id = u->invoke->by.trace_id,
+		.parent_id = u->invoke->parent_span,
+		.connector = u->execution.connector,
+		.operation = u->execution.op,
+		.binding = u->execution.binding,
+		.execution = str_from(u->execution.id),
+		.start_ns = u->execution.started_ns,
+		.end_ns = clock_wall_ns(NULL),
+		.error = error,
+	};
+	spans_connector_call(u->invoke->control->spans, &span);
+}
+
+static int carry_out(struct under_way *u, struct err *err)
+{
+	struct invoke *invoke = u->invoke;
+	if (prepare(u, err) < 0)
+		return -1;
+	lines_begin(&invoke->logs, LINES_MAX);
+	lines_begin(&invoke->trace_lines, LINES_MAX);
+	run(u);
+	const struct calls_result *result = &invoke->result;
+	const struct err *error = result->ok ? NULL : &result->error;
+	const struct execution_end end = {.error = error, .report = &result->report, .ret_audit_id = invoke->audit_id};
+	add_span(u, error);
+	if (execution_end(invoke->control->db, &invoke->by, &u->execution, &end, err) < 0)
+		return -1;
+	if (error == NULL)
+		return 0;
+	*err = *error;
+	return -1;
+}
+
+int invoke_connector(struct invoke *invoke, struct err *err)
+{
+	/* An error and more: too large for a worker's stack. */
+	struct under_way *u = NEW(struct under_way);
+	u->invoke = invoke;
+	u->opened = CONNECTOR_OPENED_INIT;
+	int rc = carry_out(u, err);
+	connector_close(&u->opened);
+	free(u);
+	return rc;
+}
+
+void invoke_release(struct invoke *invoke)
+{
+	lines_release(&invoke->logs);
+	lines_release(&invoke->trace_lines);
+	buf_release(&invoke->result.output);
+}

@@ -1,0 +1,37 @@
+/*
+ * invoke: the call of a connector, whoever asks for it
+ *
+ * The connector is opened anew; what it may use is chosen and permitted; its start is on disk before it is sent, its end
+ * before it is told, with a span for the collector. What the connector says of itself (audit_emit) is on disk before its
+ * end is. Worker threads.
+ */
+#pragma once
+#include "connector/call.h"
+#include "control/calls.h"
+#include "control/control.h"
+#include "control/lines.h"
+
+struct invoke {
+	struct control *control;
+	struct arena *arena;
+	struct audit_event by;  /* who asks, and in which trace: actor and trace id of the events */
+	struct str parent_span; /* of the caller; "" = none */
+	struct str connector;   /* FQN, or the name that it was linked as */
+	struct str op;
+	const struct json *args;
+	uint64_t timeout_ms; /* 0 = the connector's own limit */
+	bool trace;
+	/* True when nobody waits any more: it is cancelled. Several threads. NULL = never. */
+	bool (*gone)(void *user);
+	void *user;
+
+	/* What came of it; strings in the arena. */
+	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended; "" when it did not begin */
+	struct str content_hash;
+	struct calls_result result;
+	struct lines logs, trace_lines;
+};
+/* The connector's own error, or why it was not called or not recorded. `invoke` stays where it is meanwhile. */
+int invoke_connector(struct invoke *invoke, struct err *err) __attribute__((warn_unused_result));
+/* Of the results; safe on one that was not invoked. */
+void invoke_release(struct invoke *invoke);
