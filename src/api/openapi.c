@@ -249,6 +249,12 @@ static void put_responses(struct json_writer *w, const struct operation *op)
 		put_content(w, type_of_answer(op), op->result);
 		jsonw_end_object(w);
 	}
+	if (op->there != NULL) {
+		begin(w, "409");
+		put_z(w, "description", "it is so already");
+		put_content(w, "application/json", op->there);
+		jsonw_end_object(w);
+	}
 	begin(w, "default");
 	put_reference(w, "responses", op->envelope == API_FAILURE ? "Failure" : "Error");
 	jsonw_end_object(w);

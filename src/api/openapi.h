@@ -3,7 +3,7 @@
  *
  * Made from operations.def and the field tables alone, so it says what api_validate() does: unknown members are refused,
  * lengths and values are bounded. The same program always makes the same bytes. Beyond the standard stand `x-aileron-verb`
- * (the verb of the command line), `x-aileron-audited` (the event that it leaves) and `x-aileron-needs-vault`.
+ * (the verb of the command line), `x-aileron-audited` (the events that it may leave) and `x-aileron-needs-vault`.
  */
 #pragma once
 #include "base/buf.h"

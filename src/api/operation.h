@@ -2,8 +2,8 @@
  * operation: everything that control can be asked for, one row each
  *
  * The rows of operations.def and the field tables of schema_*.c are all there is to the API: routes, permission, validation of
- * requests, OpenAPI (openapi.h), the page of the manual and the CLI's link to an operation come from them. A test holds real
- * answers against the result schemas.
+ * requests, OpenAPI (openapi.h), the page of the manual and the CLI's link to an operation come from them. The
+ * end-to-end tests hold the answers of the operations that they walk through against the result schemas.
  */
 #pragma once
 #include "base/buf.h"
@@ -31,7 +31,7 @@ enum api_flag {
 };
 
 /*
- * OPERATION(name, symbol, method, route, permission, flags, envelope, audited event or "", verb, summary); the name is the
+ * OPERATION(name, symbol, method, route, permission, flags, envelope, audited events or "", verb, summary); the name is the
  * symbol in small letters, and that of the handler in control.
  */
 enum api_operation_id {
@@ -68,12 +68,14 @@ struct operation {
 	enum api_permission permission;
 	unsigned flags;
 	enum api_envelope envelope;
-	const char *audited; /* what its doing leaves in the audit, for the reader of the docs */
-	const char *verb;    /* of the CLI: "vault put"; "" = none */
+	const char *
+		audited; /* the events that it may leave in the audit: "vault.unlocked, vault.unlock_failed"; "" = none */
+	const char *verb; /* of the CLI: "vault put"; "" = none */
 	const char *summary;
 	const struct api_field *query;   /* ended by name NULL; NULL = none */
 	const struct api_field *request; /* body: a JSON object with these members and no others; NULL = no body */
 	const struct api_field *result;  /* body of the answer; NULL = none, or a stream */
+	const struct api_field *there;   /* body of 409 where that is the state found, and no error; NULL = none */
 };
 const struct operation *operation_at(enum api_operation_id id);
 

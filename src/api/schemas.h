@@ -92,7 +92,7 @@ extern const struct api_field api_backup[], api_backup_list[], api_tune_request[
 #define SHAPE_VAULT_STATUS   .result = api_vault_status
 #define SHAPE_VAULT_NONCE    .result = api_vault_nonce
 #define SHAPE_VAULT_INIT     .request = api_sealed, .result = api_vault_status
-#define SHAPE_VAULT_UNLOCK   .request = api_unlock_request, .result = api_unlock
+#define SHAPE_VAULT_UNLOCK   .request = api_unlock_request, .result = api_unlock, .there = api_vault_status
 #define SHAPE_VAULT_LOCK     .result = api_vault_status
 #define SHAPE_VAULT_PASSWD   .request = api_sealed, .result = api_backups_open
 #define SHAPE_VAULT_LIST     .query = api_vault_query, .result = api_vault_list

@@ -61,6 +61,15 @@ static void the_same_bytes_each_time(void **state)
 	assert_true(str_eq(buf_str(&one), buf_str(&two)));
 }
 
+static void an_open_vault_answers_with_its_state(void **state)
+{
+	(void)state;
+	const struct json *post = below(json_member(document, S("paths")), "/v1/vault/unlock", "post");
+	const struct json *content = below(json_member(post, S("responses")), "409", "content");
+	const struct json *schema = below(content, "application/json", "schema");
+	assert_true(str_eq(text_of(schema, "$ref"), S("#/components/schemas/VaultStatus")));
+}
+
 static void it_says_what_it_is(void **state)
 {
 	(void)state;
@@ -179,7 +188,9 @@ static void every_operation_is_there(void **state)
 									      : "200";
 		check_contents(json_member(responses, str_from(status)));
 		assert_non_null(resolve(text_of(json_member(responses, S("default")), "$ref")));
-		assert_int_equal(json_length(responses), 2);
+		assert_int_equal(json_length(responses), operation->there != NULL ? 3 : 2);
+		if (operation->there != NULL)
+			check_contents(json_member(responses, S("409")));
 		assert_int_equal(json_length(json_member(at, S("security"))) == 0, operation->permission == API_OPEN);
 		bool body = json_member(at, S("requestBody")) != NULL;
 		assert_int_equal(body, operation->request != NULL);
@@ -193,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_bytes_each_time),
 		cmocka_unit_test(it_says_what_it_is),
+		cmocka_unit_test(an_open_vault_answers_with_its_state),
 		cmocka_unit_test(components_are_schemas),
 		cmocka_unit_test(every_operation_is_there),
 	};

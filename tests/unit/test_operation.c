@@ -1,4 +1,5 @@
 #include "api/operation.h"
+#include "audit/audit.h"
 #include "base/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,6 +54,29 @@ static void names_are_symbols_in_small_letters(void **state)
 		assert_true(str_eq_fold(name, str_from(symbols[id])));
 		for (size_t i = 0; i < name.n; i++)
 			assert_true(name.p[i] == '_' || (name.p[i] >= 'a' && name.p[i] <= 'z'));
+	}
+}
+
+static bool is_event(struct str name)
+{
+	for (enum audit_type type = 0; type < AUDIT_TYPE__MAX; type++) {
+		if (str_eq(name, str_from(audit_type_name(type))))
+			return true;
+	}
+	return false;
+}
+
+static void what_is_audited_are_events(void **state)
+{
+	(void)state;
+	for (enum api_operation_id id = 0; id < OP__MAX; id++) {
+		struct str rest = str_from(operation_at(id)->audited);
+		while (rest.n > 0) {
+			struct str name;
+			rest = str_cut(rest, ',', &name);
+			if (!is_event(str_trim(name)))
+				fail_msg("%s: '%s'", operation_at(id)->name, operation_at(id)->audited);
+		}
 	}
 }
 
@@ -125,9 +149,13 @@ static void another_method_is_told_from_no_route(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_whole),           cmocka_unit_test(names_are_symbols_in_small_letters),
-		cmocka_unit_test(every_route_is_found),     cmocka_unit_test(names_take_one_segment),
-		cmocka_unit_test(what_is_spelled_out_wins), cmocka_unit_test(another_method_is_told_from_no_route),
+		cmocka_unit_test(rows_are_whole),
+		cmocka_unit_test(names_are_symbols_in_small_letters),
+		cmocka_unit_test(what_is_audited_are_events),
+		cmocka_unit_test(every_route_is_found),
+		cmocka_unit_test(names_take_one_segment),
+		cmocka_unit_test(what_is_spelled_out_wins),
+		cmocka_unit_test(another_method_is_told_from_no_route),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
