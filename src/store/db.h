@@ -57,7 +57,8 @@ uint64_t db_tx_version(const struct db_tx *tx);
 int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
 /*
  * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
- * after the failure. `user` lives until then; `done` may be NULL.
+ * after the failure. `user` lives until then; `done` may be NULL. Jobs are run in the order in which they came, however
+ * they came; one that nobody waits for is committed with the next that somebody does wait for, or after 5 ms.
  */
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 /*

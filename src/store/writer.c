@@ -22,6 +22,9 @@
 #define GATHER_WORTH  (20 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
+/* Jobs that nobody waits for are run at once, and committed with the next that somebody does wait for, or after this time. */
+#define LINGER_NS (5 * TIME_MILLISECOND)
+
 struct job {
 	db_job *run;
 	void *user;
@@ -48,9 +51,9 @@ struct writer {
 
 	/* The thread's own. */
 	struct db_tx *tx;
-	size_t last_group;
-	uint64_t commit_ns; /* a commit takes about this long */
-	struct err err;     /* of jobs that nobody waits for */
+	size_t last_awaited; /* jobs of the last group that somebody waited for */
+	uint64_t commit_ns;  /* a commit takes about this long */
+	struct err err;      /* of jobs that nobody waits for */
 };
 
 static void list_add(struct job_list *list, struct job *job)
@@ -160,14 +163,30 @@ static void make_deadline(uint64_t ns, struct timespec *ret)
 	ret->tv_nsec = (long)(sum % TIME_SECOND);
 }
 
-/* The next job of a group that has `n` so far, or NULL when it is time to commit. */
-static struct job *next_of_group(struct writer *writer, size_t n, const struct timespec *deadline)
+struct group {
+	size_t n, n_awaited; /* jobs so far */
+	struct timespec deadline;
+};
+
+/* What the group waits for once it has this job too. */
+static void count_in(const struct writer *writer, struct group *group, const struct job *job)
 {
-	bool waited = n >= writer->last_group || writer->commit_ns < GATHER_WORTH;
+	group->n++;
+	if (job->done == NULL && ++group->n_awaited == 1)
+		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &group->deadline);
+	else if (group->n == 1)
+		make_deadline(LINGER_NS, &group->deadline);
+}
+
+/* The next job of a group, or NULL when it is time to commit. */
+static struct job *next_of_group(struct writer *writer, const struct group *group)
+{
+	bool is_whole = group->n_awaited >= writer->last_awaited || writer->commit_ns < GATHER_WORTH;
+	bool waited = group->n_awaited > 0 && is_whole;
 	pthread_mutex_lock(&writer->lock);
 	while (writer->waiting.n == 0 && !waited && !writer->stopping)
-		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, deadline) == ETIMEDOUT;
-	struct job *job = n < GROUP_MAX ? list_take(&writer->waiting) : NULL;
+		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, &group->deadline) == ETIMEDOUT;
+	struct job *job = group->n < GROUP_MAX ? list_take(&writer->waiting) : NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job;
 }
@@ -195,17 +214,15 @@ static void tell_of_commit(struct writer *writer)
 static void run_group(struct writer *writer, struct job *job)
 {
 	struct job_list done = {0};
-	struct timespec deadline;
-	make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &deadline);
-	size_t n = 0;
+	struct group group = {0};
 	renew_version(writer->tx);
 	int code = store_exec(writer->tx, "BEGIN IMMEDIATE");
 	if (code != SQLITE_OK)
 		list_add(&done, job);
 	while (job != NULL && code == SQLITE_OK) {
-		code = run_job(writer, job, &done);
-		n++;
-		job = code == SQLITE_OK ? next_of_group(writer, n, &deadline) : NULL;
+		count_in(writer, &group, job);
+		code = run_job(writer, job, &done); /* which may be the end of the job */
+		job = code == SQLITE_OK ? next_of_group(writer, &group) : NULL;
 	}
 	if (code == SQLITE_OK)
 		code = commit(writer);
@@ -219,7 +236,7 @@ static void run_group(struct writer *writer, struct job *job)
 		tell_of_commit(writer);
 	while ((job = list_take(&done)) != NULL)
 		finish(job, 0, NULL);
-	writer->last_group = n;
+	writer->last_awaited = group.n_awaited;
 }
 
 static void *work(void *context)
