@@ -1,6 +1,10 @@
 #include "os/loop.h"
 #include "os/child.h"
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct loop {
@@ -14,10 +18,12 @@ struct loop_source {
 		uv_poll_t poll;
 		uv_timer_t timer;
 		uv_signal_t signal;
-		uv_async_t async;
 	};
 	loop_fn *fn;
 	void *user;
+	/* of loop_wakeup() */
+	int event_fd;       /* 0 = none */
+	_Atomic bool woken; /* the loop was told and has not looked yet */
 };
 
 static int fail_uv(struct err *err, int status, const char *what)
@@ -38,7 +44,10 @@ struct loop *loop_new(struct err *err)
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct loop_source *source = handle->data;
+	if (source->event_fd > 0)
+		close(source->event_fd);
+	free(source);
 }
 
 /* Handles that a library brought have their own owner, who was to close them first. */
@@ -192,21 +201,45 @@ struct loop_source *loop_child(struct loop *loop, const struct child *child, loo
 	return source;
 }
 
-static void on_wakeup(uv_async_t *async)
+/*
+ * Not libuv's own (uv_async_t): there the loop, once awake, spins until whoever woke it is back from telling, which takes
+ * long when it has just pushed that thread from its core.
+ */
+static void on_wakeup(uv_poll_t *poll, int status, int events)
 {
-	struct loop_source *source = async->data;
+	(void)status;
+	(void)events;
+	struct loop_source *source = poll->data;
+	uint64_t count;
+	(void)!read(source->event_fd, &count, sizeof count);
+	atomic_store(&source->woken, false);
 	source->fn(source->user, 0);
 }
 
 struct loop_source *loop_wakeup(struct loop *loop, loop_fn *fn, void *user, struct err *err)
 {
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0) {
+		fail_errno(err, "cannot make a wake-up");
+		return NULL;
+	}
 	struct loop_source *source = new_source(fn, user);
-	return made(source, uv_async_init(&loop->uv, &source->async, on_wakeup), "cannot make a wake-up", err);
+	source->event_fd = fd;
+	source = made(source, uv_poll_init(&loop->uv, &source->poll, fd), "cannot make a wake-up", err);
+	if (source != NULL)
+		uv_poll_start(&source->poll, UV_READABLE, on_wakeup);
+	else
+		close(fd);
+	return source;
 }
 
 void loop_wake(struct loop_source *source)
 {
-	uv_async_send(&source->async);
+	const uint64_t one = 1;
+	int error = errno; /* perhaps of whom a signal's handler has interrupted */
+	if (!atomic_exchange(&source->woken, true))
+		(void)!write(source->event_fd, &one, sizeof one);
+	errno = error;
 }
 
 struct work {
