@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define PIECE (128 * KIB)
+#define PIECE (32 * KIB) /* from the heap at hand: a larger one is mapped, and its pages cleared, each time */
 
 /* Up to `n` bytes: how many, 0 at the end, -1. */
 static ssize_t read_piece(int fd, char *to, size_t n)
