@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #if CONFINE_SANITIZED_ADDRESS
 /*
@@ -34,10 +35,17 @@ static int close_others(int keep_fds, struct err *err)
 	return 0;
 }
 
-static void look_at_namespaces(const struct confine_policy *policy, const struct confine_options *options,
-			       struct confine_report *report)
+/* Nobody is left to be a child of, and the signal that would have told came too early or not at all. */
+static void end_with_parent(const struct confine_policy *policy, const struct confine_options *options)
 {
-	report->namespaces = namespace_look(options->namespaces);
+	if (policy->enters && options->parent_pid > 0 && getppid() != options->parent_pid)
+		_exit(1);
+}
+
+static void look_at_namespaces(const struct confine_policy *policy, const struct confine_options *options,
+			       uint64_t namespaces, struct confine_report *report)
+{
+	report->namespaces = namespace_look(namespaces);
 	if ((report->namespaces & policy->namespaces) != policy->namespaces)
 		note_missing(report, "namespaces");
 	if (policy->paths != NULL || (report->namespaces & CLONE_NEWNS) == 0)
@@ -53,9 +61,11 @@ int confine_apply(const struct confine_policy *policy, const struct confine_opti
 {
 	struct confine_report *report = ret_report;
 	*report = (struct confine_report){0};
+	uint64_t namespaces = policy->enters ? namespace_enter(options->namespaces) : options->namespaces;
 	if (privilege_give_up(err) != 0 || privilege_limit(policy->rlimits, err) != 0 ||
 	    close_others(options->keep_fds, err) != 0)
 		return -1;
+	end_with_parent(policy, options);
 #if CONFINE_SANITIZED_ADDRESS
 	is_confined = true;
 #endif
@@ -63,7 +73,7 @@ int confine_apply(const struct confine_policy *policy, const struct confine_opti
 
 	if (options->own_folder > 0 && fchdir(options->own_folder) != 0)
 		return fail_errno(err, "cannot enter the process's own folder");
-	look_at_namespaces(policy, options, report);
+	look_at_namespaces(policy, options, namespaces, report);
 	if (landlock_confine(policy, options->own_folder, &report->landlock_abi, NULL) != 0)
 		report->landlock_abi = 0;
 	if (report->landlock_abi == 0)

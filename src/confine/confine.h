@@ -4,9 +4,10 @@
  * A policy is data: a row a program (policies.h has ours). confine_apply() carries it out in the calling process, which
  * must still have one thread, in this order, each step named in the report:
  *
+ *   0. namespaces, when the policy says that the program enters them by itself
  *   1. not dumpable, no new privileges, parent-death signal, rlimits
  *   2. descriptors: everything from `keep_fds` up is closed
- *   3. namespaces are asked of the parent (os/child.h, with the policy's `namespaces`) and only looked at here; inside a
+ *   3. namespaces that were not entered are asked of the parent (os/child.h) and only looked at here; inside a
  *      mount namespace the root is replaced when the policy names no paths: by the process's own folder when it has one
  *      (nosuid, nodev), else by an empty, read-only one
  *   4. Landlock: every right of the running ABI is handled; only the policy's paths are allowed, and its own folder: to
@@ -15,6 +16,12 @@
  *   6. first probe: each act that must fail is tried, with the walls of 3 to 5 alone
  *   7. seccomp: an allow-list; everything else fails with EPERM (clone3 with ENOSYS, so that libc falls back)
  *   8. second probe, with all walls
+ *
+ * A process whose memory holds secrets enters its namespaces after it was executed. The memory of a program belongs to the
+ * user namespace that it was executed in, and the owner of a user namespace, which every program of the same user is, may
+ * trace what belongs to it, dumpable or not. What enters by itself cannot be in a new pid namespace, which takes a fork;
+ * seccomp, and Landlock from ABI 6 on, keep it from sending signals. A runner holds no secrets, and executes foreign code:
+ * it is put into all namespaces by its parent, so that it was never outside.
  *
  * The report goes to the parent, which decides with confine_judge(). Source of the rules: landlock(7), seccomp(2),
  * namespaces(7), capabilities(7). Nothing here is undone or can be: a process is confined until its end.
@@ -86,7 +93,8 @@ struct confine_syscall {
 
 struct confine_policy {
 	const char *name;
-	uint64_t namespaces;                           /* CLONE_NEW* that the parent is to ask for */
+	uint64_t namespaces; /* CLONE_NEW* that it is to be in */
+	bool enters;         /* it enters them by itself; else the parent is to ask for them */
 	const struct confine_syscall *const *syscalls; /* groups, ended by NULL; each ended by number -1 */
 	const struct confine_path *paths;              /* ended by path NULL; NULL = none */
 	const struct confine_rlimit *rlimits;          /* ended by resource -1 */
@@ -94,9 +102,10 @@ struct confine_policy {
 };
 
 struct confine_options {
-	int parent_pid;      /* as seen outside, for the signal probe; 0 = do not try */
-	int keep_fds;        /* descriptors below this stay */
-	uint64_t namespaces; /* what the parent says it gave: ret_namespaces of os/child.h */
+	int parent_pid; /* as seen outside, for the signal probe; 0 = do not try */
+	int keep_fds;   /* descriptors below this stay */
+	/* What the parent says it gave: ret_namespaces of os/child.h; where the policy says `enters`, what to enter. */
+	uint64_t namespaces;
 	int own_folder; /* a folder, above the standard descriptors, which becomes the working directory; 0, -1 = none */
 };
 

@@ -362,7 +362,10 @@ static const struct confine_rlimit keeper_rlimits[] = {
 	{-1, 0},
 };
 
-#define ISOLATED (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+#define ENTERED  (CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWUTS)
+#define ISOLATED (ENTERED | CLONE_NEWPID)
+/* Two threads cannot enter a user namespace, and the run-time of ThreadSanitizer has one of its own. */
+#define ENTERS (!CONFINE_SANITIZED_THREAD)
 
 const struct confine_policy confine_runner_compile = {
 	.name = "runner-compile",
@@ -392,7 +395,8 @@ const struct confine_policy confine_runner_serving = {
 
 const struct confine_policy confine_egress = {
 	.name = "egress",
-	.namespaces = ISOLATED,
+	.namespaces = ENTERED,
+	.enters = ENTERS,
 	.syscalls = egress_calls,
 	.paths = egress_paths,
 	.rlimits = egress_rlimits,
@@ -401,14 +405,16 @@ const struct confine_policy confine_egress = {
 
 const struct confine_policy confine_control = {
 	.name = "control",
-	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.namespaces = ENTERED | CLONE_NEWNS | CLONE_NEWNET,
+	.enters = ENTERS,
 	.syscalls = control_calls,
 	.rlimits = control_rlimits,
 };
 
 const struct confine_policy confine_keeper = {
 	.name = "keeper",
-	.namespaces = ISOLATED | CLONE_NEWNS | CLONE_NEWNET,
+	.namespaces = ENTERED | CLONE_NEWNS | CLONE_NEWNET,
+	.enters = ENTERS,
 	.syscalls = keeper_calls,
 	.rlimits = keeper_rlimits,
 };

@@ -4,7 +4,12 @@
 #pragma once
 #include "confine/confine.h"
 
-/* namespace.c: those of `told` that a look does not contradict. Opens files and a socket: before the walls are up. */
+/*
+ * namespace.c: enters the namespaces, a user namespace with the caller's own ids among them, in which it has all rights: the
+ * flags, or 0 when the kernel refuses. Not dumpable afterwards; the signal at the parent's death is gone.
+ */
+uint64_t namespace_enter(uint64_t wanted);
+/* Those of `told` that a look does not contradict. Opens files and a socket: before the walls are up. */
 uint64_t namespace_look(uint64_t told);
 /* Both need a mount namespace and the right to mount. -1 with errno. */
 int namespace_empty_root(void) __attribute__((warn_unused_result)); /* read-only */

@@ -41,7 +41,7 @@ static int start_child(struct peer *peer, const struct peer_spec *spec, uint64_t
 	struct child child = CHILD_INIT;
 	child.path = launch->path;
 	child.argv = argv;
-	child.namespaces = wanted;
+	child.namespaces = spec->policy->enters ? 0 : wanted;
 	child.fds[child.n_fds++] = (struct child_fd){launch->null_fd, STDIN_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){launch->null_fd, STDOUT_FILENO};
 	child.fds[child.n_fds++] =
@@ -59,8 +59,8 @@ static int start_child(struct peer *peer, const struct peer_spec *spec, uint64_t
 }
 
 /*
- * A child is told in its arguments which namespaces it has. Where the kernel refused them it was told wrong, so it is
- * started a second time without; it proves what it has either way.
+ * A child is told in its arguments which namespaces it has, or is to enter. Where the kernel refused to give them it was
+ * told wrong, so it is started a second time without; it proves what it has either way.
  */
 static int start_truthfully(struct peer *peer, const struct peer_spec *spec, const struct launch *launch,
 			    struct err *err)
@@ -69,7 +69,7 @@ static int start_truthfully(struct peer *peer, const struct peer_spec *spec, con
 	if (start_child(peer, spec, wanted, launch, err) < 0)
 		return -1;
 	/* The user namespace, which all others need, is not always among those that are asked for. */
-	if ((peer->child.ret_namespaces & wanted) == wanted)
+	if (spec->policy->enters || (peer->child.ret_namespaces & wanted) == wanted)
 		return 0;
 	child_release(&peer->child);
 	return start_child(peer, spec, 0, launch, err);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #define BACKLOG         1024
-#define PORT_WAIT_MS    250 /* children of a daemon that was killed hold its port for a moment */
+#define PORT_WAIT_MS    1000 /* children of a daemon that was killed hold its port for a moment */
 #define PORT_POLL_MS    25
 #define LISTEN_FD_FIRST 3
 #define LISTEN_FDS_MAX  4

@@ -215,7 +215,7 @@ static int start_child(struct process *process, int link, uint64_t namespaces, s
 	child.path = process->row->program;
 	child.program_fd = process->program;
 	child.argv = argv;
-	child.namespaces = namespaces;
+	child.namespaces = process->row->policy->enters ? 0 : namespaces;
 	child.fds[child.n_fds++] = (struct child_fd){process->null_fd, STDIN_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){process->null_fd, STDOUT_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};
@@ -230,15 +230,15 @@ static int start_child(struct process *process, int link, uint64_t namespaces, s
 }
 
 /*
- * A child is told in its arguments which namespaces it has. Where the kernel refused them it was told wrong, so it is
- * started a second time without; it proves what it has either way.
+ * A child is told in its arguments which namespaces it has, or is to enter. Where the kernel refused to give them it was
+ * told wrong, so it is started a second time without; it proves what it has either way.
  */
 static int start_truthfully(struct process *process, int link, struct err *err)
 {
 	uint64_t wanted = process->row->policy->namespaces;
 	if (start_child(process, link, wanted, err) != 0)
 		return -1;
-	if ((process->child.ret_namespaces & wanted) == wanted)
+	if (process->row->policy->enters || (process->child.ret_namespaces & wanted) == wanted)
 		return 0;
 	child_release(&process->child);
 	return start_child(process, link, 0, err);
