@@ -102,6 +102,10 @@ class Service:
     def on_ok(self, conn, query, headers, body):
         return self.answer(conn, 200, b'{"ok":true}')
 
+    def on_v1(self, conn, query, headers, body):
+        """A collector of spans"""
+        return self.answer(conn, 200, b"{}", [("Content-Type", "application/json")])
+
     def on_missing(self, conn, query, headers, body):
         return self.answer(conn, 404, b"nothing here")
 

@@ -22,9 +22,18 @@ class Provider:
         self.port = json.loads(self.process.stdout.readline())["port"]
 
     def tell(self, **values):
+        return self.ask(values)["requests"]
+
+    def secrets(self):
+        """{what: [all that there were]} of tokens, verifiers and device codes"""
+        return self.ask({})["secrets"]
+
+    def ask(self, values):
         self.process.stdin.write(json.dumps({"set": values}) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["requests"]
+        while not (line := self.process.stdout.readline()).startswith("{"):  # the library has a word to say, too
+            assert line, "the authorization server has ended"
+        return json.loads(line)
 
     def close(self):
         self.process.kill()

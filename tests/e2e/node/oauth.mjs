@@ -1,10 +1,11 @@
 // A real authorization server on loopback: authorization code with PKCE, device flow, refresh tokens that rotate.
-// node oauth.mjs: prints {"port":N} when it listens; each line of standard input is a command as JSON.
+// node oauth.mjs: prints {"port":N} when it listens; each line of standard input is a command as JSON, answered by what was
+// requested so far and by every secret that went over the token endpoint.
 import http from "node:http";
 import readline from "node:readline";
 import Provider from "oidc-provider";
 
-const state = { down: false, tokenLifetime: 3600, requests: [] };
+const state = { down: false, tokenLifetime: 3600, requests: [], secrets: {} };
 
 const server = http.createServer();
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -30,6 +31,16 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   cookies: { keys: ["for this test alone"] },
 });
 
+const remember = (found) => {
+  for (const [name, value] of Object.entries(found)) if (value) (state.secrets[name] ??= []).push(value);
+};
+provider.on("grant.success", (ctx) => remember({
+  access_token: ctx.body.access_token,
+  refresh_token: ctx.body.refresh_token,
+  code_verifier: ctx.oidc.params.code_verifier,
+}));
+provider.on("device_authorization.success", (ctx, body) => remember({ device_code: body.device_code }));
+
 const callback = provider.callback();
 server.on("request", (request, response) => {
   state.requests.push(`${request.method} ${request.url.split("?")[0]}`);
@@ -44,5 +55,5 @@ console.log(JSON.stringify({ port }));
 readline.createInterface({ input: process.stdin }).on("line", (line) => {
   const command = JSON.parse(line);
   if ("set" in command) Object.assign(state, command.set);
-  console.log(JSON.stringify({ requests: state.requests }));
+  console.log(JSON.stringify({ requests: state.requests, secrets: state.secrets }));
 }).on("close", () => process.exit(0));
