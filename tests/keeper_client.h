@@ -302,7 +302,7 @@ static inline int rig_with_passphrase(struct rig *rig, enum keeper_operation ope
 /* A binding "<kind>/svc/<identity>" of connector "github.com/acme/svc" for these hosts. */
 struct rig_binding {
 	const char *path, *kind, *value;
-	const char *hosts[4];
+	const char *hosts[4], *allow_private[2];
 	const char *username, *region, *token_url, *device_url;
 	uint32_t flags;
 };
@@ -330,6 +330,12 @@ static inline struct str rig_consent(struct rig *rig, const struct rig_binding *
 		n++;
 	}
 	struct binding_consent consent = {.hosts = hosts, .n_hosts = n};
+	struct str open[2];
+	consent.allow_private = open;
+	while (consent.n_allow_private < 2 && binding->allow_private[consent.n_allow_private] != NULL) {
+		open[consent.n_allow_private] = str_from(binding->allow_private[consent.n_allow_private]);
+		consent.n_allow_private++;
+	}
 	if (strcmp(binding->kind, "oauth2") == 0) {
 		consent.authorize_url = S("https://auth.example.com/authorize");
 		consent.token_url = str_from(binding->token_url);
@@ -421,12 +427,19 @@ static inline uint16_t rig_hear_egress(struct rig *rig, uint32_t *ret_id, bool *
 	return frame.type;
 }
 
-static inline void rig_claim(struct rig *rig, uint32_t id, uint64_t use, const char *host)
+/* CLAIM or EXTEND. */
+static inline void rig_claim_by(struct rig *rig, enum keeper_message type, uint32_t id, uint64_t use,
+				struct keeper_target target)
 {
 	AUTO_BUF body = BUF_INIT(1024);
 	wire_put_u64(&body, use);
-	wire_put_str(&body, str_from(host));
-	rig_tell(rig, KEEPER_CLAIM, id, &body);
+	keeper_target_put(&body, &target);
+	rig_tell(rig, type, id, &body);
+}
+
+static inline void rig_claim(struct rig *rig, uint32_t id, uint64_t use, const char *host)
+{
+	rig_claim_by(rig, KEEPER_CLAIM, id, use, (struct keeper_target){.host = str_from(host)});
 }
 
 /* What a RELEASED says; texts in rig->arena, so not for tests that look for secrets in memory. */

@@ -47,7 +47,10 @@ enum egress_state { EGRESS_STATE_NEW = 1, EGRESS_STATE_SERVING = 2 };
 extern const struct rpc_rule egress_parent_rules[];
 extern const struct rpc_rule egress_child_rules[];
 
-/* --allow-private and --resolve of the user, and nobody else: these addresses are dialled although they are private. */
+/*
+ * --allow-private and --resolve of the user, and nobody else: these addresses are dialled although they are private. The
+ * daemon's egress takes none with an address (PROTOCOL): its asker is not the user.
+ */
 struct egress_opening {
 	struct str host; /* as in the URL, lower-case, no brackets */
 	uint16_t port;

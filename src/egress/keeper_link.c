@@ -243,6 +243,7 @@ static uint32_t send_ask(struct keeper_link *link, uint16_t type, const struct b
 		[KEEPER_CLAIM] = KEEPER_RELEASED,    [KEEPER_SIGN_SIGV4] = KEEPER_SIGNED,
 		[KEEPER_SIGN_BYTES] = KEEPER_SIGNED, [KEEPER_EXCHANGE] = KEEPER_TICKET,
 		[KEEPER_TOKENS] = KEEPER_STORED,     [KEEPER_DEVICE_CODE] = KEEPER_STORED,
+		[KEEPER_EXTEND] = KEEPER_RELEASED,
 	};
 	if (map_count(link->asks) == KEEPER_ASKS_MAX) {
 		fail(err, ERR_UNAVAILABLE, "the keeper of the vault has %d questions to answer already",
@@ -259,13 +260,22 @@ static uint32_t send_ask(struct keeper_link *link, uint16_t type, const struct b
 	return number;
 }
 
-uint32_t keeper_claim(struct keeper_link *link, uint64_t use, struct str host, const struct keeper_ask *ask,
-		      struct err *err)
+uint32_t keeper_claim(struct keeper_link *link, uint64_t use, const struct keeper_target *target,
+		      const struct keeper_ask *ask, struct err *err)
 {
 	AUTO_BUF body = BUF_INIT(FRAME_MAX);
 	wire_put_u64(&body, use);
-	wire_put_str(&body, host);
+	keeper_target_put(&body, target);
 	return send_ask(link, KEEPER_CLAIM, &body, ask, err);
+}
+
+uint32_t keeper_extend(struct keeper_link *link, uint64_t use, const struct keeper_target *target,
+		       const struct keeper_ask *ask, struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(FRAME_MAX);
+	wire_put_u64(&body, use);
+	keeper_target_put(&body, target);
+	return send_ask(link, KEEPER_EXTEND, &body, ask, err);
 }
 
 uint32_t keeper_sign(struct keeper_link *link, const struct keeper_signing *signing, const struct keeper_ask *ask,
@@ -273,7 +283,7 @@ uint32_t keeper_sign(struct keeper_link *link, const struct keeper_signing *sign
 {
 	AUTO_BUF body = BUF_INIT(FRAME_MAX);
 	wire_put_u64(&body, signing->use);
-	wire_put_str(&body, signing->host);
+	keeper_target_put(&body, &signing->target);
 	if (signing->scope != NULL) {
 		wire_put_str(&body, str_from(signing->scope->day));
 		wire_put_str(&body, signing->scope->region);

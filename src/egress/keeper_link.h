@@ -41,7 +41,7 @@ bool keeper_link_is_up(const struct keeper_link *link);
 /* Valid during the callback, but for `err`, of which NULL is "yes". What else there is depends on the question. */
 struct keeper_answer {
 	const struct err *err;
-	struct str kind, username, pool, secret; /* CLAIM; secret "" for kinds that sign */
+	struct str kind, username, pool, secret; /* CLAIM, EXTEND; secret "" for the latter and kinds that sign */
 	struct str signature;                    /* SIGN_* */
 	const struct keeper_exchange *exchange;  /* EXCHANGE */
 };
@@ -53,14 +53,17 @@ struct keeper_ask {
 };
 
 /*
- * Each returns the question's number, or 0 with UNAVAILABLE or LIMIT. `host` is "host:port", where the credential is
- * going to. Texts are borrowed for the length of the call.
+ * Each returns the question's number, or 0 with UNAVAILABLE or LIMIT. `target` is where the credential is going to, its
+ * address judged. Texts are borrowed for the length of the call.
  */
-uint32_t keeper_claim(struct keeper_link *link, uint64_t use, struct str host, const struct keeper_ask *ask,
-		      struct err *err) __attribute__((warn_unused_result));
+uint32_t keeper_claim(struct keeper_link *link, uint64_t use, const struct keeper_target *target,
+		      const struct keeper_ask *ask, struct err *err) __attribute__((warn_unused_result));
+/* Whether the value of a use that was released may go there, too: answered as a claim is, without the value. */
+uint32_t keeper_extend(struct keeper_link *link, uint64_t use, const struct keeper_target *target,
+		       const struct keeper_ask *ask, struct err *err) __attribute__((warn_unused_result));
 struct keeper_signing {
 	uint64_t use;
-	struct str host;
+	struct keeper_target target;
 	const struct sigv4_scope *scope; /* NULL: SIGN_BYTES by `algorithm` */
 	enum signing_algorithm algorithm;
 	struct str bytes;

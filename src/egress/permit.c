@@ -7,10 +7,16 @@
 
 #define UNLOCK_HINT "run `aileron vault unlock`, then call again"
 
+/* Destinations of a call's value that are remembered; for another one the keeper is asked anew. */
+#define TARGETS_MAX 16
+
 struct permits {
 	struct permits_options options;
 	struct secret *secret; /* the value, once it was claimed */
-	uint32_t claim;        /* the keeper's question under way; 0 = none */
+	uint32_t claim;        /* the keeper's question under way, for `asked`; 0 = none */
+	struct keeper_target asked;
+	struct keeper_target targets[TARGETS_MAX]; /* where the value may go, as the keeper said; the newest */
+	size_t n_targets;
 	uint32_t signing;
 	unsigned char signature[SIGNATURE_MAX]; /* the answer, for the second run of the scheme */
 	size_t signature_n;
@@ -127,10 +133,36 @@ static void finish(struct permits *permits, const struct err *err)
 	permits->ask.done(permits->ask.context, err);
 }
 
+static struct keeper_target target_of(const struct permits *permits)
+{
+	const struct permit_ask *ask = &permits->ask;
+	return (struct keeper_target){.host = url_authority(ask->arena, ask->message->url), .way = ask->way};
+}
+
+static bool may_go_to(const struct permits *permits, const struct keeper_target *target)
+{
+	for (size_t i = 0; i < permits->n_targets; i++) {
+		if (permits->targets[i].way == target->way && str_eq_fold(permits->targets[i].host, target->host))
+			return true;
+	}
+	return false;
+}
+
+static void remember_target(struct permits *permits)
+{
+	if (permits->n_targets == TARGETS_MAX) {
+		memmove(permits->targets, permits->targets + 1, (TARGETS_MAX - 1) * sizeof permits->targets[0]);
+		permits->n_targets--;
+	}
+	permits->targets[permits->n_targets++] = permits->asked;
+}
+
 /* Into the grant and secret memory; the watchlist learns of it when it is first used. */
 static int take_value(struct permits *permits, const struct keeper_answer *answer, struct err *err)
 {
 	struct egress_grant *grant = permits->options.grant;
+	if (permits->secret != NULL)
+		return 0;
 	if (!str_eq(answer->kind, str_from(credential_kind_name(grant->bound))))
 		return fail(err, ERR_CAPABILITY_DENIED, "the credential bound for it is of another kind than '%s'",
 			    credential_kind_name(grant->bound));
@@ -143,6 +175,8 @@ static int take_value(struct permits *permits, const struct keeper_answer *answe
 	grant->secret = permits->secret;
 	return 0;
 }
+
+static int obtain_value(struct permits *permits, struct err *err);
 
 static void on_released(void *context, const struct keeper_answer *answer)
 {
@@ -157,25 +191,37 @@ static void on_released(void *context, const struct keeper_answer *answer)
 		rc = take_value(permits, answer, &err);
 	if (rc != 0)
 		explain(permits, &err);
+	else
+		remember_target(permits);
 	if (!permits->waiting)
 		return;
+	/* The claim of a request that was given up is another's now, which may want to go elsewhere. */
 	if (rc == 0)
-		rc = inject_value(permits, &err);
-	finish(permits, rc == 0 ? NULL : &err);
+		rc = obtain_value(permits, &err);
+	if (rc != 0)
+		finish(permits, rc > 0 ? NULL : &err);
+}
+
+/* The value for where this request goes, or leave to take it there. */
+static int ask_for_target(struct permits *permits, const struct keeper_target *target, struct err *err)
+{
+	const struct keeper_ask ask = {.answered = on_released, .context = permits};
+	struct keeper_link *keeper = permits->options.keeper;
+	uint64_t use = permits->chosen->use;
+	permits->asked =
+		(struct keeper_target){.host = arena_str(permits->options.arena, target->host), .way = target->way};
+	permits->claim = permits->secret == NULL ? keeper_claim(keeper, use, &permits->asked, &ask, err)
+						 : keeper_extend(keeper, use, &permits->asked, &ask, err);
+	return permits->claim != 0 ? 0 : explain(permits, err);
 }
 
 static int obtain_value(struct permits *permits, struct err *err)
 {
-	const struct permit_ask *ask = &permits->ask;
-	if (permits->secret != NULL)
+	const struct keeper_target target = target_of(permits);
+	if (permits->secret != NULL && may_go_to(permits, &target))
 		return inject_value(permits, err) == 0 ? 1 : -1;
-	if (permits->claim == 0) {
-		const struct keeper_ask claim = {.answered = on_released, .context = permits};
-		struct str host = url_authority(ask->arena, ask->message->url);
-		permits->claim = keeper_claim(permits->options.keeper, permits->chosen->use, host, &claim, err);
-	}
-	if (permits->claim == 0)
-		return explain(permits, err);
+	if (permits->claim == 0 && ask_for_target(permits, &target, err) != 0)
+		return -1;
 	permits->waiting = true;
 	return 0;
 }
@@ -198,7 +244,7 @@ static int sign(struct permits *permits, const struct keeper_signing *what, size
 	const struct keeper_ask ask = {.answered = on_signed, .context = permits};
 	struct keeper_signing signing = *what;
 	signing.use = permits->chosen->use;
-	signing.host = url_authority(permits->ask.arena, permits->ask.message->url);
+	signing.target = target_of(permits);
 	permits->signing = keeper_sign(permits->options.keeper, &signing, &ask, err);
 	return permits->signing != 0 ? fail(err, ERR_UNAVAILABLE, "the keeper was asked") : -1;
 }

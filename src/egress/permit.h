@@ -2,10 +2,11 @@
  * permit: a call's credential that lies with the keeper
  *
  * Stands beside a grant whose binding is BINDING_PERMIT. Nothing is asked of the keeper before a request needs the
- * credential and was found fit to carry it; then
+ * credential, was found fit to carry it and has an address that it may go to; then
  *
  *     a value (api_key, oauth2, basic)    is claimed, once a call, and held until the call ends, whatever becomes of the
- *                                         request; then it is wiped
+ *                                         request; then it is wiped. It goes nowhere that the keeper was not asked about:
+ *                                         for each further host, or way to a host, the use is extended first
  *     a key that signs (aws_sigv4,        stays with the keeper, which signs each request: the scheme is run once to learn
  *     signing_key)                        what is to be signed, and again with the signature
  *
@@ -39,6 +40,7 @@ DEFINE_AUTO(permits, permits_free)
 struct permit_ask {
 	struct arena *arena; /* the request's */
 	const struct message *message;
+	uint8_t way;           /* of keeper_way: what is known of the addresses that will be dialled */
 	uint64_t now;          /* as in inject_options */
 	struct injection *ret; /* filled when it is done */
 	/* From the loop, at most once; `err` NULL = done. May end the request. */

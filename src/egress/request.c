@@ -15,6 +15,7 @@
 #include "egress/watchlist.h"
 #include "http/client.h"
 #include "os/loop.h"
+#include "vault/keeper_protocol.h"
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -27,7 +28,7 @@
 /*
  * One hop after the other:
  *
- *     begin_hop -> (keeper -> on_credential) -> (resolver -> on_resolved) -> dial_judged -> dial -> on_answer -> end
+ *     begin_hop -> (resolver -> on_resolved) -> dial_judged -> (keeper -> on_credential) -> dial -> on_answer -> end
  *         ^                                                                                  ^          |
  *         |                                                                                  +----------+ unreachable
  *         +--- follow <---------------------------------------------------------------------------------+ redirect
@@ -78,6 +79,7 @@ struct egress_request {
 };
 
 static void begin_hop(struct egress_request *r);
+static void begin_dialling(struct egress_request *r);
 static void dial(struct egress_request *r);
 
 /* ---- the end ---- */
@@ -269,14 +271,68 @@ static void note_dial(struct egress_request *r, const struct sockaddr_storage *a
 		 address_text(address, text), v6 ? "]" : "", port_of(address));
 }
 
-/* The addresses are judged. */
+/* What was injected is known to whoever searches the answer, and has its place among the headers. */
+static int prepare(struct egress_request *r, struct err *err)
+{
+	if (watchlist_add(r->watchlist, &r->injection, err) != 0)
+		return -1;
+	return lines_make(r->arena, &r->headers, &r->injection, &r->lines, err);
+}
+
+static void on_credential(void *context, const struct err *err)
+{
+	struct egress_request *r = context;
+	r->asking = false;
+	if (err != NULL)
+		r->result.err = *err;
+	if (err != NULL || prepare(r, &r->result.err) != 0)
+		end_fail(r, -1);
+	else
+		begin_dialling(r);
+}
+
+static uint8_t way_of(const struct egress_request *r)
+{
+	uint8_t way = str_eq(r->url.scheme, S("https")) ? 0 : KEEPER_WAY_PLAIN;
+	for (size_t i = 0; i < r->n_addresses; i++)
+		way |= address_range_of(&r->addresses[i]) != NULL ? KEEPER_WAY_PRIVATE : 0;
+	return way;
+}
+
+/* 1 when the credential is there, 0 when it was asked for, -1. The keeper is not asked for what is refused anyway. */
+static int ask_keeper(struct egress_request *r, struct err *err)
+{
+	struct permit_ask ask = {
+		.arena = r->arena,
+		.message = &r->message,
+		.way = way_of(r),
+		.now = clock_wall_ns(r->net.clock),
+		.ret = &r->injection,
+		.done = on_credential,
+		.context = r,
+	};
+	int got = permits_inject(r->permits, &ask, err);
+	r->asking = got == 0;
+	return got > 0 ? prepare(r, err) == 0 ? 1 : -1 : got;
+}
+
+/* The addresses are judged, and with that where a credential would go. */
 static void dial_judged(struct egress_request *r, bool loopback)
 {
 	struct err *err = &r->result.err;
-	if (r->with_credential && address_allows_credential(&r->url, loopback, err) != 0) {
+	int ready = 1;
+	if (r->with_credential && address_allows_credential(&r->url, loopback, err) != 0)
+		ready = -1;
+	else if (r->with_credential && r->permits != NULL)
+		ready = ask_keeper(r, err);
+	if (ready < 0)
 		end_fail(r, -1);
-		return;
-	}
+	else if (ready > 0)
+		begin_dialling(r);
+}
+
+static void begin_dialling(struct egress_request *r)
+{
 	r->next_address = 0;
 	r->dial_until_ns = clock_monotonic_ns(r->net.clock) + CONNECT_MS * MS;
 	dial(r);
@@ -319,13 +375,10 @@ static int plan_hop(const struct egress_request *r, struct address_plan *ret, st
 	return address_allows_credential(&r->url, false, err);
 }
 
-/* What carries the credential is there, if one is wanted. */
-static void go_out(struct egress_request *r)
+static void find_addresses(struct egress_request *r)
 {
-	struct err *err = &r->result.err;
 	struct address_plan plan;
-	if (watchlist_add(r->watchlist, &r->injection, err) != 0 ||
-	    lines_make(r->arena, &r->headers, &r->injection, &r->lines, err) != 0 || plan_hop(r, &plan, err) != 0) {
+	if (plan_hop(r, &plan, &r->result.err) != 0) {
 		end_fail(r, -1);
 		return;
 	}
@@ -340,37 +393,7 @@ static void go_out(struct egress_request *r)
 	}
 }
 
-static void on_credential(void *context, const struct err *err)
-{
-	struct egress_request *r = context;
-	r->asking = false;
-	if (err == NULL) {
-		go_out(r);
-		return;
-	}
-	r->result.err = *err;
-	end_fail(r, -1);
-}
-
-/* 1 when the credential is there, 0 when it was asked for, -1. The keeper is not asked for what is refused anyway. */
-static int ask_keeper(struct egress_request *r, struct err *err)
-{
-	struct address_plan plan;
-	if (plan_hop(r, &plan, err) != 0)
-		return -1;
-	struct permit_ask ask = {
-		.arena = r->arena,
-		.message = &r->message,
-		.now = clock_wall_ns(r->net.clock),
-		.ret = &r->injection,
-		.done = on_credential,
-		.context = r,
-	};
-	int got = permits_inject(r->permits, &ask, err);
-	r->asking = got == 0;
-	return got;
-}
-
+/* A credential of the grant's is put on the request at once; the keeper is asked when it is known where that goes. */
 static void begin_hop(struct egress_request *r)
 {
 	struct err *err = &r->result.err;
@@ -380,15 +403,11 @@ static void begin_hop(struct egress_request *r)
 				      .headers = r->headers.items,
 				      .n_headers = r->headers.n,
 				      .body = r->body};
-	int ready = 1;
-	if (r->with_credential && r->permits != NULL)
-		ready = ask_keeper(r, err);
-	else if (r->with_credential && inject(r, err) != 0)
-		ready = -1;
-	if (ready < 0)
+	bool later = r->with_credential && r->permits != NULL;
+	if ((r->with_credential && !later && inject(r, err) != 0) || (!later && prepare(r, err) != 0))
 		end_fail(r, -1);
-	else if (ready > 0)
-		go_out(r);
+	else
+		find_addresses(r);
 }
 
 /* ---- the answer ---- */

@@ -237,6 +237,16 @@ static void on_done(void *context, struct egress_result *result)
 
 /* ---- frames ---- */
 
+/* --resolve is the harness's: where the daemon's calls lead is for names, the manifest and the keeper to say. */
+static int check_openings(const struct held *held, struct err *err)
+{
+	for (size_t i = 0; is_daemon(held->server) && i < held->grant.n_openings; i++) {
+		if (held->grant.openings[i].address.n > 0 || held->grant.openings[i].address_port != 0)
+			return fail(err, ERR_PROTOCOL, "message 'grant' says which address to dial");
+	}
+	return 0;
+}
+
 /* The call's needles, its credential with the keeper, and where its runner's words come from. */
 static int complete(struct held *held, struct err *err)
 {
@@ -270,6 +280,8 @@ static int on_grant(struct egress_server *server, struct rpc_frame *frame, struc
 	held->id = frame->id;
 	held->arena = arena_new();
 	int rc = egress_grant_get(held->arena, body, n, &held->grant, &held->secret, err);
+	if (rc == 0)
+		rc = check_openings(held, err);
 	if (rc == 0)
 		rc = complete(held, err);
 	if (rc != 0)

@@ -5,6 +5,7 @@ static const struct request {
 	int (*serve)(struct keeper *keeper, const struct rpc_frame *frame, struct err *err);
 } requests[] = {
 	{KEEPER_CLAIM, keeper_on_claim},
+	{KEEPER_EXTEND, keeper_on_extend},
 	{KEEPER_SIGN_SIGV4, keeper_on_sign_sigv4},
 	{KEEPER_SIGN_BYTES, keeper_on_sign_bytes},
 	{KEEPER_REFRESHED, keeper_on_refreshed},

@@ -91,17 +91,19 @@ struct keeper_use {
 int keeper_permit(struct keeper *keeper, struct str body, struct err *err) __attribute__((warn_unused_result));
 void keeper_end_use(struct keeper *keeper, uint64_t number);
 void keeper_end_uses(struct keeper *keeper);
-/* The use, its entry, and that it may go to `host` now; errors are of the closed set. */
+/* The use, its entry, and that it may go to `target` now; errors are of the closed set. */
 struct keeper_claim {
 	struct keeper_use *use;
 	const struct vault_entry *entry;
 	struct binding_consent consent; /* in the arena given */
 };
-int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t number, struct str host,
+int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t number, const struct keeper_target *target,
 		       struct keeper_claim *ret, struct err *err) __attribute__((warn_unused_result));
 /* Answers RELEASED. */
 void keeper_release(struct keeper *keeper, uint32_t id, struct keeper_use *use, struct str host, struct str secret);
 int keeper_on_claim(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)
+	__attribute__((warn_unused_result));
+int keeper_on_extend(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)
 	__attribute__((warn_unused_result));
 int keeper_on_sign_sigv4(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)
 	__attribute__((warn_unused_result));
@@ -111,8 +113,8 @@ int keeper_on_sign_bytes(struct keeper *keeper, const struct rpc_frame *frame, s
 /* ---- refreshes (keeper_refresh.c) ---- */
 
 /* A claim of oauth2: 0 when it is answered, or waits for a refresh; -1 when it is to be refused. */
-int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_claim *claim, struct str host,
-		       struct err *err) __attribute__((warn_unused_result));
+int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_claim *claim,
+		       const struct keeper_target *target, struct err *err) __attribute__((warn_unused_result));
 int keeper_on_refreshed(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)
 	__attribute__((warn_unused_result));
 int keeper_on_refresh_failed(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)

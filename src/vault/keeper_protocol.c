@@ -40,7 +40,8 @@ const struct rpc_rule keeper_for_control_rules[] = {
 };
 
 const struct rpc_rule keeper_egress_rules[] = {
-	{KEEPER_CLAIM, 1, 8 + NAME_BYTES, "claim"},
+	{KEEPER_CLAIM, 1, 9 + NAME_BYTES, "claim"},
+	{KEEPER_EXTEND, 1, 9 + NAME_BYTES, "extend"},
 	{KEEPER_SIGN_SIGV4, 1, SIGN_BYTES + 8 * KIB, "sign_sigv4"},
 	{KEEPER_SIGN_BYTES, 1, SIGN_BYTES + 8 * KIB, "sign_bytes"},
 	{KEEPER_REFRESHED, 1, TEXT_BYTES, "refreshed"},
@@ -208,6 +209,20 @@ int keeper_permit_get(struct arena *arena, struct str body, struct keeper_permit
 		return -1;
 	*ret = m;
 	return 0;
+}
+
+void keeper_target_put(struct buf *out, const struct keeper_target *m)
+{
+	wire_put_str(out, m->host);
+	wire_put_u8(out, m->way);
+}
+
+void keeper_target_get(struct wire_reader *r, struct keeper_target *ret)
+{
+	*ret = (struct keeper_target){.host = wire_str(r)};
+	ret->way = wire_u8(r);
+	if ((ret->way & ~KEEPER_WAYS) != 0)
+		r->bad = true;
 }
 
 void keeper_tokens_put(struct buf *out, const struct keeper_tokens *m)

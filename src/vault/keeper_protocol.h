@@ -7,7 +7,8 @@
  *
  * A *use* is one permission: one call of a connector, one credential, some hosts, until a time. Control gives it a number
  * (not 0, never again used in this keeper's life); egress claims it. The keeper releases a value at most once a use, or signs
- * as often as egress sends requests under it. A *ticket* is the same for one OAuth exchange. Consent is what the person
+ * as often as egress sends requests under it; each further destination of a released value is asked for, too. A *ticket* is
+ * the same for one OAuth exchange. Consent is what the person
  * agreed to, authenticated metadata of the binding:
  *
  *     {"allow_private":["127.0.0.1:8443"],"authorize_url":"…","client_id":"…","client_secret":"…",
@@ -52,10 +53,10 @@ enum keeper_message {
 		3, /* id 0; str what ("refreshed", "stale", "released", "signed"), str path, u64 use, str host, str detail */
 
 	/* egress to keeper */
-	KEEPER_CLAIM = 64, /* id; u64 use, str "host:port", → RELEASED or REFRESH */
-	KEEPER_SIGN_SIGV4 =
-		65, /* id; u64 use, str "host:port", str day, str region, str service, str to_sign → SIGNED */
-	KEEPER_SIGN_BYTES = 66, /* id; u64 use, str "host:port", u8 signing_algorithm, str bytes → SIGNED */
+	KEEPER_CLAIM = 64,      /* id; u64 use, keeper_target, → RELEASED or REFRESH */
+	KEEPER_SIGN_SIGV4 = 65, /* id; u64 use, keeper_target, str day, str region, str service, str to_sign → SIGNED */
+	KEEPER_SIGN_BYTES = 66, /* id; u64 use, keeper_target, u8 signing_algorithm, str bytes → SIGNED */
+	KEEPER_EXTEND = 77,     /* id; u64 use, keeper_target: of a value that was released → RELEASED without it */
 	KEEPER_REFRESHED = 67,  /* id of the REFRESH; keeper_tokens → RELEASED */
 	KEEPER_REFRESH_FAILED =
 		68, /* id; err (BINDING_FAILED: refused for good; NETWORK_ERROR: unknown) → RELEASED with it */
@@ -137,6 +138,20 @@ struct keeper_permit {
 	size_t n_hosts;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
 };
+/*
+ * Where a credential is about to go, judged by egress: the host as the request names it, and whether what it would be sent
+ * to is less than a public address over TLS. The keeper allows that only where the person's consent says so (allow_private,
+ * or the host is an address that the consent lists as such).
+ */
+enum keeper_way {
+	KEEPER_WAY_PLAIN = 1,   /* http, not https */
+	KEEPER_WAY_PRIVATE = 2, /* an address that is not public, this machine's among them */
+};
+#define KEEPER_WAYS (KEEPER_WAY_PLAIN | KEEPER_WAY_PRIVATE)
+struct keeper_target {
+	struct str host; /* "host:port" */
+	uint8_t way;     /* of keeper_way, or 0 */
+};
 struct keeper_tokens {
 	struct str access_token, refresh_token, token_type;
 	uint64_t expires_in; /* seconds; 0 = not said */
@@ -163,6 +178,8 @@ void keeper_permit_put(struct buf *out, const struct keeper_permit *m);
 struct arena;
 int keeper_permit_get(struct arena *arena, struct str body, struct keeper_permit *ret, struct err *err)
 	__attribute__((warn_unused_result));
+void keeper_target_put(struct buf *out, const struct keeper_target *m);
+void keeper_target_get(struct wire_reader *r, struct keeper_target *ret); /* borrowed from the body */
 void keeper_tokens_put(struct buf *out, const struct keeper_tokens *m);
 void keeper_tokens_get(struct wire_reader *r, struct keeper_tokens *ret);
 void keeper_exchange_put(struct buf *out, const struct keeper_exchange *m);

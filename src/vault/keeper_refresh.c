@@ -16,6 +16,7 @@ struct waiting {
 	uint32_t id;
 	uint64_t use;
 	char *host;
+	uint8_t way;
 };
 
 struct keeper_refresh {
@@ -46,9 +47,9 @@ static struct keeper_refresh *by_id(struct keeper *keeper, uint32_t id)
 	return NULL;
 }
 
-static void wait_for(struct keeper_refresh *refresh, uint32_t id, uint64_t use, struct str host)
+static void wait_for(struct keeper_refresh *refresh, uint32_t id, uint64_t use, const struct keeper_target *target)
 {
-	struct waiting waiting = {.id = id, .use = use, .host = str_dup(host)};
+	struct waiting waiting = {.id = id, .use = use, .host = str_dup(target->host), .way = target->way};
 	if (!vec_push(&refresh->waiting, waiting))
 		BUG("more claims than uses");
 }
@@ -157,7 +158,7 @@ static int send_refresh(struct keeper *keeper, uint32_t id, const struct keeper_
 }
 
 static int begin_refresh(struct keeper *keeper, uint32_t id, const struct keeper_claim *claim,
-			 const struct keeper_token *token, struct str host, struct err *err)
+			 const struct keeper_token *token, const struct keeper_target *target, struct err *err)
 {
 	if (claim->consent.token_url.n == 0)
 		return fail(err, ERR_BINDING_FAILED,
@@ -182,20 +183,20 @@ static int begin_refresh(struct keeper *keeper, uint32_t id, const struct keeper
 		.until_ns = keeper_now(keeper) + KEEPER_REFRESH_WAIT_NS,
 		.waiting = VEC_INIT(KEEPER_USES_MAX),
 	};
-	wait_for(refresh, id, claim->use->number, host);
+	wait_for(refresh, id, claim->use->number, target);
 	if (!map_add(keeper->refreshes, path, refresh))
 		BUG("a second refresh of a binding");
 	return 0;
 }
 
-int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_claim *claim, struct str host,
-		       struct err *err)
+int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_claim *claim,
+		       const struct keeper_target *target, struct err *err)
 {
 	struct keeper_refresh *under_way = map_get(keeper->refreshes, claim->entry->path);
 	if (under_way != NULL && under_way->waiting.n >= KEEPER_USES_MAX)
 		return fail(err, ERR_BINDING_FAILED, "too many requests wait for a new token");
 	if (under_way != NULL) {
-		wait_for(under_way, id, claim->use->number, host);
+		wait_for(under_way, id, claim->use->number, target);
 		return 0;
 	}
 	if (vault_label_of(claim->entry, S(MARK)).n > 0) { /* left by a write that failed */
@@ -211,8 +212,8 @@ int keeper_claim_token(struct keeper *keeper, uint32_t id, const struct keeper_c
 	bool due = token.expires_at_s > 0 && token.refresh_token.n > 0 &&
 		   keeper_now_s(keeper) + KEEPER_REFRESH_NS / TIME_SECOND >= token.expires_at_s;
 	if (due)
-		return begin_refresh(keeper, id, claim, &token, host, err);
-	keeper_release(keeper, id, claim->use, host, token.access_token);
+		return begin_refresh(keeper, id, claim, &token, target, err);
+	keeper_release(keeper, id, claim->use, target->host, token.access_token);
 	return 0;
 }
 
@@ -225,18 +226,18 @@ static void answer_one(struct keeper *keeper, const struct waiting *waiting, con
 	err_clear(&err);
 	AUTO(arena) *arena = arena_new();
 	struct keeper_claim claim;
-	struct str host = str_from(waiting->host);
+	const struct keeper_target target = {.host = str_from(waiting->host), .way = waiting->way};
 	if (access == NULL) {
 		keeper_refuse_egress(keeper, KEEPER_RELEASED, waiting->id, why);
 		return;
 	}
-	int rc = keeper_check_claim(keeper, arena, waiting->use, host, &claim, &err);
+	int rc = keeper_check_claim(keeper, arena, waiting->use, &target, &claim, &err);
 	if (rc == 0 && claim.use->released)
 		rc = fail(&err, ERR_CAPABILITY_DENIED, "the credential was released for this call already");
 	if (rc != 0)
 		keeper_refuse_egress(keeper, KEEPER_RELEASED, waiting->id, &err);
 	else
-		keeper_release(keeper, waiting->id, claim.use, host, secret_borrow(access));
+		keeper_release(keeper, waiting->id, claim.use, target.host, secret_borrow(access));
 }
 
 /* Takes the refresh out and answers all who waited: with the token, or with the error. */

@@ -2,6 +2,7 @@
 #include "text/wire.h"
 #include "vault/keeper_kind.h"
 #include "vault/keeper_private.h"
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 /* ------------------------------------------------------------------------------------------------------------ permits */
@@ -182,10 +183,56 @@ static int close_class(struct err *err)
 	return -1;
 }
 
-int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t number, struct str host,
+/* Whether "host:port" is a plain address, which nobody can turn into another. */
+static bool is_address(struct str host_port)
+{
+	char host[INET6_ADDRSTRLEN + 1];
+	struct in6_addr address;
+	size_t colon = str_find_last_char(host_port, ':');
+	struct str text = colon == STR_NPOS ? STR_EMPTY : str_slice(host_port, 0, colon);
+	if (str_starts(text, S("[")) && str_ends(text, S("]")))
+		text = str_slice(text, 1, text.n - 1);
+	if (text.n == 0 || text.n >= sizeof host || str_find_char(text, '\0') != STR_NPOS)
+		return false;
+	memcpy(host, text.p, text.n);
+	host[text.n] = '\0';
+	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+static bool names(const struct str *items, size_t n, struct str host)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (str_eq_fold(items[i], host))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A public address over TLS is what any consent means, and all that "*" does. Less than that, where no certificate stands
+ * in the way of whoever listens there, the person has named: the host as one that may be private, or the very address.
+ */
+static int check_way(const struct binding_consent *consent, struct str path, const struct keeper_target *target,
+		     struct err *err)
+{
+	struct str host = target->host;
+	if (target->way == 0 || names(consent->allow_private, consent->n_allow_private, host) ||
+	    (is_address(host) && names(consent->hosts, consent->n_hosts, host)))
+		return 0;
+	fail(err, ERR_CAPABILITY_DENIED,
+	     "the credential '%.*s' was not given for '%.*s' %s; bind it again and agree to that host as a private one",
+	     STR_FMT(path), STR_FMT(str_slice(host, 0, 300)),
+	     (target->way & KEEPER_WAY_PLAIN) != 0 ? "over plain http" : "at a private address");
+	err_detail(err, "host", str_slice(host, 0, 300));
+	err_detail(err, "rule", S("private"));
+	return -1;
+}
+
+int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t number, const struct keeper_target *target,
 		       struct keeper_claim *ret, struct err *err)
 {
 	struct keeper_claim claim;
+	struct str host = target->host;
 	if (!keeper_is_serving(keeper))
 		return fail(err, ERR_BINDING_REQUIRED, "the vault is locked; unlock it with 'aileron vault unlock'");
 	if (find_use(keeper, number, &claim.use, err) != 0)
@@ -201,6 +248,8 @@ int keeper_check_claim(struct keeper *keeper, struct arena *arena, uint64_t numb
 		return close_class(err);
 	if (!binding_consent_allows(&claim.consent, host))
 		return deny_host(permit->path, host, err);
+	if (check_way(&claim.consent, permit->path, target, err) != 0)
+		return -1;
 	*ret = claim;
 	return 0;
 }
@@ -241,11 +290,13 @@ static int release_value(struct keeper *keeper, uint32_t id, const struct keeper
 	return 0;
 }
 
-static int claim_use(struct keeper *keeper, uint32_t id, uint64_t number, struct str host, struct err *err)
+static int claim_use(struct keeper *keeper, uint32_t id, uint64_t number, const struct keeper_target *target,
+		     struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
 	struct keeper_claim claim;
-	if (keeper_check_claim(keeper, arena, number, host, &claim, err) != 0)
+	struct str host = target->host;
+	if (keeper_check_claim(keeper, arena, number, target, &claim, err) != 0)
 		return -1;
 	keeper_active(keeper);
 	enum keeper_kind_use how = keeper_kind_named(claim.entry->type)->use;
@@ -257,7 +308,7 @@ static int claim_use(struct keeper *keeper, uint32_t id, uint64_t number, struct
 		return fail(err, ERR_CAPABILITY_DENIED, "the credential '%.*s' was released for this call already",
 			    STR_FMT(claim.use->permit.path));
 	if (how == KEEPER_KIND_TOKEN)
-		return keeper_claim_token(keeper, id, &claim, host, err);
+		return keeper_claim_token(keeper, id, &claim, target, err);
 	return release_value(keeper, id, &claim, host, err);
 }
 
@@ -265,10 +316,41 @@ int keeper_on_claim(struct keeper *keeper, const struct rpc_frame *frame, struct
 {
 	struct wire_reader r = wire_reader(frame->body);
 	uint64_t use = wire_u64(&r);
-	struct str host = wire_str(&r);
+	struct keeper_target target;
+	keeper_target_get(&r, &target);
 	if (wire_done(&r, "claim", err) != 0)
 		return -1;
-	if (claim_use(keeper, frame->id, use, host, err) != 0) {
+	if (claim_use(keeper, frame->id, use, &target, err) != 0) {
+		close_class(err);
+		keeper_refuse_egress(keeper, KEEPER_RELEASED, frame->id, err);
+	}
+	return 0;
+}
+
+/* Egress has the value, and asks where else it may go. */
+static int extend_use(struct keeper *keeper, uint32_t id, uint64_t number, const struct keeper_target *target,
+		      struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	struct keeper_claim claim;
+	if (keeper_check_claim(keeper, arena, number, target, &claim, err) != 0)
+		return -1;
+	if (!claim.use->released)
+		return fail(err, ERR_CAPABILITY_DENIED, "the credential '%.*s' was not released for this call",
+			    STR_FMT(claim.use->permit.path));
+	keeper_release(keeper, id, claim.use, target->host, STR_EMPTY);
+	return 0;
+}
+
+int keeper_on_extend(struct keeper *keeper, const struct rpc_frame *frame, struct err *err)
+{
+	struct wire_reader r = wire_reader(frame->body);
+	uint64_t use = wire_u64(&r);
+	struct keeper_target target;
+	keeper_target_get(&r, &target);
+	if (wire_done(&r, "extend", err) != 0)
+		return -1;
+	if (extend_use(keeper, frame->id, use, &target, err) != 0) {
 		close_class(err);
 		keeper_refuse_egress(keeper, KEEPER_RELEASED, frame->id, err);
 	}
@@ -278,12 +360,12 @@ int keeper_on_claim(struct keeper *keeper, const struct rpc_frame *frame, struct
 /* ------------------------------------------------------------------------------------------------------------ signing */
 
 /* The use's key, opened when it first signs and kept until the use ends. */
-static int claim_key(struct keeper *keeper, uint64_t number, struct str host, enum keeper_kind_use how,
-		     struct keeper_use **ret, struct err *err)
+static int claim_key(struct keeper *keeper, uint64_t number, const struct keeper_target *target,
+		     enum keeper_kind_use how, struct keeper_use **ret, struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
 	struct keeper_claim claim;
-	if (keeper_check_claim(keeper, arena, number, host, &claim, err) != 0)
+	if (keeper_check_claim(keeper, arena, number, target, &claim, err) != 0)
 		return -1;
 	if (keeper_kind_named(claim.entry->type)->use != how)
 		return fail(err, ERR_CAPABILITY_DENIED, "the credential '%.*s' does not sign this way",
@@ -307,7 +389,8 @@ static void tell_signature(struct keeper *keeper, uint32_t id, struct str signat
 
 struct sigv4_request {
 	uint64_t use;
-	struct str host, day, region, service, to_sign;
+	struct keeper_target target;
+	struct str day, region, service, to_sign;
 };
 
 /* Only what begins as such a text does: the key says nothing about anything else. */
@@ -330,7 +413,7 @@ static bool is_to_sign(const struct sigv4_request *request)
 static int sign_sigv4(struct keeper *keeper, uint32_t id, const struct sigv4_request *request, struct err *err)
 {
 	struct keeper_use *use;
-	if (claim_key(keeper, request->use, request->host, KEEPER_KIND_AWS, &use, err) != 0)
+	if (claim_key(keeper, request->use, &request->target, KEEPER_KIND_AWS, &use, err) != 0)
 		return -1;
 	const struct vault_entry *entry = vault_find(keeper->vault, use->permit.path);
 	struct str bound = entry != NULL ? vault_label_of(entry, S("region")) : STR_EMPTY;
@@ -344,7 +427,7 @@ static int sign_sigv4(struct keeper *keeper, uint32_t id, const struct sigv4_req
 	unsigned char mac[SHA256_SIZE];
 	if (held_key_aws_sigv4(use->key, &scope, request->to_sign, mac, err) != 0)
 		return -1;
-	note(keeper, use, "signed", request->host);
+	note(keeper, use, "signed", request->target.host);
 	tell_signature(keeper, id, str_of(mac, sizeof mac));
 	return 0;
 }
@@ -353,7 +436,7 @@ int keeper_on_sign_sigv4(struct keeper *keeper, const struct rpc_frame *frame, s
 {
 	struct wire_reader r = wire_reader(frame->body);
 	struct sigv4_request request = {.use = wire_u64(&r)};
-	request.host = wire_str(&r);
+	keeper_target_get(&r, &request.target);
 	request.day = wire_str(&r);
 	request.region = wire_str(&r);
 	request.service = wire_str(&r);
@@ -370,19 +453,20 @@ int keeper_on_sign_sigv4(struct keeper *keeper, const struct rpc_frame *frame, s
 static int sign_bytes(struct keeper *keeper, const struct rpc_frame *frame, struct wire_reader *r, struct err *err)
 {
 	uint64_t number = wire_u64(r);
-	struct str host = wire_str(r);
+	struct keeper_target target;
+	keeper_target_get(r, &target);
 	uint8_t algorithm = wire_u8(r);
 	struct str bytes = wire_str(r);
 	if (algorithm >= SIGNING__MAX)
 		r->bad = true;
 	struct keeper_use *use;
-	if (wire_done(r, "sign_bytes", err) != 0 || claim_key(keeper, number, host, KEEPER_KIND_KEY, &use, err) != 0)
+	if (wire_done(r, "sign_bytes", err) != 0 || claim_key(keeper, number, &target, KEEPER_KIND_KEY, &use, err) != 0)
 		return -1;
 	unsigned char signature[SIGNATURE_MAX];
 	size_t n;
 	if (held_key_sign(use->key, (enum signing_algorithm)algorithm, bytes, signature, &n, err) != 0)
 		return -1;
-	note(keeper, use, "signed", host);
+	note(keeper, use, "signed", target.host);
 	tell_signature(keeper, frame->id, str_of(signature, n));
 	return 0;
 }

@@ -159,21 +159,26 @@ static bool is_silent(struct rpc_channel *channel)
 
 /* ---- control ---- */
 
+/* What the next grant says: whether a name may be private, and the manifest's region. */
+static bool localhost;
+static const char *manifest_region = "ap-south-1";
+
 static struct egress_permit permit = {.use = 11, .binding = {"oauth2/svc/me", 13}};
 
 static void grant_with(struct daemon *d, uint32_t id, enum credential_kind kind, const struct egress_permit *permits,
 		       size_t n)
 {
-	char entry[64], far[] = "athena.us-east-1.amazonaws.com:0000000000";
-	snprintf(entry, sizeof entry, "api.test:%u", server->port);
-	snprintf(far, sizeof far, "athena.us-east-1.amazonaws.com:%u", server->port);
-	struct str hosts[] = {str_from(entry), str_from(far)};
+	char entries[4][64];
+	struct str hosts[ARRAY_LEN(entries)];
+	snprintf(entries[0], sizeof entries[0], "127.0.0.1:%u", server->port); /* a literal may be private */
+	snprintf(entries[1], sizeof entries[1], "localhost:%u", server->port);
+	snprintf(entries[2], sizeof entries[2], "127.0.0.1:%u", plain->port);
+	snprintf(entries[3], sizeof entries[3], "169.254.169.254:80");
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		hosts[i] = str_from(entries[i]);
 	const struct egress_opening openings[] = {
-		{.host = S("api.test"), .port = server->port, .address = S("127.0.0.1"), .address_port = server->port},
-		{.host = S("athena.us-east-1.amazonaws.com"),
-		 .port = server->port,
-		 .address = S("127.0.0.1"),
-		 .address_port = server->port},
+		{.host = S("localhost"), .port = localhost ? server->port : 1},
+		{.host = S("169.254.169.254"), .port = 80},
 	};
 	const struct str components[] = {S("@method"), S("@path")};
 	const struct egress_grant grant = {
@@ -187,7 +192,7 @@ static void grant_with(struct daemon *d, uint32_t id, enum credential_kind kind,
 		.response_max = LIMIT_RESPONSE_BODY,
 		.declared = kind,
 		.service = kind == CREDENTIAL_AWS_SIGV4 ? S("athena") : STR_EMPTY,
-		.region = kind == CREDENTIAL_AWS_SIGV4 && n > 1 ? S("ap-south-1") : STR_EMPTY,
+		.region = kind == CREDENTIAL_AWS_SIGV4 && n > 1 ? str_from(manifest_region) : STR_EMPTY,
 		.algorithm = kind == CREDENTIAL_SIGNING_KEY ? S("ed25519") : STR_EMPTY,
 		.components = components,
 		.n_components = kind == CREDENTIAL_SIGNING_KEY ? ARRAY_LEN(components) : 0,
@@ -221,7 +226,7 @@ static void request_raw(struct daemon *d, uint32_t id, const char *url, const ch
 
 static void request(struct daemon *d, uint32_t id, const char *path, const char *credential)
 {
-	AUTO_FREE char *url = xasprintf("https://api.test:%u%s", server->port, path);
+	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u%s", server->port, path);
 	AUTO_FREE char *more = credential != NULL ? xasprintf(",\"credential\":\"%s\"", credential) : xstrdup("");
 	request_raw(d, id, url, more, 20000);
 }
@@ -263,16 +268,25 @@ static void assert_refused(struct daemon *d, uint32_t id, enum err_class class, 
 
 /* ---- the keeper ---- */
 
-static uint32_t expect_claim(struct daemon *d, uint64_t use)
+static uint32_t expect_target(struct daemon *d, enum keeper_message type, uint64_t use, const char *name, uint16_t port,
+			      uint8_t way)
 {
-	struct rpc_frame frame = receive(d->keeper, KEEPER_CLAIM);
+	struct rpc_frame frame = receive(d->keeper, (uint16_t)type);
 	struct wire_reader r = wire_reader(frame.body);
+	struct keeper_target target;
 	char host[64];
-	snprintf(host, sizeof host, "api.test:%u", server->port);
+	snprintf(host, sizeof host, "%s:%u", name, port);
 	assert_int_equal(wire_u64(&r), use);
-	assert_true(str_eq(wire_str(&r), str_from(host)));
+	keeper_target_get(&r, &target);
+	assert_true(str_eq(target.host, str_from(host)));
+	assert_int_equal(target.way, way);
 	assert_int_equal(wire_done(&r, "claim", NULL), 0);
 	return frame.id;
+}
+
+static uint32_t expect_claim(struct daemon *d, uint64_t use)
+{
+	return expect_target(d, KEEPER_CLAIM, use, "127.0.0.1", server->port, KEEPER_WAY_PRIVATE);
 }
 
 static void release_value(struct daemon *d, uint32_t id, const char *kind, const char *username, const char *value)
@@ -381,6 +395,76 @@ static void what_the_keeper_refuses_is_told(void **state)
 	stop(&d);
 }
 
+/* A control that was taken over names its own listener, without TLS; the keeper hears what it would be. */
+static void the_keeper_hears_of_plain_http_and_private_addresses(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	grant(&d, CALL);
+	AUTO_FREE char *url = xasprintf("http://127.0.0.1:%u/never", plain->port);
+	request_raw(&d, CALL, url, ",\"credential\":\"oauth2\"", 20000);
+	uint32_t id = expect_target(&d, KEEPER_CLAIM, 11, "127.0.0.1", plain->port, KEEPER_WAYS);
+	refuse(&d, KEEPER_RELEASED, id, ERR_CAPABILITY_DENIED, "not over plain http");
+	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "not over plain http");
+	AUTO_FREE char *head = server_last_head(plain);
+	assert_null(strstr(head, "/never"));
+	stop(&d);
+}
+
+/* What was released for one host goes to no other before the keeper said so. */
+static void a_value_that_is_held_goes_nowhere_else_unasked(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	localhost = true;
+	grant(&d, CALL);
+	localhost = false;
+	request(&d, CALL, "/hello", "oauth2");
+	release_value(&d, expect_claim(&d, 11), "oauth2", "", TOKEN);
+	assert_answered(&d, CALL, "hello");
+	AUTO_FREE char *url = xasprintf("https://localhost:%u/hello", server->port);
+	AUTO_FREE char *unsafe = xasprintf("http://127.0.0.1:%u/hello", plain->port);
+	for (int i = 0; i < 3; i++) { /* refused once, and then for good */
+		request_raw(&d, CALL, url, ",\"credential\":\"oauth2\"", 20000);
+		if (i < 2) {
+			uint32_t id =
+				expect_target(&d, KEEPER_EXTEND, 11, "localhost", server->port, KEEPER_WAY_PRIVATE);
+			if (i == 0)
+				refuse(&d, KEEPER_RELEASED, id, ERR_CAPABILITY_DENIED, "not there");
+			else
+				release_value(&d, id, "oauth2", "", "");
+		}
+		if (i == 0)
+			assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "not there");
+		else
+			assert_answered(&d, CALL, "hello");
+	}
+	request_raw(&d, CALL, unsafe, ",\"credential\":\"oauth2\"", 20000);
+	uint32_t id = expect_target(&d, KEEPER_EXTEND, 11, "127.0.0.1", plain->port, KEEPER_WAYS);
+	refuse(&d, KEEPER_RELEASED, id, ERR_CAPABILITY_DENIED, "not plain");
+	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "not plain");
+	request(&d, CALL, "/hello", "oauth2");
+	assert_answered(&d, CALL, "hello");
+	assert_true(is_silent(d.keeper));
+	stop(&d);
+}
+
+static void metadata_services_are_out_of_reach(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	grant(&d, CALL); /* listed literally, and opened */
+	request_raw(&d, CALL, "http://169.254.169.254/latest/", "", 20000);
+	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "link-local (metadata)");
+	AUTO_FREE char *url = xasprintf("https://localhost:%u/hello", server->port);
+	request_raw(&d, CALL, url, "", 20000); /* listed, but a name leads to this machine only when it was opened */
+	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "\"range\":\"loopback\"");
+	stop(&d);
+}
+
 static void others_go_on_while_the_keeper_is_silent(void **state)
 {
 	(void)state;
@@ -388,7 +472,7 @@ static void others_go_on_while_the_keeper_is_silent(void **state)
 	start(&d);
 	grant(&d, CALL);
 	grant(&d, CALL + 1);
-	AUTO_FREE char *url = xasprintf("https://api.test:%u/hello", server->port);
+	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u/hello", server->port);
 	request_raw(&d, CALL, url, ",\"credential\":\"oauth2\"", 300);
 	uint32_t claim = expect_claim(&d, 11);
 	request(&d, CALL + 1, "/hello", NULL);
@@ -453,7 +537,9 @@ static void expect_signing(struct daemon *d, uint32_t *ret_id, struct str *ret_r
 	struct rpc_frame frame = receive(d->keeper, KEEPER_SIGN_SIGV4);
 	struct wire_reader r = wire_reader(frame.body);
 	assert_int_not_equal(wire_u64(&r), 0);
-	(void)wire_str(&r);
+	struct keeper_target target;
+	keeper_target_get(&r, &target);
+	assert_int_equal(target.way, KEEPER_WAY_PRIVATE);
 	assert_int_equal(wire_str(&r).n, 8);
 	*ret_region = wire_str(&r);
 	assert_true(str_eq(wire_str(&r), S("athena")));
@@ -472,7 +558,7 @@ static void answer_signing(struct daemon *d, uint32_t id, struct str signature)
 
 static void aws_request(struct daemon *d, const char *path)
 {
-	AUTO_FREE char *url = xasprintf("https://api.test:%u%s", server->port, path);
+	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u%s", server->port, path);
 	request_raw(d, CALL, url, ",\"credential\":\"aws_sigv4\",\"method\":\"POST\",\"body\":\"x\"", 20000);
 }
 
@@ -509,20 +595,21 @@ static void the_region_chooses_the_permit(void **state)
 		{.use = 3, .binding = {"aws_sigv4/a/any", 15}, .access_key_id = {"AKAN", 4}},
 	};
 	static const struct {
-		const char *host, *key;
+		const char *region;
 		size_t n;
 		uint64_t use;
 	} rows[] = {
-		{"athena.us-east-1.amazonaws.com", "AKUS", 3, 2},
-		{"api.test", "AKAN", 3, 3},
-		{"athena.us-east-1.amazonaws.com", "AKEU", 1, 1},
-		{"api.test", NULL, 2, 0},
+		{"us-east-1", 3, 2},
+		{"ap-south-1", 3, 3},
+		{"us-east-1", 1, 1},
+		{"ap-south-1", 2, 0},
 	};
 	struct daemon d;
 	start(&d);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		manifest_region = rows[i].region;
 		grant_with(&d, CALL, CREDENTIAL_AWS_SIGV4, permits, rows[i].n);
-		AUTO_FREE char *url = xasprintf("https://%s:%u/echo", rows[i].host, server->port);
+		AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u/echo", server->port);
 		request_raw(&d, CALL, url, ",\"credential\":\"aws_sigv4\"", 20000);
 		if (rows[i].use != 0) {
 			struct rpc_frame frame = receive(d.keeper, KEEPER_SIGN_SIGV4);
@@ -553,7 +640,9 @@ static void other_keys_sign_bytes(void **state)
 		struct rpc_frame frame = receive(d.keeper, KEEPER_SIGN_BYTES);
 		struct wire_reader r = wire_reader(frame.body);
 		assert_int_equal(wire_u64(&r), 11);
-		(void)wire_str(&r);
+		struct keeper_target target;
+		keeper_target_get(&r, &target);
+		assert_int_equal(target.way, KEEPER_WAY_PRIVATE);
 		assert_int_equal(wire_u8(&r), SIGNING_ED25519);
 		assert_true(str_starts(wire_str(&r), S("\"@method\": GET\n\"@path\": /echo\n")));
 		answer_signing(&d, frame.id, str_of(signature, lengths[i]));
@@ -1009,6 +1098,20 @@ static void a_control_that_breaks_the_rules_is_let_go(void **state)
 	grant_with(&d, CALL + 2, CREDENTIAL_OAUTH2, &other, 1);
 	assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
 	join_control(&d);
+	const struct egress_opening dialled[] = {
+		{.host = S("api.test"), .port = 443, .address = S("127.0.0.1"), .address_port = 1},
+		{.host = S("api.test"), .port = 443, .address = S("93.184.216.34")},
+		{.host = S("api.test"), .port = 443, .address_port = 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(dialled); i++) { /* --resolve is not control's */
+		const struct egress_grant grant = {.connector = S("a"), .openings = &dialled[i], .n_openings = 1};
+		AUTO_BUF body = BUF_INIT(1 << 16);
+		egress_grant_put_head(&body, &grant);
+		wire_put_str(&body, STR_EMPTY);
+		send_body(d.control, EGRESS_GRANT, CALL, &body);
+		assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
+		join_control(&d);
+	}
 	grant(&d, CALL);
 	request(&d, CALL, "/hello", NULL);
 	assert_answered(&d, CALL, "hello");
@@ -1149,6 +1252,9 @@ int main(void)
 		cmocka_unit_test(a_user_name_comes_with_the_value),
 		cmocka_unit_test(the_keeper_is_not_asked_for_what_is_refused_anyway),
 		cmocka_unit_test(what_the_keeper_refuses_is_told),
+		cmocka_unit_test(the_keeper_hears_of_plain_http_and_private_addresses),
+		cmocka_unit_test(a_value_that_is_held_goes_nowhere_else_unasked),
+		cmocka_unit_test(metadata_services_are_out_of_reach),
 		cmocka_unit_test(others_go_on_while_the_keeper_is_silent),
 		cmocka_unit_test(a_keeper_that_ends_is_a_locked_vault),
 		cmocka_unit_test(a_keeper_that_talks_nonsense_is_let_go),

@@ -445,6 +445,95 @@ static void only_where_the_person_agreed_to(void **state)
 	assert_int_equal(rig_claim_now(rig, 2, "whoever.example:443", &released), 0);
 }
 
+/* What is less than a public address over TLS was named by the person, and "*" names nothing. */
+static void only_in_a_way_that_the_person_opened(void **state)
+{
+	static const struct {
+		const char *listed, *opened, *asked;
+		uint8_t way;
+		bool released;
+	} rows[] = {
+		{"api.example.com:443", NULL, "api.example.com:443", 0, true},
+		{"api.example.com:443", NULL, "api.example.com:443", KEEPER_WAY_PLAIN, false},
+		{"api.example.com:443", NULL, "api.example.com:443", KEEPER_WAY_PRIVATE, false},
+		{"api.example.com:443", NULL, "api.example.com:443", KEEPER_WAY_PLAIN | KEEPER_WAY_PRIVATE, false},
+		{"api.example.com:443", "api.example.com:443", "api.example.com:443", KEEPER_WAYS, true},
+		{"api.example.com:443", "up.example.com:443", "api.example.com:443", KEEPER_WAYS, false},
+		{"api.example.com:443", "api.example.com:80", "api.example.com:443", KEEPER_WAYS, false},
+		{"127.0.0.1:8080", NULL, "127.0.0.1:8080", KEEPER_WAYS, true},
+		{"[::1]:8080", NULL, "[::1]:8080", KEEPER_WAYS, true},
+		{"127.0.0.1.example:8080", NULL, "127.0.0.1.example:8080", KEEPER_WAYS, false},
+		{"localhost:8080", NULL, "localhost:8080", KEEPER_WAYS, false},
+		{"*", NULL, "127.0.0.1:8080", KEEPER_WAYS, false},
+		{"*", NULL, "127.0.0.1:8080", KEEPER_WAY_PRIVATE, false},
+		{"*", NULL, "api.example.com:443", 0, true},
+		{"*", "127.0.0.1:8080", "127.0.0.1:8080", KEEPER_WAYS, true},
+	};
+	struct rig *rig = *state;
+	init(rig);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rig_binding binding = api_key;
+		binding.hosts[0] = rows[i].listed;
+		binding.hosts[1] = NULL;
+		binding.allow_private[0] = rows[i].opened;
+		assert_int_equal(rig_put(rig, &binding), 0);
+		uint64_t use = i + 1;
+		assert_int_equal(rig_permit(rig, use, binding.path, "api_key", rows[i].listed), 0);
+		uint32_t id = ++rig->next_id;
+		const struct keeper_target target = {.host = str_from(rows[i].asked), .way = rows[i].way};
+		rig_claim_by(rig, KEEPER_CLAIM, id, use, target);
+		struct rig_released released = {0};
+		int rc = rig_hear_release(rig, id, &released);
+		if ((rc == 0) != rows[i].released)
+			fail_msg("row %zu: %s", i, rig->err.message);
+		if (rc != 0) {
+			assert_class(rig, ERR_CAPABILITY_DENIED);
+			assert_non_null(strstr(rig->err.details, "\"rule\":\"private\""));
+		}
+	}
+}
+
+static int extend(struct rig *rig, uint64_t use, const char *host, uint8_t way, struct rig_released *ret)
+{
+	uint32_t id = ++rig->next_id;
+	rig_claim_by(rig, KEEPER_EXTEND, id, use, (struct keeper_target){.host = str_from(host), .way = way});
+	return rig_hear_release(rig, id, ret);
+}
+
+/* Egress holds the value then; where else it takes it is for the keeper to say. */
+static void a_released_value_goes_where_the_keeper_was_asked_about(void **state)
+{
+	struct rig *rig = *state;
+	init(rig);
+	assert_int_equal(rig_put(rig, &api_key), 0);
+	assert_int_equal(rig_permit(rig, 1, api_key.path, "api_key", "*"), -1);
+	static const struct str hosts[] = {{"api.example.com:443", 19}, {"up.example.com:443", 18}};
+	struct keeper_permit permit = {.use = 1,
+				       .path = str_from(api_key.path),
+				       .connector = S("github.com/acme/svc"),
+				       .kind = S("api_key"),
+				       .hosts = hosts,
+				       .n_hosts = 2,
+				       .deadline_ns = rig->now_ns + TIME_SECOND};
+	AUTO_BUF body = BUF_INIT(4096);
+	keeper_permit_put(&body, &permit);
+	assert_int_equal(rig_ask(rig, KEEPER_PERMIT, buf_str(&body), NULL), 0);
+	struct rig_released released = {0};
+	assert_int_equal(extend(rig, 1, "up.example.com:443", 0, &released), -1); /* nothing was released */
+	assert_class(rig, ERR_CAPABILITY_DENIED);
+	assert_int_equal(rig_claim_now(rig, 1, "api.example.com:443", &released), 0);
+	assert_string_equal(released.secret, api_key.value);
+	assert_int_equal(extend(rig, 1, "up.example.com:443", 0, &released), 0);
+	assert_string_equal(released.secret, "");
+	assert_int_equal(extend(rig, 1, "up.example.com:443", KEEPER_WAY_PLAIN, &released), -1);
+	assert_class(rig, ERR_CAPABILITY_DENIED);
+	assert_int_equal(extend(rig, 1, "evil.example:443", 0, &released), -1);
+	assert_class(rig, ERR_CAPABILITY_DENIED);
+	rig_end_use(rig, 1);
+	assert_int_equal(extend(rig, 1, "up.example.com:443", 0, &released), -1);
+	assert_class(rig, ERR_CAPABILITY_DENIED);
+}
+
 static void a_consent_that_shrinks_holds_for_permits_that_are_out(void **state)
 {
 	struct rig *rig = *state;
@@ -567,7 +656,7 @@ static void sign_sigv4(struct rig *rig, uint64_t use, const char *day, const cha
 {
 	AUTO_BUF body = BUF_INIT(4096);
 	wire_put_u64(&body, use);
-	wire_put_str(&body, S("athena.us-east-1.amazonaws.com:443"));
+	keeper_target_put(&body, &(struct keeper_target){.host = S("athena.us-east-1.amazonaws.com:443")});
 	wire_put_str(&body, str_from(day));
 	wire_put_str(&body, str_from(region));
 	wire_put_str(&body, S("athena"));
@@ -645,7 +734,7 @@ static void sign_bytes(struct rig *rig, uint64_t use, uint8_t algorithm)
 {
 	AUTO_BUF body = BUF_INIT(4096);
 	wire_put_u64(&body, use);
-	wire_put_str(&body, S("api.example.com:443"));
+	keeper_target_put(&body, &(struct keeper_target){.host = S("api.example.com:443")});
 	wire_put_u8(&body, algorithm);
 	wire_put_str(&body, S("message"));
 	rig_tell(rig, KEEPER_SIGN_BYTES, 5, &body);
@@ -957,6 +1046,8 @@ int main(void)
 		RIG_TEST(created_once_and_rebound),
 		RIG_TEST(one_release_a_use),
 		RIG_TEST(only_where_the_person_agreed_to),
+		RIG_TEST(only_in_a_way_that_the_person_opened),
+		RIG_TEST(a_released_value_goes_where_the_keeper_was_asked_about),
 		RIG_TEST(a_consent_that_shrinks_holds_for_permits_that_are_out),
 		RIG_TEST(permits_for_what_is_not_so),
 		RIG_TEST(a_use_ends_with_its_call_and_its_time),

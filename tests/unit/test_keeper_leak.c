@@ -237,7 +237,7 @@ static void sign(struct rig *rig, uint64_t use, const struct rig_binding *bindin
 	assert_int_equal(rig_permit(rig, use, binding->path, binding->kind, HOST), 0);
 	AUTO_BUF body = BUF_INIT(1024);
 	wire_put_u64(&body, use);
-	wire_put_str(&body, S(HOST));
+	keeper_target_put(&body, &(struct keeper_target){.host = S(HOST)});
 	if (strcmp(binding->kind, "aws_sigv4") == 0) {
 		wire_put_str(&body, S("20260101"));
 		wire_put_str(&body, S("us-east-1"));
