@@ -23,7 +23,6 @@
 	X(EXECUTION_SUCCEEDED, "execution.succeeded")                                                                  \
 	X(EXECUTION_FAILED, "execution.failed")                                                                        \
 	X(BINDING_CREATED, "binding.created")                                                                          \
-	X(BINDING_RESOLVED, "binding.resolved")                                                                        \
 	X(BINDING_REBOUND, "binding.rebound")                                                                          \
 	X(BINDING_REVOKED, "binding.revoked")                                                                          \
 	X(BINDING_REFRESHED, "binding.refreshed")                                                                      \
@@ -32,9 +31,6 @@
 	X(CONNECTOR_UNLINKED, "connector.unlinked")                                                                    \
 	X(CONNECTOR_CHANGED, "connector.changed")                                                                      \
 	X(CONNECTOR_EVENT, "connector.event")                                                                          \
-	X(CONNECTOR_OPERATION_REJECTED, "connector.operation.rejected")                                                \
-	X(CONNECTOR_PROXY_REJECTED, "connector.proxy.rejected")                                                        \
-	X(CONNECTOR_PROXY_PROXIED, "connector.proxy.proxied")                                                          \
 	X(VAULT_CREATED, "vault.created")                                                                              \
 	X(VAULT_UNLOCKED, "vault.unlocked")                                                                            \
 	X(VAULT_UNLOCK_FAILED, "vault.unlock_failed")                                                                  \
@@ -58,7 +54,7 @@
 	X(DAEMON_STARTED, "daemon.started")                                                                            \
 	X(DAEMON_STOPPED, "daemon.stopped")                                                                            \
 	X(PROCESS_ENDED, "process.ended")                                                                              \
-	X(EXTERNAL, "external") /* POST /v1/audit: the name is the caller's, of the reference's list */
+	X(EXTERNAL, "external") /* POST /v1/audit: the name is the caller's: audit_name_is_external() */
 
 enum audit_type {
 #define AUDIT_ENUM(symbol, name) AUDIT_##symbol,
@@ -72,7 +68,7 @@ bool audit_name_is_external(struct str name);
 
 #define AUDIT_ID_SIZE       43 /* "audit-" and a UUID (version 4), with a NUL */
 #define AUDIT_TEXT_MAX      ((size_t)64 << 10)
-#define AUDIT_DEPTH_MAX     64 /* of a payload, counting itself */
+#define AUDIT_DEPTH_MAX     64    /* of a payload, counting itself */
 #define AUDIT_KEEP_DAYS_MAX 36500 /* that retention may be told */
 #define AUDIT_CHECKPOINT_N  1000  /* events … */
 #define AUDIT_CHECKPOINT_S  3600  /* … or seconds after which the head is signed */

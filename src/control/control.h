@@ -1,10 +1,10 @@
 /*
  * control: the half of the daemon that decides
  *
- * One loop thread owns the sockets: HTTP connections, the links to parent, keeper and egress, the runners. A bounded
- * pool of workers runs the handlers of operations, which read top to bottom and may wait: for the keeper
- * (keeper_client.h), for a commit (store/db.h), for a call of a connector (calls.h). Rows marked API_QUICK are answered
- * on the loop's thread.
+ * One loop thread owns the HTTP connections and the links to parent and keeper; the calls' thread owns the runners and the
+ * link to egress (calls.h). A bounded pool of workers runs the handlers of operations, which read top to bottom and may
+ * wait: for the keeper (keeper_client.h), for a commit (store/db.h), for a call of a connector (calls.h). Rows marked
+ * API_QUICK are answered on the loop's thread.
  *
  * A handler is a row of handlers.c: it reads what api_validate() has let through, writes its result as JSON, and
  * returns 0, or -1 with an error, which becomes the operation's envelope and status (base/errors.def). No secret passes

@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "base/time.h"
 #include "crypto/digest.h"
+#include "os/file.h"
 #include "text/canonical.h"
 #include <semaphore.h>
 
@@ -11,6 +12,19 @@ static void get_text(struct db *db, const char *id, struct buf *out)
 	struct db_tx *tx = db_read(db);
 	assert_int_equal(audit_get(tx, str_from(id), out, NULL), 1);
 	db_done(tx);
+}
+
+static void every_event_is_documented(void **state)
+{
+	(void)state;
+	AUTO_BUF page = BUF_INIT((size_t)1 << 20);
+	assert_int_equal(file_read(SOURCE_DIR "/docs/formats/audit.md", &page, NULL), 0);
+	for (enum audit_type type = 0; type < AUDIT_EXTERNAL; type++) {
+		char quoted[64];
+		snprintf(quoted, sizeof quoted, "`%s`", audit_type_name(type));
+		if (str_find(buf_str(&page), str_from(quoted)) == STR_NPOS)
+			fail_msg("docs/formats/audit.md has no %s", quoted);
+	}
 }
 
 static void an_event_is_one_canonical_line(void **state)
@@ -208,7 +222,7 @@ static void events_are_found_by_every_filter(void **state)
 		0);
 	assert_int_equal(fixture_record(db, AUDIT_EXECUTION_STARTED, "{\"aileron.action.fqn\":\"a/b/c\"}", NULL, NULL),
 			 0);
-	struct audit_event event = {.type = AUDIT_BINDING_RESOLVED, .credential_binding = S("x")};
+	struct audit_event event = {.type = AUDIT_BINDING_REBOUND, .credential_binding = S("x")};
 	assert_int_equal(audit_record(db, &event, NULL, NULL), 0);
 
 	list(db, (struct audit_query){0}, 0, "5 4 3 2 1");
@@ -408,6 +422,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_start, fixture_stop)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_event_is_documented),
 		TEST(an_event_is_one_canonical_line),
 		TEST(ids_are_random_and_of_version_4),
 		TEST(what_is_refused_leaves_no_trace),
