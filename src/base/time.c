@@ -35,6 +35,15 @@ uint64_t clock_wall_ns(const struct clock *clock)
 	return clock == NULL ? system_wall(NULL) : clock->wall(clock->context);
 }
 
+int time_ms_until(uint64_t deadline_ns, uint64_t now_ns)
+{
+	if (deadline_ns == UINT64_MAX)
+		return -1;
+	uint64_t left = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	uint64_t ms = left / TIME_MILLISECOND + (left % TIME_MILLISECOND != 0);
+	return (int)MIN(ms, (uint64_t)TIME_POLL_MAX_MS);
+}
+
 /*
  * Days to a date by counting from 0000-03-01: with the leap day last, each year of a 400-year era has the same months,
  * and month lengths from March follow (153 m + 2) / 5.

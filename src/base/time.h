@@ -26,6 +26,13 @@ extern const struct clock clock_system;
 uint64_t clock_monotonic_ns(const struct clock *clock);
 uint64_t clock_wall_ns(const struct clock *clock);
 
+/*
+ * What poll() is to wait until `deadline_ns` when it is `now_ns`: milliseconds, rounded up so that the time is over when it
+ * returns, at most TIME_POLL_MAX_MS; 0 when it is, -1 for UINT64_MAX, which never comes.
+ */
+#define TIME_POLL_MAX_MS 3600000
+int time_ms_until(uint64_t deadline_ns, uint64_t now_ns);
+
 /* A moment in UTC, taken apart. */
 struct time_utc {
 	unsigned year, month, day; /* month and day from 1 */

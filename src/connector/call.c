@@ -250,17 +250,6 @@ void call_cancel(struct call *call)
 	runner_cancel(call->runner, call->id);
 }
 
-/* Milliseconds for poll() until the nearer of two deadlines. */
-static int until(uint64_t a, uint64_t b)
-{
-	uint64_t deadline = MIN(a, b);
-	if (deadline == UINT64_MAX)
-		return -1;
-	uint64_t now = clock_monotonic_ns(NULL);
-	uint64_t left = deadline > now ? (deadline - now + MS - 1) / MS : 0;
-	return (int)MIN(left, UINT64_C(3600000));
-}
-
 void call_wait(struct call *call, int cancel_fd)
 {
 	while (call->state == CALL_RUNS) {
@@ -269,7 +258,8 @@ void call_wait(struct call *call, int cancel_fd)
 			{.fd = egress_link_fd(call->link), .events = egress_link_events(call->link)},
 			{.fd = call->cancelled ? -1 : cancel_fd, .events = POLLIN},
 		};
-		(void)poll(fds, ARRAY_LEN(fds), until(runner_deadline(call->runner), egress_link_deadline(call->link)));
+		uint64_t deadline = MIN(runner_deadline(call->runner), egress_link_deadline(call->link));
+		(void)poll(fds, ARRAY_LEN(fds), time_ms_until(deadline, clock_monotonic_ns(NULL)));
 		if (fds[2].revents != 0)
 			call_cancel(call);
 		egress_link_process(call->link);

@@ -100,7 +100,7 @@ static int wait_turn(const struct compiler *compiler, struct err *err)
 		{.fd = peer_fd(&compiler->peer), .events = peer_events(&compiler->peer)},
 		{.fd = compiler->spec->cancel_fd, .events = POLLIN},
 	};
-	(void)poll(fds, ARRAY_LEN(fds), (int)((compiler->deadline - now) / MS) + 1);
+	(void)poll(fds, ARRAY_LEN(fds), time_ms_until(compiler->deadline, now));
 	if (fds[1].revents != 0)
 		return fail(err, ERR_CANCELLED, "compiling was cancelled");
 	return 0;

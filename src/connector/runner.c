@@ -564,15 +564,11 @@ int runner_process(struct runner *runner, struct err *err)
 	return check_deadlines(runner) < 0 ? lose(runner, err) : 0;
 }
 
-/* Milliseconds until `deadline`, rounded up, and at most `ms` (-1 = no bound). */
+/* Milliseconds until `deadline`, and at most `ms` (-1 = no bound). */
 static int bounded_wait(uint64_t deadline, int ms)
 {
-	if (deadline == NO_DEADLINE)
-		return ms;
-	uint64_t now = clock_monotonic_ns(NULL);
-	uint64_t left = deadline <= now ? 0 : (deadline - now + MS - 1) / MS;
-	int bounded = left > INT32_MAX ? INT32_MAX : (int)left;
-	return ms < 0 ? bounded : MIN(ms, bounded);
+	int until = time_ms_until(deadline, clock_monotonic_ns(NULL));
+	return until < 0 || (ms >= 0 && ms < until) ? ms : until;
 }
 
 int runner_wait(struct runner *runner, int ms, struct err *err)

@@ -41,7 +41,7 @@ static bool read_message(int fd, uint64_t until, struct buf *out)
 		if (now >= until)
 			return false;
 		struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-		int n = poll(&poll_fd, 1, (int)((until - now) / TIME_MILLISECOND) + 1);
+		int n = poll(&poll_fd, 1, time_ms_until(until, now));
 		if (n == 0 || (n < 0 && errno == EINTR))
 			continue;
 		char *room = buf_reserve(out, 1024);

@@ -25,8 +25,7 @@ static uint64_t deadline(unsigned ms)
 
 static int ms_left(uint64_t until)
 {
-	uint64_t now = clock_monotonic_ns(NULL);
-	return now >= until ? 0 : (int)((until - now) / TIME_MILLISECOND) + 1;
+	return time_ms_until(until, clock_monotonic_ns(NULL));
 }
 
 /* Ours without what is not to be inherited; the strings stay where they are. A fresh array. */

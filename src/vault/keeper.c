@@ -393,22 +393,19 @@ static void look_around(struct keeper *keeper)
 /* Milliseconds until look_around() has something to do; -1 = never. */
 static int until_next(const struct keeper *keeper)
 {
-	uint64_t now = keeper_now(keeper), ms = UINT64_MAX;
-	if (vault_is_unlocked(keeper->vault)) {
-		ms = KEEPER_LOOK_MS;
-		uint64_t idle = now - keeper->active_ns;
-		if (keeper->auto_lock_ns > 0)
-			ms = MIN(ms, idle >= keeper->auto_lock_ns
-					     ? 0
-					     : (keeper->auto_lock_ns - idle) / TIME_MILLISECOND + 1);
+	uint64_t now = keeper_now(keeper), next = UINT64_MAX, look_ns = KEEPER_LOOK_MS * TIME_MILLISECOND;
+	bool unlocked = vault_is_unlocked(keeper->vault), refreshing = map_count(keeper->refreshes) > 0;
+	if (unlocked || refreshing)
+		next = now + look_ns;
+	if (unlocked && keeper->auto_lock_ns > 0) {
+		uint64_t idle = MIN(now - keeper->active_ns, keeper->auto_lock_ns);
+		next = now + MIN(look_ns, keeper->auto_lock_ns - idle);
 	}
-	if (keeper->closing_until_ns > 0 && map_count(keeper->refreshes) == 0)
-		ms = 0;
-	if (map_count(keeper->refreshes) > 0)
-		ms = MIN(ms, (uint64_t)KEEPER_LOOK_MS);
+	if (keeper->closing_until_ns > 0 && !refreshing)
+		next = now;
 	if (keeper->stop_at_ns > 0)
-		ms = MIN(ms, now >= keeper->stop_at_ns ? 0 : (keeper->stop_at_ns - now) / TIME_MILLISECOND + 1);
-	return ms == UINT64_MAX ? -1 : (int)ms;
+		next = MIN(next, keeper->stop_at_ns);
+	return time_ms_until(next, now);
 }
 
 static struct pollfd poll_of(const struct rpc_channel *channel)

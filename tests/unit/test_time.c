@@ -4,6 +4,28 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+static void waits_are_rounded_up_and_bounded(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t deadline, now;
+		int ms;
+	} rows[] = {
+		{0, 0, 0},
+		{5, 9, 0},
+		{1, 0, 1},
+		{TIME_MILLISECOND, 0, 1},
+		{TIME_MILLISECOND + 1, 0, 2},
+		{TIME_SECOND + 7, 7, 1000},
+		{TIME_HOUR + 1, 0, TIME_POLL_MAX_MS},
+		{UINT64_MAX - 1, 0, TIME_POLL_MAX_MS},
+		{UINT64_MAX, 0, -1},
+		{UINT64_MAX, UINT64_MAX, -1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(time_ms_until(rows[i].deadline, rows[i].now), rows[i].ms);
+}
+
 static void writes_known_dates(void **state)
 {
 	(void)state;
@@ -63,6 +85,7 @@ static void a_clock_can_be_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(waits_are_rounded_up_and_bounded),
 		cmocka_unit_test(writes_known_dates),
 		cmocka_unit_test(cuts_the_fraction_to_the_digits_asked_for),
 		cmocka_unit_test(a_clock_can_be_replaced),

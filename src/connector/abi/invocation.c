@@ -1,10 +1,10 @@
 #include "connector/abi/invocation.h"
 #include "base/limits.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include "connector/engine/failure.h"
 #include "text/wire.h"
 #include <stdlib.h>
-#include <time.h>
 
 /* A buffer that one call made larger than this is given back after it. */
 #define KEEP_BUFFER (256 * KIB)
@@ -17,11 +17,7 @@ void invocation_init(struct invocation *call, const struct invocation_link *link
 	buf_init(&call->text, 2 * FAILURE_TEXT_MAX);
 	buf_init(&call->frame, LIMIT_STDERR_TAIL + 3 * FAILURE_TEXT_MAX);
 	pthread_mutex_init(&call->lock, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&call->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&call->changed);
 }
 
 static void drop_response(struct invocation *call)
@@ -129,17 +125,10 @@ struct invocation *invocation_of(struct guest *guest)
 	return guest_host(guest);
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
-}
-
 /* With the lock held: until something changes, or until `until`, or until the deadline. */
 static void wait_once(struct invocation *call, uint64_t until)
 {
-	uint64_t deadline = atomic_load(&call->deadline);
-	struct timespec at = timespec_of(MIN(until, deadline));
-	pthread_cond_timedwait(&call->changed, &call->lock, &at);
+	(void)wait_until(&call->changed, &call->lock, MIN(until, atomic_load(&call->deadline)));
 }
 
 bool invocation_sleep(struct invocation *call, struct guest *guest, uint64_t nanoseconds)

@@ -1,6 +1,7 @@
 #include "connector/abi/serve.h"
 #include "base/limits.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include "connector/abi/invocation.h"
 #include "connector/abi/host.h"
 #include "connector/code_file.h"
@@ -8,7 +9,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* Native stack of a thread: what guests may use of it (engine.c) and ample room for the host, sanitizers included. */
 #define THREAD_STACK (4 * MIB)
@@ -371,9 +371,7 @@ static void *keep_time(void *context)
 			idle = 0;
 			continue;
 		}
-		uint64_t at = clock_monotonic_ns(NULL) + TICK_NS;
-		struct timespec until = {.tv_sec = (time_t)(at / TIME_SECOND), .tv_nsec = (long)(at % TIME_SECOND)};
-		pthread_cond_timedwait(&server->ticker_wakes, &server->lock, &until);
+		(void)wait_until(&server->ticker_wakes, &server->lock, clock_monotonic_ns(NULL) + TICK_NS);
 		tick(server);
 	}
 	pthread_mutex_unlock(&server->lock);
@@ -386,11 +384,7 @@ static void init_locks(struct server *server)
 {
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->lead_is_free, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&server->ticker_wakes, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&server->ticker_wakes);
 }
 
 struct server *server_new(struct rpc_channel *channel, const struct runner_start *start, int code_fd, struct err *err)

@@ -2,7 +2,6 @@
 #include "base/time.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -74,10 +73,7 @@ static int wait_for(int fd, short events, uint64_t deadline, short *ret_events)
 {
 	for (;;) {
 		struct pollfd wait = {.fd = fd, .events = events};
-		uint64_t now = clock_monotonic_ns(NULL);
-		int ms = -1;
-		if (deadline != 0)
-			ms = deadline <= now ? 0 : (int)MIN((deadline - now) / TIME_MILLISECOND + 1, (uint64_t)INT_MAX);
+		int ms = deadline != 0 ? time_ms_until(deadline, clock_monotonic_ns(NULL)) : -1;
 		int n = poll(&wait, 1, ms);
 		if (n < 0 && errno == EINTR)
 			continue;
