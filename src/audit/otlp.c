@@ -1,7 +1,7 @@
 #include "audit/otlp.h"
 #include "base/hex.h"
 #include "base/rand.h"
-#include "text/json_writer.h"
+#include "text/json_members.h"
 
 static bool is_zero(const unsigned char *id, size_t n)
 {
@@ -25,22 +25,10 @@ void otlp_new_span_id(unsigned char ret[OTLP_SPAN_ID])
 	} while (is_zero(ret, OTLP_SPAN_ID));
 }
 
-static void put_str(struct json_writer *w, const char *key, struct str value)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_str(w, value);
-}
-
-static void put_int(struct json_writer *w, const char *key, int64_t value)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_int(w, value);
-}
-
 static void put_id(struct json_writer *w, const char *key, const unsigned char *id, size_t n)
 {
 	char digits[2 * OTLP_TRACE_ID + 1];
-	put_str(w, key, str_from(hex_format(str_of(id, n), digits)));
+	member_str(w, key, str_from(hex_format(str_of(id, n), digits)));
 }
 
 /* 64 bits do not fit in what JavaScript calls a number: Protobuf writes them as strings. */
@@ -48,7 +36,7 @@ static void put_u64(struct json_writer *w, const char *key, uint64_t value)
 {
 	AUTO_BUF digits = BUF_INIT(24);
 	buf_addf(&digits, "%llu", (unsigned long long)value);
-	put_str(w, key, buf_str(&digits));
+	member_str(w, key, buf_str(&digits));
 }
 
 static void put_value(struct json_writer *w, const struct otlp_attribute *attribute)
@@ -56,15 +44,14 @@ static void put_value(struct json_writer *w, const struct otlp_attribute *attrib
 	AUTO_BUF digits = BUF_INIT(24);
 	switch (attribute->kind) {
 	case OTLP_STR:
-		put_str(w, "stringValue", attribute->str);
+		member_str(w, "stringValue", attribute->str);
 		break;
 	case OTLP_INT:
 		buf_addf(&digits, "%lld", (long long)attribute->integer);
-		put_str(w, "intValue", buf_str(&digits));
+		member_str(w, "intValue", buf_str(&digits));
 		break;
 	case OTLP_BOOL:
-		jsonw_key(w, S("boolValue"));
-		jsonw_bool(w, attribute->boolean);
+		member_bool(w, "boolValue", attribute->boolean);
 		break;
 	case OTLP_REAL:
 		jsonw_key(w, S("doubleValue"));
@@ -76,9 +63,8 @@ static void put_value(struct json_writer *w, const struct otlp_attribute *attrib
 static void put_attribute(struct json_writer *w, const struct otlp_attribute *attribute)
 {
 	jsonw_begin_object(w);
-	put_str(w, "key", str_from(attribute->key));
-	jsonw_key(w, S("value"));
-	jsonw_begin_object(w);
+	member_str(w, "key", str_from(attribute->key));
+	member_begin_object(w, "value");
 	put_value(w, attribute);
 	jsonw_end_object(w);
 	jsonw_end_object(w);
@@ -88,11 +74,10 @@ static void put_status(struct json_writer *w, const struct otlp_span *span)
 {
 	if (span->status == OTLP_STATUS_UNSET)
 		return;
-	jsonw_key(w, S("status"));
-	jsonw_begin_object(w);
-	put_int(w, "code", span->status);
+	member_begin_object(w, "status");
+	member_u64(w, "code", (uint64_t)span->status);
 	if (span->status == OTLP_STATUS_ERROR && span->status_message.n > 0)
-		put_str(w, "message", span->status_message);
+		member_str(w, "message", span->status_message);
 	jsonw_end_object(w);
 }
 
@@ -110,18 +95,17 @@ void otlp_put_span(struct buf *out, const struct otlp_span *span)
 	put_id(&w, "spanId", span->span_id, OTLP_SPAN_ID);
 	if (!is_zero(span->parent_id, OTLP_SPAN_ID))
 		put_id(&w, "parentSpanId", span->parent_id, OTLP_SPAN_ID);
-	put_str(&w, "name", str_from(names[span->name]));
-	put_int(&w, "kind", span->kind);
+	member_str(&w, "name", str_from(names[span->name]));
+	member_u64(&w, "kind", (uint64_t)span->kind);
 	put_u64(&w, "startTimeUnixNano", span->start_ns);
 	put_u64(&w, "endTimeUnixNano", span->end_ns);
 	size_t kept = MIN(span->attributes_n, OTLP_ATTRIBUTES_MAX);
-	jsonw_key(&w, S("attributes"));
-	jsonw_begin_array(&w);
+	member_begin_array(&w, "attributes");
 	for (size_t i = 0; i < kept; i++)
 		put_attribute(&w, &span->attributes[i]);
 	jsonw_end_array(&w);
 	if (kept < span->attributes_n)
-		put_int(&w, "droppedAttributesCount", (int64_t)(span->attributes_n - kept));
+		member_u64(&w, "droppedAttributesCount", span->attributes_n - kept);
 	put_status(&w, span);
 	jsonw_end_object(&w);
 }
@@ -137,29 +121,23 @@ void otlp_put_request(struct buf *out, const struct otlp_resource *resource, str
 	struct json_writer w;
 	jsonw_init(&w, out, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("resourceSpans"));
-	jsonw_begin_array(&w);
+	member_begin_array(&w, "resourceSpans");
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("resource"));
-	jsonw_begin_object(&w);
-	jsonw_key(&w, S("attributes"));
-	jsonw_begin_array(&w);
+	member_begin_object(&w, "resource");
+	member_begin_array(&w, "attributes");
 	put_resource_attribute(&w, "service.name", resource->name);
 	put_resource_attribute(&w, "service.version", resource->version);
 	put_resource_attribute(&w, "service.instance.id", resource->instance);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
-	jsonw_key(&w, S("scopeSpans"));
-	jsonw_begin_array(&w);
+	member_begin_array(&w, "scopeSpans");
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("scope"));
-	jsonw_begin_object(&w);
-	put_str(&w, "name", S("aileron"));
+	member_begin_object(&w, "scope");
+	member_str(&w, "name", S("aileron"));
 	if (resource->version.n > 0)
-		put_str(&w, "version", resource->version);
+		member_str(&w, "version", resource->version);
 	jsonw_end_object(&w);
-	jsonw_key(&w, S("spans"));
-	jsonw_begin_array(&w);
+	member_begin_array(&w, "spans");
 	if (spans.n > 0)
 		jsonw_raw(&w, spans);
 	jsonw_end_array(&w);

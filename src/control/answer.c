@@ -1,6 +1,6 @@
 #include "control/answer.h"
 #include "base/mem.h"
-#include "control/members.h"
+#include "text/json_members.h"
 
 #define BODY_MAX (6 * ERR_MESSAGE_MAX + ERR_DETAILS_MAX + 4096)
 
@@ -24,8 +24,7 @@ static void put_crud(struct json_writer *w, const struct err *err, struct str re
 	member_z(w, "code", err_row(err->class)->name);
 	member_z(w, "message", err->message);
 	if (err->details_n > 0) {
-		jsonw_key(w, S("details"));
-		jsonw_begin_array(w);
+		member_begin_array(w, "details");
 		jsonw_begin_object(w);
 		jsonw_raw_members(w, str_of(err->details, err->details_n));
 		jsonw_end_object(w);
@@ -43,8 +42,7 @@ static void put_failure(struct json_writer *w, const struct answer_failure *fail
 	member_z(w, "boundary", err_boundary_name(err->boundary));
 	if (failure->audit_id.n > 0)
 		member_str(w, "audit_id", failure->audit_id);
-	jsonw_key(w, S("details"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "details");
 	jsonw_raw_members(w, str_of(err->details, err->details_n));
 	jsonw_end_object(w);
 	member_str(w, "request_id", request_id);
@@ -73,8 +71,7 @@ void answer_failure(struct http_exchange *x, const struct answer_failure *failur
 	struct json_writer w;
 	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("error"));
-	jsonw_begin_object(&w);
+	member_begin_object(&w, "error");
 	if (failure->envelope == API_FAILURE && err_class_is_closed(err->class))
 		put_failure(&w, failure, http_request_id(x));
 	else

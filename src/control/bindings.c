@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "control/keeper_client.h"
+#include "text/json_members.h"
 #include "text/wire.h"
 #include "vault/path.h"
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static struct str label(struct arena *arena, const struct json *labels, const ch
 static uint64_t seconds(struct arena *arena, const struct json *labels, const char *name)
 {
 	uint64_t value = 0;
-	(void)str_to_u64(label(arena, labels, name), INT64_MAX, &value);
+	(void)str_to_u64(label(arena, labels, name), UINT64_MAX / TIME_SECOND, &value);
 	return value;
 }
 
@@ -152,76 +153,33 @@ int bindings_get(struct control *control, struct arena *arena, struct str name, 
 
 /* -------------------------------------------------------------------------------------------------------------- showing */
 
-static void put_text(struct json_writer *w, const char *key, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(key));
-	jsonw_str(w, value);
-}
-
-static void put_time(struct json_writer *w, const char *key, uint64_t unix_seconds)
-{
-	char text[TIME_RFC3339_SIZE];
-	if (unix_seconds == 0 || unix_seconds > UINT64_MAX / TIME_SECOND)
-		return;
-	put_text(w, key, str_from(time_format_rfc3339(unix_seconds * TIME_SECOND, 0, text)));
-}
-
-static void put_words(struct json_writer *w, const char *key, struct str joined)
-{
-	if (joined.n == 0)
-		return;
-	jsonw_key(w, str_from(key));
-	jsonw_begin_array(w);
-	while (joined.n > 0) {
-		struct str word;
-		joined = str_cut(joined, ' ', &word);
-		if (word.n > 0)
-			jsonw_str(w, word);
-	}
-	jsonw_end_array(w);
-}
-
-static void put_texts(struct json_writer *w, const char *key, const struct str *items, size_t n)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_begin_array(w);
-	for (size_t i = 0; i < n; i++)
-		jsonw_str(w, items[i]);
-	jsonw_end_array(w);
-}
-
 void binding_put_json(struct json_writer *w, const struct binding *binding)
 {
 	const struct binding_fields *f = &binding->fields;
 	jsonw_begin_object(w);
-	put_text(w, "name", binding->name);
-	put_text(w, "kind", f->kind);
-	put_text(w, "service", f->service);
-	put_text(w, "identity", f->identity);
-	put_text(w, "scope", f->scope);
-	jsonw_key(w, S("connector_fqn"));
-	jsonw_str(w, f->connector_fqn);
-	put_text(w, "account", f->account);
-	put_text(w, "access_key_id", f->access_key_id);
-	put_text(w, "region", f->region);
-	put_text(w, "username", f->username);
-	put_time(w, "created_at", binding->created_at);
-	put_time(w, "last_used_at", binding->last_used_at);
-	put_time(w, "last_refreshed_at", binding->last_refreshed_at);
+	member_str_given(w, "name", binding->name);
+	member_str_given(w, "kind", f->kind);
+	member_str_given(w, "service", f->service);
+	member_str_given(w, "identity", f->identity);
+	member_str_given(w, "scope", f->scope);
+	member_str(w, "connector_fqn", f->connector_fqn);
+	member_str_given(w, "account", f->account);
+	member_str_given(w, "access_key_id", f->access_key_id);
+	member_str_given(w, "region", f->region);
+	member_str_given(w, "username", f->username);
+	member_time_given(w, "created_at", binding->created_at * TIME_SECOND);
+	member_time_given(w, "last_used_at", binding->last_used_at * TIME_SECOND);
+	member_time_given(w, "last_refreshed_at", binding->last_refreshed_at * TIME_SECOND);
 	if (binding->has_refresh_token) {
-		jsonw_key(w, S("refresh_token_present"));
-		jsonw_bool(w, true);
+		member_bool(w, "refresh_token_present", true);
 	}
-	put_text(w, "status", binding->status);
-	put_words(w, "granted_scopes", binding->granted_scopes);
-	put_text(w, "stale_reason", binding->stale_reason);
-	put_words(w, "missing_scopes", binding->missing_scopes);
-	put_texts(w, "hosts", binding->consent.hosts, binding->consent.n_hosts);
-	put_texts(w, "allow_private", binding->consent.allow_private, binding->consent.n_allow_private);
-	jsonw_key(w, S("verified"));
-	jsonw_bool(w, binding->verified);
+	member_str_given(w, "status", binding->status);
+	member_words_given(w, "granted_scopes", binding->granted_scopes, ' ');
+	member_str_given(w, "stale_reason", binding->stale_reason);
+	member_words_given(w, "missing_scopes", binding->missing_scopes, ' ');
+	member_list(w, "hosts", binding->consent.hosts, binding->consent.n_hosts);
+	member_list(w, "allow_private", binding->consent.allow_private, binding->consent.n_allow_private);
+	member_bool(w, "verified", binding->verified);
 	jsonw_end_object(w);
 }
 

@@ -7,6 +7,7 @@
 #include "control/parent_client.h"
 #include "base/vec.h"
 #include "os/file.h"
+#include "text/json_members.h"
 
 /* ---------------------------------------------------------------------------------------------------------------- rows */
 
@@ -140,14 +141,10 @@ static int write_change(struct db_tx *tx, void *user, struct err *err)
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("aileron.connector.fqn"));
-	jsonw_str(&w, opened->row.fqn);
-	jsonw_key(&w, S("aileron.connector.hash"));
-	jsonw_str(&w, opened->content_hash);
-	jsonw_key(&w, S("aileron.connector.linked"));
-	jsonw_bool(&w, true);
-	jsonw_key(&w, S("aileron.connector.previous_hash"));
-	jsonw_str(&w, opened->row.content_hash);
+	member_str(&w, "aileron.connector.fqn", opened->row.fqn);
+	member_str(&w, "aileron.connector.hash", opened->content_hash);
+	member_bool(&w, "aileron.connector.linked", true);
+	member_str(&w, "aileron.connector.previous_hash", opened->row.content_hash);
 	jsonw_end_object(&w);
 	const struct audit_event event = {
 		.type = AUDIT_CONNECTOR_CHANGED,

@@ -9,7 +9,6 @@
 #include "control/execution.h"
 #include "control/handlers.h"
 #include "control/keeper_client.h"
-#include "control/members.h"
 #include "control/oauth.h"
 #include "control/parent_client.h"
 #include "control/processes.h"
@@ -19,6 +18,7 @@
 #include "control/vault_watch.h"
 #include "control/workers.h"
 #include "egress/egress_protocol.h"
+#include "text/json_members.h"
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -5,60 +5,45 @@
 #include "base/rand.h"
 #include "base/time.h"
 #include "base/arena.h"
+#include "text/json_members.h"
 #include "text/json_writer.h"
 
 #define PAYLOAD_MAX (AUDIT_TEXT_MAX - 4 * KIB)
-
-static void put_text(struct json_writer *w, const char *key, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(key));
-	jsonw_str(w, value);
-}
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
 static void put_context(struct json_writer *w, const struct execution *execution)
 {
-	put_text(w, "aileron.binding.name", execution->binding);
-	put_text(w, "aileron.connector.fqn", execution->connector);
-	put_text(w, "aileron.connector.hash", execution->content_hash);
-	jsonw_key(w, S("aileron.connector.linked"));
-	jsonw_bool(w, true);
-	put_text(w, "aileron.connector.operation", execution->op);
-	put_text(w, "aileron.execution.id", str_from(execution->id));
+	member_str_given(w, "aileron.binding.name", execution->binding);
+	member_str_given(w, "aileron.connector.fqn", execution->connector);
+	member_str_given(w, "aileron.connector.hash", execution->content_hash);
+	member_bool(w, "aileron.connector.linked", true);
+	member_str_given(w, "aileron.connector.operation", execution->op);
+	member_str_given(w, "aileron.execution.id", str_from(execution->id));
 }
 
 /* A long message of a guest's is cut: the record says what happened, not all that was said. */
 static void put_failure(struct json_writer *w, const struct err *error)
 {
 	const struct err_row *row = err_row(error->class);
-	put_text(w, "aileron.failure.class", str_from(row->name));
-	put_text(w, "aileron.failure.boundary", str_from(err_boundary_name(error->boundary)));
-	jsonw_key(w, S("aileron.failure.retriable"));
-	jsonw_bool(w, error->retriable);
-	put_text(w, "aileron.failure.message", str_from(error->message));
+	member_str_given(w, "aileron.failure.class", str_from(row->name));
+	member_str_given(w, "aileron.failure.boundary", str_from(err_boundary_name(error->boundary)));
+	member_bool(w, "aileron.failure.retriable", error->retriable);
+	member_str_given(w, "aileron.failure.message", str_from(error->message));
 	if (error->details_n == 0)
 		return;
 	/* As text: details may hold numbers that have no canonical form. */
 	AUTO_BUF details = BUF_INIT(ERR_DETAILS_MAX + 8);
 	buf_addf(&details, "{%s}", error->details);
-	put_text(w, "aileron.failure.details", buf_str(&details));
-}
-
-static void put_count(struct json_writer *w, const char *key, uint64_t value)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_int(w, (int64_t)MIN(value, (UINT64_C(1) << 53) - 1));
+	member_str_given(w, "aileron.failure.details", buf_str(&details));
 }
 
 static void put_report(struct json_writer *w, const struct call_report *report)
 {
-	put_count(w, "aileron.call.logs_dropped", report->logs_dropped);
-	put_count(w, "aileron.call.memory_peak", report->memory_peak);
-	put_count(w, "aileron.call.requests", report->requests);
-	put_count(w, "aileron.call.total_us", report->total_ns / TIME_MICROSECOND);
+	member_u64(w, "aileron.call.logs_dropped", report->logs_dropped);
+	member_u64(w, "aileron.call.memory_peak", report->memory_peak);
+	member_u64(w, "aileron.call.requests", report->requests);
+	member_u64(w, "aileron.call.total_us", report->total_ns / TIME_MICROSECOND);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- start */
@@ -186,7 +171,7 @@ static int interrupt_one(struct db_tx *tx, const struct execution *execution, st
 	jsonw_begin_object(&w);
 	put_context(&w, execution);
 	put_failure(&w, &why);
-	put_text(&w, "aileron.reason", S("interrupted"));
+	member_str_given(&w, "aileron.reason", S("interrupted"));
 	jsonw_end_object(&w);
 	const struct audit_event event = {
 		.type = AUDIT_EXECUTION_FAILED,

@@ -5,7 +5,7 @@
 #include "control/audit_service.h"
 #include "control/control.h"
 #include "control/keeper_client.h"
-#include "control/members.h"
+#include "text/json_members.h"
 
 #define LIST_DEFAULT  100
 #define TAIL_ROWS     100         /* read at a time */
@@ -47,8 +47,7 @@ int handle_audit_list(struct request *request, struct err *err)
 		return -1;
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("events"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "events");
 	struct db_tx *tx = db_read(request->control->db);
 	int rc = audit_list(tx, &query, put_row, w, err);
 	db_done(tx);

@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "control/keeper_client.h"
 #include "control/setup.h"
+#include "text/json_members.h"
 #include "text/wire.h"
 #include "vault/sealed.h"
 
@@ -22,15 +23,13 @@ int handle_binding_list(struct request *r, struct err *err)
 	struct json_writer *w = &r->json;
 	bool verified = true;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("items"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "items");
 	for (size_t i = 0; i < list.n; i++) {
 		verified = verified && list.items[i].verified;
 		binding_put_json(w, &list.items[i]);
 	}
 	jsonw_end_array(w);
-	jsonw_key(w, S("verified"));
-	jsonw_bool(w, verified);
+	member_bool(w, "verified", verified);
 	jsonw_end_object(w);
 	return 0;
 }
@@ -73,16 +72,11 @@ void setup_tell(struct request *r, enum audit_type type, const struct binding *b
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("aileron.binding.name"));
-	jsonw_str(&w, binding->name);
-	jsonw_key(&w, S("aileron.capability.kind"));
-	jsonw_str(&w, binding->fields.kind);
-	jsonw_key(&w, S("aileron.connector.fqn"));
-	jsonw_str(&w, binding->fields.connector_fqn);
-	jsonw_key(&w, S("aileron.connector.linked"));
-	jsonw_bool(&w, true);
-	jsonw_key(&w, S("aileron.binding.hosts"));
-	jsonw_begin_array(&w);
+	member_str(&w, "aileron.binding.name", binding->name);
+	member_str(&w, "aileron.capability.kind", binding->fields.kind);
+	member_str(&w, "aileron.connector.fqn", binding->fields.connector_fqn);
+	member_bool(&w, "aileron.connector.linked", true);
+	member_begin_array(&w, "aileron.binding.hosts");
 	for (size_t i = 0; i < binding->consent.n_hosts; i++)
 		jsonw_str(&w, binding->consent.hosts[i]);
 	jsonw_end_array(&w);
@@ -190,14 +184,12 @@ static int set_up_one(struct setup *s, const struct json *item, struct err *err)
 static void put_setup(struct json_writer *w, const struct setup *s)
 {
 	jsonw_begin_object(w);
-	jsonw_key(w, S("created"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "created");
 	for (size_t i = 0; i < s->n_created; i++)
 		binding_put_json(w, &s->created[i]);
 	jsonw_end_array(w);
 	if (s->n_skipped > 0) {
-		jsonw_key(w, S("skipped"));
-		jsonw_begin_array(w);
+		member_begin_array(w, "skipped");
 		for (size_t i = 0; i < s->n_skipped; i++)
 			jsonw_str(w, s->skipped[i]);
 		jsonw_end_array(w);

@@ -2,7 +2,7 @@
 #include "base/time.h"
 #include "control/control.h"
 #include "control/invoke.h"
-#include "control/members.h"
+#include "text/json_members.h"
 #include <stdlib.h>
 
 static bool is_gone(void *user)
@@ -25,12 +25,10 @@ static void put_report(struct json_writer *w, struct invoke *invoke)
 	member_str(w, "content_hash", invoke->content_hash);
 	member_bool(w, "linked", true);
 	member_u64(w, "logs_dropped", report->logs_dropped + invoke->logs.dropped);
-	jsonw_key(w, S("logs"));
-	jsonw_raw(w, lines_end(&invoke->logs));
+	member_raw(w, "logs", lines_end(&invoke->logs));
 	if (invoke->trace) {
 		member_u64(w, "traces_dropped", report->traces_dropped + invoke->trace_lines.dropped);
-		jsonw_key(w, S("trace"));
-		jsonw_raw(w, lines_end(&invoke->trace_lines));
+		member_raw(w, "trace", lines_end(&invoke->trace_lines));
 	}
 	jsonw_end_object(w);
 }
@@ -38,8 +36,7 @@ static void put_report(struct json_writer *w, struct invoke *invoke)
 static void put_answer(struct json_writer *w, struct invoke *invoke)
 {
 	jsonw_begin_object(w);
-	jsonw_key(w, S("output"));
-	jsonw_raw(w, buf_str(&invoke->result.output));
+	member_raw(w, "output", buf_str(&invoke->result.output));
 	member_z(w, "audit_id", invoke->audit_id);
 	jsonw_key(w, S("report"));
 	put_report(w, invoke);

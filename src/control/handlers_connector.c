@@ -5,94 +5,56 @@
 #include "control/connectors.h"
 #include "control/control.h"
 #include "text/fqn.h"
+#include "text/json_members.h"
 
 /* ------------------------------------------------------------------------------------------------------------- showing */
-
-static void put_text(struct json_writer *w, const char *key, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(key));
-	jsonw_str(w, value);
-}
-
-static void put_list(struct json_writer *w, const char *key, struct str_list list)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_begin_array(w);
-	for (size_t i = 0; i < list.n; i++)
-		jsonw_str(w, list.items[i]);
-	jsonw_end_array(w);
-}
-
-static void put_bool(struct json_writer *w, const char *key, bool value)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_bool(w, value);
-}
-
-static void put_int(struct json_writer *w, const char *key, uint64_t value)
-{
-	jsonw_key(w, str_from(key));
-	jsonw_int(w, (int64_t)value);
-}
-
-static void put_time(struct json_writer *w, const char *key, uint64_t ns)
-{
-	char text[TIME_RFC3339_SIZE];
-	if (ns > 0)
-		put_text(w, key, str_from(time_format_rfc3339(ns, 0, text)));
-}
 
 /* What lists and the page of one connector have in common. */
 static void put_row(struct json_writer *w, const struct connector_row *row, const struct connector_manifest *manifest,
 		    struct str content_hash)
 {
-	put_text(w, "fqn", row->fqn);
-	jsonw_key(w, S("version"));
-	jsonw_str(w, manifest != NULL ? manifest->version : row->version);
+	member_str_given(w, "fqn", row->fqn);
+	member_str(w, "version", manifest != NULL ? manifest->version : row->version);
 	if (manifest != NULL)
-		put_text(w, "publisher", manifest->publisher);
-	put_bool(w, "linked", true);
-	put_bool(w, "signed", false);
-	put_text(w, "path", row->path);
-	put_text(w, "content_hash", content_hash);
+		member_str_given(w, "publisher", manifest->publisher);
+	member_bool(w, "linked", true);
+	member_bool(w, "signed", false);
+	member_str_given(w, "path", row->path);
+	member_str_given(w, "content_hash", content_hash);
 	if (manifest != NULL && manifest->credential.present)
-		put_text(w, "credential_kind", str_from(credential_kind_name(manifest->credential.kind)));
-	put_time(w, "linked_at", row->linked_ns);
-	put_time(w, "last_used_at", row->last_used_ns);
+		member_str_given(w, "credential_kind", str_from(credential_kind_name(manifest->credential.kind)));
+	member_time_given(w, "linked_at", row->linked_ns);
+	member_time_given(w, "last_used_at", row->last_used_ns);
 }
 
 static void put_oauth2(struct json_writer *w, const struct manifest_oauth2 *oauth2)
 {
-	jsonw_key(w, S("oauth2"));
-	jsonw_begin_object(w);
-	put_text(w, "authorize_url", oauth2->authorize_url);
-	put_text(w, "token_url", oauth2->token_url);
-	put_text(w, "device_authorization_url", oauth2->device_authorization_url);
-	put_text(w, "client_id", oauth2->client_id);
-	put_text(w, "client_secret", oauth2->client_secret);
-	put_list(w, "scopes", oauth2->scopes);
+	member_begin_object(w, "oauth2");
+	member_str_given(w, "authorize_url", oauth2->authorize_url);
+	member_str_given(w, "token_url", oauth2->token_url);
+	member_str_given(w, "device_authorization_url", oauth2->device_authorization_url);
+	member_str_given(w, "client_id", oauth2->client_id);
+	member_str_given(w, "client_secret", oauth2->client_secret);
+	member_list(w, "scopes", oauth2->scopes.items, oauth2->scopes.n);
 	jsonw_end_object(w);
 }
 
 static void put_credential(struct json_writer *w, const struct manifest_credential *credential)
 {
-	jsonw_key(w, S("credential"));
-	jsonw_begin_object(w);
-	put_text(w, "kind", str_from(credential_kind_name(credential->kind)));
-	put_text(w, "scope", credential->scope);
-	put_text(w, "header", credential->header);
-	put_text(w, "format", credential->format);
-	put_text(w, "service", credential->service);
-	put_text(w, "region", credential->region);
-	put_text(w, "access_key_id", credential->access_key_id);
-	put_text(w, "username", credential->username);
+	member_begin_object(w, "credential");
+	member_str_given(w, "kind", str_from(credential_kind_name(credential->kind)));
+	member_str_given(w, "scope", credential->scope);
+	member_str_given(w, "header", credential->header);
+	member_str_given(w, "format", credential->format);
+	member_str_given(w, "service", credential->service);
+	member_str_given(w, "region", credential->region);
+	member_str_given(w, "access_key_id", credential->access_key_id);
+	member_str_given(w, "username", credential->username);
 	if (credential->kind == CREDENTIAL_SIGNING_KEY) {
-		put_text(w, "algorithm", credential->algorithm);
-		put_text(w, "key_id", credential->key_id);
-		put_text(w, "label", credential->label);
-		put_list(w, "components", credential->components);
+		member_str_given(w, "algorithm", credential->algorithm);
+		member_str_given(w, "key_id", credential->key_id);
+		member_str_given(w, "label", credential->label);
+		member_list(w, "components", credential->components.items, credential->components.n);
 	}
 	if (credential->kind == CREDENTIAL_OAUTH2)
 		put_oauth2(w, &credential->oauth2);
@@ -103,45 +65,41 @@ static void put_limits(struct json_writer *w, const struct manifest_limits *limi
 {
 	if (limits->memory_bytes == 0 && limits->wall_time_ms == 0)
 		return;
-	jsonw_key(w, S("limits"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "limits");
 	if (limits->memory_bytes > 0)
-		put_int(w, "memory_bytes", limits->memory_bytes);
+		member_u64(w, "memory_bytes", limits->memory_bytes);
 	if (limits->wall_time_ms > 0)
-		put_int(w, "wall_time_ms", limits->wall_time_ms);
+		member_u64(w, "wall_time_ms", limits->wall_time_ms);
 	jsonw_end_object(w);
 }
 
 static void put_spawn(struct json_writer *w, const struct manifest_spawn *spawn)
 {
-	jsonw_key(w, S("spawn"));
-	jsonw_begin_object(w);
-	jsonw_key(w, S("programs"));
-	jsonw_begin_array(w);
+	member_begin_object(w, "spawn");
+	member_begin_array(w, "programs");
 	for (size_t i = 0; i < spawn->n_programs; i++) {
 		jsonw_begin_object(w);
-		put_text(w, "path", spawn->programs[i].path);
-		put_text(w, "hash", spawn->programs[i].hash);
+		member_str_given(w, "path", spawn->programs[i].path);
+		member_str_given(w, "hash", spawn->programs[i].hash);
 		jsonw_end_object(w);
 	}
 	jsonw_end_array(w);
-	jsonw_key(w, S("operations"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "operations");
 	for (size_t i = 0; i < spawn->n_operations; i++) {
 		jsonw_begin_object(w);
-		put_text(w, "name", spawn->operations[i].name);
-		put_text(w, "argv", spawn->operations[i].argv);
-		put_text(w, "description", spawn->operations[i].description);
+		member_str_given(w, "name", spawn->operations[i].name);
+		member_str_given(w, "argv", spawn->operations[i].argv);
+		member_str_given(w, "description", spawn->operations[i].description);
 		jsonw_end_object(w);
 	}
 	jsonw_end_array(w);
-	put_list(w, "env_passthrough", spawn->env_passthrough);
-	put_list(w, "credential_env_keys", spawn->credential_env_keys);
-	put_list(w, "fs_read", spawn->fs_read);
-	put_list(w, "fs_write", spawn->fs_write);
-	put_text(w, "cwd", spawn->cwd);
-	put_int(w, "max_stdout_bytes", (uint64_t)spawn->max_stdout_bytes);
-	put_int(w, "max_stderr_bytes", (uint64_t)spawn->max_stderr_bytes);
+	member_list(w, "env_passthrough", spawn->env_passthrough.items, spawn->env_passthrough.n);
+	member_list(w, "credential_env_keys", spawn->credential_env_keys.items, spawn->credential_env_keys.n);
+	member_list(w, "fs_read", spawn->fs_read.items, spawn->fs_read.n);
+	member_list(w, "fs_write", spawn->fs_write.items, spawn->fs_write.n);
+	member_str_given(w, "cwd", spawn->cwd);
+	member_u64(w, "max_stdout_bytes", (uint64_t)spawn->max_stdout_bytes);
+	member_u64(w, "max_stderr_bytes", (uint64_t)spawn->max_stderr_bytes);
 	jsonw_end_object(w);
 }
 
@@ -150,20 +108,20 @@ static void put_opened(struct json_writer *w, const struct connector_opened *ope
 	const struct connector_manifest *manifest = opened->manifest;
 	jsonw_begin_object(w);
 	put_row(w, &opened->row, manifest, opened->content_hash);
-	put_bool(w, "changed", opened->changed);
-	put_bool(w, "any_public_host", grant_is_permissive(manifest));
-	put_list(w, "hosts", manifest->hosts);
+	member_bool(w, "changed", opened->changed);
+	member_bool(w, "any_public_host", grant_is_permissive(manifest));
+	member_list(w, "hosts", manifest->hosts.items, manifest->hosts.n);
 	if (manifest->credential.present)
 		put_credential(w, &manifest->credential);
 	if (manifest->has_imports)
-		put_list(w, "imports", manifest->imports);
+		member_list(w, "imports", manifest->imports.items, manifest->imports.n);
 	put_limits(w, &manifest->limits);
 	if (manifest->spawn.present)
 		put_spawn(w, &manifest->spawn);
 	if (manifest->intents.n > 0)
-		put_list(w, "intents", manifest->intents);
-	put_text(w, "idempotency", manifest->idempotency);
-	put_text(w, "forwarder", manifest->forwarder);
+		member_list(w, "intents", manifest->intents.items, manifest->intents.n);
+	member_str_given(w, "idempotency", manifest->idempotency);
+	member_str_given(w, "forwarder", manifest->forwarder);
 	jsonw_end_object(w);
 }
 
@@ -177,8 +135,7 @@ int handle_connector_list(struct request *r, struct err *err)
 		return -1;
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("items"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "items");
 	for (size_t i = 0; i < rows.n; i++) {
 		AUTO(connector_manifest) *manifest = connector_manifest_parse(rows.items[i].manifest, "", NULL);
 		jsonw_begin_object(w);
@@ -207,10 +164,10 @@ static struct str link_payload(struct arena *arena, const struct connector_row *
 	struct json_writer w;
 	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	put_text(&w, "aileron.connector.fqn", row->fqn);
-	put_text(&w, "aileron.connector.hash", content_hash);
-	put_bool(&w, "aileron.connector.linked", true);
-	put_bool(&w, "aileron.connector.signed", false);
+	member_str_given(&w, "aileron.connector.fqn", row->fqn);
+	member_str_given(&w, "aileron.connector.hash", content_hash);
+	member_bool(&w, "aileron.connector.linked", true);
+	member_bool(&w, "aileron.connector.signed", false);
 	jsonw_end_object(&w);
 	return arena_str(arena, buf_str(&payload));
 }
@@ -301,9 +258,8 @@ int handle_connector_unlink(struct request *r, struct err *err)
 	(void)!bindings_list(r->control, r->arena, row.fqn, STR_EMPTY, &bindings, NULL);
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	put_text(w, "fqn", row.fqn);
-	jsonw_key(w, S("bindings"));
-	jsonw_begin_array(w);
+	member_str_given(w, "fqn", row.fqn);
+	member_begin_array(w, "bindings");
 	for (size_t i = 0; i < bindings.n; i++)
 		jsonw_str(w, bindings.items[i].name);
 	jsonw_end_array(w);

@@ -5,9 +5,9 @@
 #include "control/calls.h"
 #include "control/control.h"
 #include "control/keeper_client.h"
-#include "control/members.h"
 #include "control/processes.h"
 #include "control/vault_status.h"
+#include "text/json_members.h"
 
 static uint64_t count(struct db_tx *tx, const char *sql)
 {
@@ -72,8 +72,7 @@ static void put_audit_counts(struct json_writer *w, struct db_tx *tx)
 {
 	struct audit_head head = {0};
 	(void)!audit_head(tx, &head, NULL);
-	jsonw_key(w, S("audit"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "audit");
 	member_u64(w, "events", head.seq == 0 ? 0 : head.seq - head.first + 1);
 	member_u64(w, "last_seq", head.seq);
 	jsonw_end_object(w);
@@ -100,8 +99,7 @@ static void put_processes(struct request *request)
 	struct json_writer *w = &request->json;
 	struct supervise_child children[SUPERVISE_ROLE__MAX];
 	size_t n = processes_list(request->control->processes, request->arena, children);
-	jsonw_key(w, S("processes"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "processes");
 	for (size_t i = 0; i < n; i++)
 		process_put_json(w, &children[i]);
 	jsonw_end_array(w);
@@ -112,8 +110,7 @@ static void put_runners(struct request *request)
 	struct json_writer *w = &request->json;
 	struct calls_runner *runners = NULL;
 	size_t n = calls_list_runners(request->control->calls, request->arena, &runners);
-	jsonw_key(w, S("runners"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "runners");
 	for (size_t i = 0; i < n; i++) {
 		jsonw_begin_object(w);
 		member_u64(w, "pid", (uint64_t)runners[i].pid);
@@ -143,8 +140,7 @@ int handle_status(struct request *request, struct err *err)
 	member_str(w, "state_dir", supervise_setting(control->start, "state_dir"));
 	put_counts(request, keeper_answers);
 	member_z(w, "vault_state", vault_state_name(state.state));
-	jsonw_key(w, S("vault"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "vault");
 	vault_status_put_members(w, &state);
 	jsonw_end_object(w);
 	put_processes(request);
@@ -276,8 +272,7 @@ int handle_doctor(struct request *request, struct err *err)
 {
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("checks"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "checks");
 	bool ok = check_database(request, err);
 	ok = check_chain(request, err) && ok;
 	ok = check_vault(request) && ok;

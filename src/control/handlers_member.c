@@ -2,8 +2,8 @@
 #include "base/limits.h"
 #include "control/control.h"
 #include "control/keeper_client.h"
-#include "control/members.h"
 #include "control/vault_record.h"
+#include "text/json_members.h"
 #include "text/wire.h"
 
 #define FILE_MAX        (24 * MIB)
@@ -23,8 +23,7 @@ static int answer_backups(struct request *request, struct str body, struct err *
 	uint32_t n = wire_count(&r, 4);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("backups"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "backups");
 	for (uint32_t i = 0; i < n; i++)
 		jsonw_str(w, wire_str(&r));
 	jsonw_end_array(w);
@@ -53,8 +52,7 @@ int handle_member_list(struct request *request, struct err *err)
 	uint32_t n = wire_count(&r, 4 + 4 + 8);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("members"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "members");
 	for (uint32_t i = 0; i < n; i++) {
 		jsonw_begin_object(w);
 		member_str(w, "name", wire_str(&r));
@@ -152,8 +150,7 @@ int handle_backup_list(struct request *request, struct err *err)
 	uint32_t n = wire_count(&r, 4 + 8 + 8 + 4);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("backups"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "backups");
 	for (uint32_t i = 0; i < n; i++) {
 		jsonw_begin_object(w);
 		member_str(w, "name", wire_str(&r));

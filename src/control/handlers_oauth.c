@@ -1,6 +1,6 @@
 /*
  * OAuth flows (docs/formats/oauth.md): control makes the authorization URL, keeps state, and asks egress for the exchange. The
- * verifier was made by whoever seals (command line, page) and lies with the keeper; tokens go from egress to the keeper.
+ * verifier was made and sealed by the command line, and lies with the keeper; tokens go from egress to the keeper.
  */
 #include "base/ascii.h"
 #include "base/escape.h"
@@ -13,6 +13,7 @@
 #include "control/setup.h"
 #include "crypto/constant_time.h"
 #include "text/form.h"
+#include "text/json_members.h"
 #include "text/url.h"
 #include <stdio.h>
 
@@ -156,14 +157,6 @@ static struct str authorize_url(struct request *r, const struct manifest_oauth2 
 	return arena_str(r->arena, buf_str(&url));
 }
 
-static void put_text(struct json_writer *w, const char *key, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(key));
-	jsonw_str(w, value);
-}
-
 static int begin_code(struct request *r, const struct connector_opened *opened, struct oauth_flow *flow,
 		      struct err *err)
 {
@@ -174,9 +167,9 @@ static int begin_code(struct request *r, const struct connector_opened *opened, 
 		return -1;
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	put_text(w, "session_id", flow->id);
-	put_text(w, "authorize_url", authorize_url(r, &opened->manifest->credential.oauth2, flow));
-	put_text(w, "redirect_uri", flow->redirect_uri);
+	member_str_given(w, "session_id", flow->id);
+	member_str_given(w, "authorize_url", authorize_url(r, &opened->manifest->credential.oauth2, flow));
+	member_str_given(w, "redirect_uri", flow->redirect_uri);
 	jsonw_end_object(w);
 	return 0;
 }
@@ -192,14 +185,12 @@ static int begin_device(struct request *r, struct oauth_flow *flow, struct err *
 		return -1;
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	put_text(w, "session_id", flow->id);
-	put_text(w, "user_code", result.user_code);
-	put_text(w, "verification_uri", result.verification_uri);
-	put_text(w, "verification_uri_complete", result.verification_uri_complete);
-	jsonw_key(w, S("interval"));
-	jsonw_int(w, flow->interval);
-	jsonw_key(w, S("expires_in"));
-	jsonw_int(w, (int64_t)MIN(result.expires_in, UINT64_C(86400)));
+	member_str_given(w, "session_id", flow->id);
+	member_str_given(w, "user_code", result.user_code);
+	member_str_given(w, "verification_uri", result.verification_uri);
+	member_str_given(w, "verification_uri_complete", result.verification_uri_complete);
+	member_u64(w, "interval", (uint64_t)flow->interval);
+	member_u64(w, "expires_in", MIN(result.expires_in, UINT64_C(86400)));
 	jsonw_end_object(w);
 	return 0;
 }
@@ -282,9 +273,8 @@ static void put_pending(struct request *r, uint32_t interval)
 {
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	put_text(w, "status", S("pending"));
-	jsonw_key(w, S("interval"));
-	jsonw_int(w, interval);
+	member_str_given(w, "status", S("pending"));
+	member_u64(w, "interval", (uint64_t)interval);
 	jsonw_end_object(w);
 }
 
@@ -313,7 +303,7 @@ int handle_oauth_poll(struct request *r, struct err *err)
 		return -1;
 	struct json_writer *w = &r->json;
 	jsonw_begin_object(w);
-	put_text(w, "status", S("complete"));
+	member_str_given(w, "status", S("complete"));
 	jsonw_key(w, S("binding"));
 	binding_put_json(w, &binding);
 	jsonw_end_object(w);

@@ -1,9 +1,9 @@
 #include "api/timestamp.h"
 #include "base/rand.h"
 #include "control/control.h"
-#include "control/members.h"
 #include "control/session.h"
 #include "control/tokens.h"
+#include "text/json_members.h"
 
 #define LIST_DEFAULT 100
 
@@ -89,8 +89,7 @@ int handle_session_list(struct request *request, struct err *err)
 		return wrap(err, "'since'");
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("items"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "items");
 	struct db_tx *tx = db_read(request->control->db);
 	int rc = session_list(tx, &query, put_row, w, err);
 	db_done(tx);

@@ -1,6 +1,6 @@
 #include "control/control.h"
-#include "control/members.h"
 #include "control/tokens.h"
+#include "text/json_members.h"
 
 int handle_token_code(struct request *request, struct err *err)
 {

@@ -4,11 +4,11 @@
 #include "control/bindings.h"
 #include "control/control.h"
 #include "control/keeper_client.h"
-#include "control/members.h"
 #include "control/setup.h"
 #include "control/vault_record.h"
 #include "control/vault_status.h"
 #include "text/canonical.h"
+#include "text/json_members.h"
 #include "text/wire.h"
 #include "vault/path.h"
 #include "vault/sealed.h"
@@ -180,12 +180,10 @@ int handle_vault_lock(struct request *request, struct err *err)
 static void put_metadata(struct json_writer *w, const struct keeper_entry *entry)
 {
 	AUTO(json) *labels = json_parse(entry->labels.n > 0 ? entry->labels : S("{}"), JSON_READ_STRICT, NULL);
-	jsonw_key(w, S("metadata"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "metadata");
 	member_str(w, "type", entry->type);
 	member_str(w, "environment", entry->environment);
-	jsonw_key(w, S("labels"));
-	jsonw_begin_object(w);
+	member_begin_object(w, "labels");
 	struct json_iter it;
 	for (json_iter_init(&it, labels); json_iter_next(&it);) {
 		struct str value;
@@ -226,8 +224,7 @@ int handle_vault_list(struct request *request, struct err *err)
 	bool all = request_query_bool(request, "include_control_plane");
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("entries"));
-	jsonw_begin_array(w);
+	member_begin_array(w, "entries");
 	for (size_t i = 0; i < n; i++) {
 		enum vault_scope scope = vault_scope_of(entries[i].path);
 		if (only.n > 0 ? !str_eq(only, str_from(vault_scope_name(scope)))

@@ -6,6 +6,7 @@
 #include "control/credential.h"
 #include "control/execution.h"
 #include "control/spans.h"
+#include "text/json_members.h"
 #include <stdlib.h>
 
 #define GRACE_NS  (5 * TIME_SECOND) /* of a permit, past the call's wall time */
@@ -76,12 +77,9 @@ static int32_t on_audit(void *user, struct str object)
 	struct json_writer w;
 	jsonw_init(&w, &emitted->payload, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("aileron.connector.event"));
-	jsonw_raw(&w, object);
-	jsonw_key(&w, S("aileron.connector.fqn"));
-	jsonw_str(&w, u->owner.fqn);
-	jsonw_key(&w, S("aileron.execution.id"));
-	jsonw_str(&w, str_from(u->execution.id));
+	member_raw(&w, "aileron.connector.event", object);
+	member_str(&w, "aileron.connector.fqn", u->owner.fqn);
+	member_str(&w, "aileron.execution.id", str_from(u->execution.id));
 	jsonw_end_object(&w);
 	db_write_later(u->invoke->control->db, do_emit, emitted, on_emitted);
 	return 0;

@@ -1,5 +1,6 @@
 #include "control/lines.h"
 #include "base/time.h"
+#include "text/json_members.h"
 
 #define ESCAPED   6   /* bytes that one may take: \u0000 */
 #define FRAME_MAX 128 /* names, quotes, a number, the comma, and the end of the array */
@@ -25,10 +26,8 @@ void lines_add_log(struct lines *lines, struct str level, struct str message)
 	if (!has_room(lines, level.n + message.n))
 		return;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("level"));
-	jsonw_str(w, level);
-	jsonw_key(w, S("message"));
-	jsonw_str(w, message);
+	member_str(w, "level", level);
+	member_str(w, "message", message);
 	jsonw_end_object(w);
 }
 
@@ -38,10 +37,8 @@ void lines_add_trace(struct lines *lines, struct str text, uint64_t nanoseconds)
 	if (!has_room(lines, text.n))
 		return;
 	jsonw_begin_object(w);
-	jsonw_key(w, S("text"));
-	jsonw_str(w, text);
-	jsonw_key(w, S("us"));
-	jsonw_int(w, (int64_t)(nanoseconds / TIME_MICROSECOND));
+	member_str(w, "text", text);
+	member_u64(w, "us", nanoseconds / TIME_MICROSECOND);
 	jsonw_end_object(w);
 }
 

@@ -2,7 +2,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "control/members.h"
+#include "text/json_members.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -134,29 +134,14 @@ size_t processes_list(struct processes *processes, struct arena *arena, struct s
 	return n;
 }
 
-static void put_pieces(struct json_writer *w, struct str text, char separator)
-{
-	jsonw_begin_array(w);
-	while (text.n > 0) {
-		struct str piece;
-		text = str_cut(text, separator, &piece);
-		if (piece.n > 0)
-			jsonw_str(w, piece);
-	}
-	jsonw_end_array(w);
-}
-
 void process_put_confinement(struct json_writer *w, const struct confine_report *report)
 {
 	AUTO_BUF text = BUF_INIT(PROOF_TEXT_MAX);
 	confine_report_text(&text, report);
-	jsonw_key(w, S("confinement"));
-	jsonw_begin_object(w);
-	jsonw_key(w, S("proof"));
-	put_pieces(w, buf_str(&text), '\n');
+	member_begin_object(w, "confinement");
+	member_words(w, "proof", buf_str(&text), '\n');
 	if (report->missing[0] != '\0') {
-		jsonw_key(w, S("missing"));
-		put_pieces(w, str_from(report->missing), ',');
+		member_words(w, "missing", str_from(report->missing), ',');
 	}
 	jsonw_end_object(w);
 }

@@ -1,5 +1,6 @@
 #include "control/session.h"
 #include "base/time.h"
+#include "text/json_members.h"
 
 /* 26 characters of five bits each, for 128 bits: the first character has three of them. */
 void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID_SIZE])
@@ -128,16 +129,6 @@ int64_t session_reap(struct db_tx *tx, uint64_t daemon_started_ns, uint64_t now_
 	return db_run(update, err);
 }
 
-static void put_time(struct json_writer *w, const char *name, uint64_t ns)
-{
-	char text[TIME_RFC3339_SIZE];
-	jsonw_key(w, str_from(name));
-	if (ns == 0)
-		jsonw_null(w);
-	else
-		jsonw_str(w, str_from(time_format_rfc3339(ns, 3, text)));
-}
-
 static const char *status_of(const struct session *session)
 {
 	if (session->ended_ns == 0)
@@ -147,19 +138,20 @@ static const char *status_of(const struct session *session)
 
 void session_put_members(struct json_writer *w, const struct session *session)
 {
-	jsonw_key(w, S("id"));
-	jsonw_str(w, session->id);
-	put_time(w, "started_at", session->started_ns);
-	put_time(w, "ended_at", session->ended_ns);
-	jsonw_key(w, S("agent"));
-	jsonw_str(w, session->agent);
-	jsonw_key(w, S("working_dir"));
-	jsonw_str(w, session->working_dir);
+	member_str(w, "id", session->id);
+	member_time(w, "started_at", session->started_ns);
+	if (session->ended_ns == 0) {
+		jsonw_key(w, S("ended_at"));
+		jsonw_null(w);
+	} else {
+		member_time(w, "ended_at", session->ended_ns);
+	}
+	member_str(w, "agent", session->agent);
+	member_str(w, "working_dir", session->working_dir);
 	jsonw_key(w, S("exit_code"));
 	if (session->exit_code < 0)
 		jsonw_null(w);
 	else
 		jsonw_int(w, session->exit_code);
-	jsonw_key(w, S("status"));
-	jsonw_str(w, str_from(status_of(session)));
+	member_str(w, "status", str_from(status_of(session)));
 }

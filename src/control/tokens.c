@@ -1,10 +1,10 @@
 #include "control/tokens.h"
 #include "base/base64.h"
 #include "base/rand.h"
-#include "control/members.h"
 #include "control/session.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
+#include "text/json_members.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -109,8 +109,7 @@ void caveat_mint(struct str key, struct str session, uint64_t issued_at_s, struc
 	member_str(&w, "sub", session);
 	member_u64(&w, "iat", issued_at_s);
 	member_z(&w, "typ", "aileron-caveat");
-	jsonw_key(&w, S("caps"));
-	jsonw_begin_array(&w);
+	member_begin_array(&w, "caps");
 	for (size_t i = 0; i < ARRAY_LEN(capability_names); i++)
 		jsonw_str(&w, str_from(capability_names[i].name));
 	jsonw_end_array(&w);

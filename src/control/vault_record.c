@@ -1,7 +1,7 @@
 #include "control/vault_record.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "control/members.h"
+#include "text/json_members.h"
 #include "vault/path.h"
 
 #define PAYLOAD_MAX (16 * KIB)

@@ -1,6 +1,6 @@
 #include "control/vault_status.h"
 #include "base/mem.h"
-#include "control/members.h"
+#include "text/json_members.h"
 
 const char *vault_state_name(enum keeper_lock_state state)
 {

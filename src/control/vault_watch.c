@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "control/members.h"
+#include "text/json_members.h"
 #include <stdlib.h>
 
 #define SIGNED_USES 1024 /* of the last ones: a use that signs is told once, however many requests it signs */
