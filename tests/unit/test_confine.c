@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <cmocka.h>
+#include "skips.h"
 
 /* ---- inside: the modes */
 
@@ -350,7 +351,7 @@ static void every_probe_fails_as_it_should(void **state)
 		{EGRESS, false, egress_refused, {EACCES, EACCES, UNTRIED, EACCES, EACCES, EPERM, EPERM, 0}},
 	};
 	if (!machine_confines)
-		skip();
+		skip_because("this machine does not confine");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		uint64_t namespaces = cases[i].namespaces ? policies[cases[i].column]->namespaces : 0;
 		struct run run = {0};
@@ -374,7 +375,7 @@ static void nothing_escapes(void **state)
 {
 	(void)state;
 	if (!machine_confines)
-		skip();
+		skip_because("this machine does not confine");
 	AUTO_FD listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = abstract_address(getpid());
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
@@ -437,7 +438,7 @@ static void compiling_runs_out_of_memory_with_an_error(void **state)
 {
 	(void)state;
 	if (CONFINE_SANITIZED)
-		skip();
+		skip_because("a sanitizer needs address space of its own");
 	static struct run run;
 	run_inside(&run, "exhaust_memory", COMPILE, confine_runner_compile.namespaces);
 	char expected[64];
@@ -458,7 +459,7 @@ static void the_doors_of_other_machine_words_end_the_process(void **state)
 		assert_true(run.child.term_signal == SIGSYS || run.child.term_signal == SIGSEGV);
 	}
 #else
-	skip();
+	skip_because("no other machine words here");
 #endif
 }
 
@@ -535,7 +536,7 @@ static void the_root_is_empty_and_the_rights_are_gone(void **state)
 {
 	(void)state;
 	if (!machine_confines)
-		skip();
+		skip_because("this machine does not confine");
 	int sockets[2];
 	assert_int_equal(child_socketpair(sockets, NULL), 0);
 	char namespaces[24];
@@ -582,7 +583,7 @@ static void without_namespaces_the_folder_is_the_limit(void **state)
 		{"connect_to_abstract_address", EPERM},
 	};
 	if (!machine_confines)
-		skip();
+		skip_because("this machine does not confine");
 	for (int column = CONTROL; column <= KEEPER; column++) {
 		static struct run run;
 		run_inside(&run, "battery", column, 0);

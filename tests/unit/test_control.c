@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <cmocka.h>
+#include "skips.h"
 
 #define TOKEN    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define INSTANCE "0123456789abcdef0123456789abcdef"
@@ -1034,7 +1035,7 @@ static void too_many_at_once_are_turned_away_and_the_rest_is_served(void **state
 	struct rlimit files;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
 	if (files.rlim_max < 2 * CROWD)
-		skip();
+		skip_because("too few descriptors");
 	files.rlim_cur = files.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	set_up(&stage);

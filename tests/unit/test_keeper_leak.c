@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include "skips.h"
 
 #define HOST        "api.example.com:443"
 #define SECRET_SIZE 40
@@ -278,7 +279,7 @@ static void nothing_is_left_after_a_lock(void **state)
 {
 	(void)state;
 	if (CONFINE_SANITIZED)
-		skip(); /* sanitizers keep copies of what was read and freed */
+		skip_because("sanitizers keep copies of what was read and freed");
 	static struct rig rig;
 	make_secrets();
 	assert_gone(PASSPHRASE, DEVICE);
