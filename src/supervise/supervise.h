@@ -140,10 +140,9 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 /* ------------------------------------------------------------------------------------------------- the child's side */
 
 /*
- * Called by main() of a child, first of all, with one thread: checks argv ("aileron-x PARENT-PID NAMESPACES"), fills the
- * standard descriptors, ignores SIGPIPE, confines itself with `folder_fd`, unless it is -1, as its working directory and
- * the one place it may read and write (confine_options.own_folder), sends PROOF, waits for START. On failure it has told
- * the parent or the log; the caller exits 1.
+ * Called by main() of a child, first of all, with one thread: begins (confine_begin()), confines itself with `folder_fd`,
+ * unless it is -1, as its working directory and the one place it may read and write (confine_options.own_folder), sends
+ * PROOF, waits for START. On failure it has told the parent or the log; the caller exits 1.
  */
 struct supervised_spec {
 	const char *name; /* "aileron-keeper" */

@@ -2,10 +2,6 @@
 #include "base/mem.h"
 #include "supervise/supervise.h"
 #include "text/wire.h"
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
 
 #define SETTINGS_MAX 32
 
@@ -21,34 +17,6 @@ struct supervise_start {
 
 /* One a process, for its whole life. */
 static struct supervise_start the_start;
-
-/* Whoever starts us gives us standard error at most; what libraries take for 0 to 2 must not be one of our sockets. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
-static int read_arguments(const struct supervised_spec *spec, int argc, char **argv, struct confine_options *ret)
-{
-	uint64_t parent = 0, namespaces = 0;
-	if (argc != 3 || !str_to_u64(str_from(argv[1]), INT32_MAX, &parent) ||
-	    !str_to_u64(str_from(argv[2]), UINT64_MAX, &namespaces)) {
-		fprintf(stderr, "%s is started by other programs of aileron, not by hand\n", spec->name);
-		return -1;
-	}
-	*ret = (struct confine_options){
-		.parent_pid = (int)parent,
-		.keep_fds = spec->keep_fds,
-		.namespaces = namespaces,
-		.own_folder = spec->folder_fd,
-	};
-	return 0;
-}
 
 static int prove(const struct supervised_spec *spec, const struct confine_options *options, struct err *err)
 {
@@ -104,13 +72,10 @@ static void set_up_log(const struct supervise_start *start)
 const struct supervise_start *supervised_begin(const struct supervised_spec *spec, int argc, char **argv)
 {
 	struct confine_options options;
-	if (read_arguments(spec, argc, argv, &options) != 0)
+	if (confine_begin(spec->name, argc, argv, &options) != 0)
 		return NULL;
-	fill_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN);
-	/* What is typed at the terminal is the parent's business. */
-	(void)setpgid(0, 0);
-	prctl(PR_SET_NAME, spec->name, 0, 0, 0); /* started by a descriptor it has no name of its own */
+	options.keep_fds = spec->keep_fds;
+	options.own_folder = spec->folder_fd;
 	static struct err err;
 	int got = prove(spec, &options, &err);
 	if (got == 0)

@@ -5,10 +5,6 @@
 #include "egress/server.h"
 #include "programs/egress/lives.h"
 #include "text/wire.h"
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
 static int send_hello(struct rpc_channel *channel, const struct confine_report *report, struct err *err)
 {
@@ -50,29 +46,12 @@ static int live(const struct confine_options *confinement, struct rpc_channel *c
 	return got == 1 ? egress_server_run(server, ca_file ? EGRESS_FD_CA : -1, err) : got;
 }
 
-/* Whoever starts us gives us standard error at most; what libraries take for 0 to 2 must not be one of our sockets. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 int live_under_harness(int argc, char **argv)
 {
-	uint64_t parent = 0, namespaces = 0;
-	if (argc != 3 || !str_to_u64(str_from(argv[1]), INT32_MAX, &parent) ||
-	    !str_to_u64(str_from(argv[2]), UINT64_MAX, &namespaces)) {
-		fprintf(stderr, "aileron-egress is started by other programs of aileron, not by hand\n");
+	struct confine_options confinement;
+	if (confine_begin("aileron-egress", argc, argv, &confinement) != 0)
 		return 2;
-	}
-	fill_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN); /* a peer that closes is an error of one request */
-	struct confine_options confinement = {
-		.parent_pid = (int)parent, .keep_fds = EGRESS_FDS, .namespaces = namespaces};
+	confinement.keep_fds = EGRESS_FDS;
 	AUTO(rpc_channel) *channel = rpc_channel_new(EGRESS_FD_SOCKET, egress_child_rules);
 	rpc_set_sensitive(channel, true);
 	static struct err err;

@@ -12,7 +12,6 @@
 #include "connector/runner_protocol.h"
 #include "text/wire.h"
 #include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 /* How a life is wired: what it may do, and what it does once it is told to start. */
@@ -118,15 +117,12 @@ static int live(const struct life *life, const struct confine_options *options, 
 
 int main(int argc, char **argv)
 {
-	uint64_t parent = 0, namespaces = 0;
-	const struct life *life = argc == 4 ? find_life(argv[1]) : NULL;
-	if (life == NULL || !str_to_u64(str_from(argv[2]), INT32_MAX, &parent) ||
-	    !str_to_u64(str_from(argv[3]), UINT64_MAX, &namespaces)) {
-		fprintf(stderr, "aileron-runner is started by other programs of aileron, not by hand\n");
+	const struct life *life = argc > 1 ? find_life(argv[1]) : NULL;
+	struct confine_options options;
+	/* The life stands before what all programs are told; without one there is nothing to read. */
+	if (confine_begin("aileron-runner", life != NULL ? argc - 1 : 0, argv + 1, &options) != 0 || life == NULL)
 		return 2;
-	}
-	struct confine_options options = {
-		.parent_pid = (int)parent, .keep_fds = life->keep_fds, .namespaces = namespaces};
+	options.keep_fds = life->keep_fds;
 	AUTO(rpc_channel) *channel = rpc_channel_new(RUNNER_FD_SOCKET, runner_child_rules);
 
 	static struct err err;
