@@ -137,15 +137,35 @@ static void scrub_body(void *request)
 	buf_truncate(&r->response, n);
 }
 
+/* What a guest asked for stands in errors too, and their words tell as much as a body. */
+static void scrub_failure(struct egress_request *r, const struct scrubber *scrubber)
+{
+	static struct err before; /* large, and one loop has one thread */
+	before = r->result.err;
+	scrub_err(scrubber, &r->result.err);
+	if (strcmp(before.message, r->result.err.message) != 0 || strcmp(before.details, r->result.err.details) != 0)
+		r->struck++;
+	mem_wipe(&before, sizeof before);
+}
+
 static void scrub_words(struct egress_request *r, struct buf *note)
 {
 	const struct scrubber *scrubber = watchlist_scrubber(r->watchlist);
 	size_t n = 0;
 	if (r->result.rc != 0)
-		scrub_err(scrubber, &r->result.err);
+		scrub_failure(r, scrubber);
 	if (scrub_text(scrubber, note->p, note->n, &n, NULL, NULL) != 0)
 		n = 0;
 	buf_truncate(note, n);
+}
+
+static struct str origin_of(const struct egress_request *r)
+{
+	AUTO_BUF origin = BUF_INIT(1024);
+	buf_add_str(&origin, r->url.scheme);
+	buf_add_z(&origin, "://");
+	buf_add_str(&origin, url_authority(r->arena, &r->url));
+	return arena_str(r->arena, buf_str(&origin));
 }
 
 static void hand_over(void *request)
@@ -155,6 +175,8 @@ static void hand_over(void *request)
 	write_note(r, &note);
 	if (watchlist_scrubber(r->watchlist) != NULL)
 		scrub_words(r, &note);
+	if (r->struck > 0 && watchlist_echo(r->watchlist, origin_of(r), &r->result.err) != 0)
+		r->result.rc = -1;
 	r->result.note = r->trace ? buf_str(&note) : STR_EMPTY;
 	r->result.body = r->result.rc == 0 ? buf_str(&r->response) : STR_EMPTY;
 	r->result.nanoseconds = clock_monotonic_ns(r->net.clock) - r->started_ns;
@@ -333,6 +355,8 @@ static void dial_judged(struct egress_request *r, bool loopback)
 
 static void begin_dialling(struct egress_request *r)
 {
+	if (r->with_credential)
+		watchlist_sent(r->watchlist, origin_of(r));
 	r->next_address = 0;
 	r->dial_until_ns = clock_monotonic_ns(r->net.clock) + CONNECT_MS * MS;
 	dial(r);
@@ -584,7 +608,8 @@ static void withhold_headers(struct egress_request *r)
 /* Steps 4 to 7. */
 static int check(struct egress_request *r, const struct envelope *e, struct err *err)
 {
-	if (gate_url(r->arena, r->grant, e->url, &r->url, err) != 0 || check_method(e->method, err) != 0)
+	if (watchlist_check(r->watchlist, err) != 0 || gate_url(r->arena, r->grant, e->url, &r->url, err) != 0 ||
+	    check_method(e->method, err) != 0)
 		return -1;
 	r->method = e->method;
 	if (headers_make(r->arena, e->headers, e->n_headers, &r->headers, &r->dropped, err) != 0)

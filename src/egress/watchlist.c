@@ -1,5 +1,8 @@
 #include "egress/watchlist.h"
+#include "base/map.h"
 #include <stdlib.h>
+
+#define ORIGINS_MAX 4096
 
 struct watchlist {
 	const struct secret *secret;              /* the grant's; NULL = none */
@@ -7,6 +10,9 @@ struct watchlist {
 	struct scrubber *scrubber;                /* NULL while it is empty */
 	struct secret *values[SCRUB_SECRETS - 1]; /* copies, which the scrubber borrows; the oldest first */
 	size_t n;
+	struct map *sent; /* origins; NULL = none */
+	size_t echoes;
+	bool denied;
 };
 
 static int look_for(struct watchlist *list, const struct secret *secret, struct err *err)
@@ -33,6 +39,7 @@ void watchlist_free(struct watchlist *list)
 	while (list->n > 0)
 		secret_free(list->values[--list->n]);
 	secret_free(list->own);
+	map_free(list->sent);
 	free(list);
 }
 
@@ -107,6 +114,40 @@ struct watchlist *watchlist_copy(const struct watchlist *list, struct err *err)
 			return NULL;
 	}
 	return TAKE(copy);
+}
+
+void watchlist_sent(struct watchlist *list, struct str origin)
+{
+	if (list->sent == NULL)
+		list->sent = map_new(ORIGINS_MAX);
+	/* One that there is no room for counts as never sent: the careful side. */
+	(void)!map_add(list->sent, origin, NULL);
+}
+
+static int deny_echo(const char *message, struct err *err)
+{
+	fail(err, ERR_CAPABILITY_DENIED, "%s", message);
+	err_detail(err, "rule", S("credential_echo"));
+	return -1;
+}
+
+int watchlist_echo(struct watchlist *list, struct str origin, struct err *err)
+{
+	bool known = list->sent != NULL && map_has(list->sent, origin);
+	if (known && ++list->echoes <= WATCHLIST_ECHOES_MAX)
+		return 0;
+	list->denied = true;
+	return deny_echo(known ? "http_request: this call's credential came back too often"
+			       : "http_request: this call's credential came back from where it was never sent",
+			 err);
+}
+
+int watchlist_check(const struct watchlist *list, struct err *err)
+{
+	return list->denied ? deny_echo("http_request: this call makes no more requests: its credential came back from "
+					"where it may not",
+					err)
+			    : 0;
 }
 
 const struct scrubber *watchlist_scrubber(const struct watchlist *list)

@@ -30,5 +30,19 @@ struct watchlist *watchlist_copy(const struct watchlist *list, struct err *err) 
 int watchlist_add(struct watchlist *list, const struct injection *injection, struct err *err)
 	__attribute__((warn_unused_result));
 
+/*
+ * Striking out tells that something was there, so an answer of a host that was never sent the credential is a way to guess
+ * it: a dictionary goes in, and what comes back says which word it was. Such an answer is not passed on, and the call makes
+ * no further request: one guess a call. An origin ("https://host:443") that has the credential may echo it in
+ * WATCHLIST_ECHOES_MAX answers of a call.
+ */
+#define WATCHLIST_ECHOES_MAX 64
+
+void watchlist_sent(struct watchlist *list, struct str origin); /* something of what it looks for goes there, now */
+/* An answer of `origin` had some of it: CAPABILITY_DENIED, rule "credential_echo", when it may not be passed on. */
+int watchlist_echo(struct watchlist *list, struct str origin, struct err *err) __attribute__((warn_unused_result));
+/* The same failure once there was one: nothing more goes out. */
+int watchlist_check(const struct watchlist *list, struct err *err) __attribute__((warn_unused_result));
+
 /* NULL when there is nothing to look for. */
 const struct scrubber *watchlist_scrubber(const struct watchlist *list);

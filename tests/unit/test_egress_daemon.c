@@ -6,6 +6,7 @@
 #include "crypto/held_key.h"
 #include "connector/runner_protocol.h"
 #include "egress/egress_protocol.h"
+#include "egress/watchlist.h"
 #include "http_server.h"
 #include "os/child.h"
 #include "supervise/supervise.h"
@@ -462,6 +463,41 @@ static void metadata_services_are_out_of_reach(void **state)
 	AUTO_FREE char *url = xasprintf("https://localhost:%u/hello", server->port);
 	request_raw(&d, CALL, url, "", 20000); /* listed, but a name leads to this machine only when it was opened */
 	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "\"range\":\"loopback\"");
+	stop(&d);
+}
+
+/* A dictionary goes in, and what is struck out would be the word: one guess a call. */
+static void an_answer_does_not_tell_what_the_credential_is(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	AUTO_FREE char *own = xasprintf("http://127.0.0.1:%u/given", plain->port);
+	static const char *const guesses[] = {"own", "https://" TOKEN ".test/", NULL};
+	for (size_t i = 0; i < ARRAY_LEN(guesses); i++) {
+		grant(&d, CALL);
+		request(&d, CALL, "/echo", "oauth2");
+		release_value(&d, expect_claim(&d, 11), "oauth2", "", TOKEN);
+		assert_answered(&d, CALL, "Authorization: [");
+		server_give(plain, 200, i == 0 ? "Winter2025! " TOKEN " letmein1" : "Winter2025! letmein1");
+		request_raw(&d, CALL, i == 1 ? guesses[1] : own, "", 20000);
+		if (guesses[i] != NULL) {
+			assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "\"rule\":\"credential_echo\"");
+			request(&d, CALL, "/hello", NULL);
+			assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "makes no more requests");
+		} else {
+			assert_answered(&d, CALL, "Winter2025! letmein1");
+		}
+		end_call(&d, CALL);
+	}
+	grant(&d, CALL);
+	request(&d, CALL, "/echo", "oauth2");
+	release_value(&d, expect_claim(&d, 11), "oauth2", "", TOKEN);
+	for (int i = 0; i < WATCHLIST_ECHOES_MAX; i++) {
+		assert_answered(&d, CALL, "Authorization: [");
+		request(&d, CALL, "/echo", "oauth2");
+	}
+	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "came back too often");
 	stop(&d);
 }
 
@@ -1255,6 +1291,7 @@ int main(void)
 		cmocka_unit_test(the_keeper_hears_of_plain_http_and_private_addresses),
 		cmocka_unit_test(a_value_that_is_held_goes_nowhere_else_unasked),
 		cmocka_unit_test(metadata_services_are_out_of_reach),
+		cmocka_unit_test(an_answer_does_not_tell_what_the_credential_is),
 		cmocka_unit_test(others_go_on_while_the_keeper_is_silent),
 		cmocka_unit_test(a_keeper_that_ends_is_a_locked_vault),
 		cmocka_unit_test(a_keeper_that_talks_nonsense_is_let_go),

@@ -769,11 +769,33 @@ static void every_answer_of_the_call_is_searched(void **state)
 	AUTO_PERMIT p;
 	make_permit(&p);
 	give_key(&p, CREDENTIAL_OAUTH2, "", "");
-	AUTO_OUTCOME o = {0};
+	AUTO_OUTCOME carried = {0}, o = {0};
+	ask_path(&p, "/hello", ",\"credential\":\"oauth2\"", &carried);
+	assert_int_equal(carried.rc, 0);
 	ask_path(&p, "/body", ",\"method\":\"POST\",\"body\":\"a " SECRET " b\"", &o);
 	assert_int_equal(o.rc, 0);
 	assert_null(strstr(o.body, SECRET));
 	assert_memory_equal(o.body, "a ", 2);
+}
+
+/* What is struck out tells what was guessed: not to whom the secret was never sent, nor to the call afterwards. */
+static void an_echo_of_what_was_never_sent_ends_the_call(void **state)
+{
+	(void)state;
+	AUTO_PERMIT p;
+	make_permit(&p);
+	give_key(&p, CREDENTIAL_OAUTH2, "", "");
+	AUTO_OUTCOME carried = {0}, o = {0}, after = {0};
+	ask_path(&p, "/hello", ",\"credential\":\"oauth2\"", &carried);
+	assert_int_equal(carried.rc, 0);
+	AUTO_FREE char *url = url_at("https", "other.test", b.tls, "/body"); /* the same server by another name */
+	ask(&p, url, ",\"method\":\"POST\",\"body\":\"a " SECRET " b\"", &o);
+	assert_fails(&o, -1, ERR_CAPABILITY_DENIED, "");
+	assert_true(has_detail(&o, "\"rule\":\"credential_echo\""));
+	assert_int_equal(o.body_n, 0);
+	ask_path(&p, "/hello", ",\"credential\":\"oauth2\"", &after);
+	assert_fails(&after, -1, ERR_CAPABILITY_DENIED, "");
+	assert_true(has_detail(&after, "\"rule\":\"credential_echo\""));
 }
 
 /* ---- addresses ---- */
@@ -1043,6 +1065,7 @@ int main(void)
 		cmocka_unit_test(errors_are_searched_for_the_secret),
 		cmocka_unit_test(a_large_answer_is_searched_beside_the_loop),
 		cmocka_unit_test(every_answer_of_the_call_is_searched),
+		cmocka_unit_test(an_echo_of_what_was_never_sent_ends_the_call),
 		cmocka_unit_test(refused_addresses_are_not_dialled),
 		cmocka_unit_test(the_next_address_is_tried),
 		cmocka_unit_test(a_name_is_resolved_once),
