@@ -5,6 +5,7 @@
 #include "os/child.h"
 #include "os/file.h"
 #include "store/db.h"
+#include "text/json_members.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -24,16 +25,11 @@ void doctor_add(struct doctor *doctor, const char *name, bool ok, struct str sum
 	if (doctor->checks->n > 0)
 		buf_add_char(doctor->checks, ',');
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("name"));
-	jsonw_str(&w, str_from(name));
-	jsonw_key(&w, S("ok"));
-	jsonw_bool(&w, ok);
-	jsonw_key(&w, S("summary"));
-	jsonw_str(&w, summary);
-	if (advice[0] != '\0' && !ok) {
-		jsonw_key(&w, S("advice"));
-		jsonw_str(&w, str_from(advice));
-	}
+	member_str(&w, "name", str_from(name));
+	member_bool(&w, "ok", ok);
+	member_str(&w, "summary", summary);
+	if (advice[0] != '\0' && !ok)
+		member_str(&w, "advice", str_from(advice));
 	jsonw_end_object(&w);
 	doctor->ok = doctor->ok && ok;
 }

@@ -8,6 +8,7 @@
 #include "cli/redirect.h"
 #include "cli/sealing.h"
 #include "crypto/digest.h"
+#include "text/json_members.h"
 
 #define VERIFIER_BYTES 32
 #define VERIFIER_CHARS 43
@@ -22,28 +23,20 @@ struct beginning {
 	struct str challenge, redirect_uri; /* "" = device */
 };
 
-static void put_if(struct json_writer *w, const char *name, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(name));
-	jsonw_str(w, value);
-}
-
 static void init_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const struct beginning *beginning = user;
 	const struct binding_fields *fields = &beginning->wish->fields;
 	bool device = beginning->challenge.n == 0;
-	put_if(w, "connector_fqn", fields->connector_fqn);
-	put_if(w, "identity", fields->identity);
-	put_if(w, "service", fields->service);
-	put_if(w, "account", fields->account);
-	put_if(w, "purpose", beginning->wish->reauthorize ? S("reauthorize") : STR_EMPTY);
-	put_if(w, "caller", S("cli"));
-	put_if(w, "redirect_uri", beginning->redirect_uri);
-	put_if(w, "flow", device ? S("device") : S("code"));
-	put_if(w, "code_challenge", beginning->challenge);
+	member_str_given(w, "connector_fqn", fields->connector_fqn);
+	member_str_given(w, "identity", fields->identity);
+	member_str_given(w, "service", fields->service);
+	member_str_given(w, "account", fields->account);
+	member_str_given(w, "purpose", beginning->wish->reauthorize ? S("reauthorize") : STR_EMPTY);
+	member_str_given(w, "caller", S("cli"));
+	member_str_given(w, "redirect_uri", beginning->redirect_uri);
+	member_str_given(w, "flow", device ? S("device") : S("code"));
+	member_str_given(w, "code_challenge", beginning->challenge);
 	sealing_body_alone(w, sealed, NULL);
 }
 
@@ -129,12 +122,9 @@ static int put_finish(struct buf *body, struct str session_id, struct str query,
 			    about.n > 0 ? ": " : "", about.p);
 	jsonw_init(&w, body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("session_id"));
-	jsonw_str(&w, session_id);
-	jsonw_key(&w, S("code"));
-	jsonw_str(&w, buf_str(&code));
-	jsonw_key(&w, S("state"));
-	jsonw_str(&w, buf_str(&state));
+	member_str(&w, "session_id", session_id);
+	member_str(&w, "code", buf_str(&code));
+	member_str(&w, "state", buf_str(&state));
 	jsonw_end_object(&w);
 	return buf_check(body, "the request", err);
 }
@@ -197,8 +187,7 @@ static int poll_once(struct cli *cli, struct str session_id, struct json **ret, 
 	struct json_writer w;
 	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("session_id"));
-	jsonw_str(&w, session_id);
+	member_str(&w, "session_id", session_id);
 	jsonw_end_object(&w);
 	const struct client_request request = {
 		.operation = OP_OAUTH_POLL,

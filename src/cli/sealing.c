@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "daemon/state_dir.h"
 #include "os/file.h"
+#include "text/json_members.h"
 #include <stdlib.h>
 
 #define BODY_MAX     ((size_t)24 << 20)
@@ -12,8 +13,7 @@
 void sealing_body_alone(struct json_writer *w, struct str sealed, const void *user)
 {
 	(void)user;
-	jsonw_key(w, S("sealed"));
-	jsonw_str(w, sealed);
+	member_str(w, "sealed", sealed);
 }
 
 int sealing_bind(struct cli *cli, struct sealing *sealing, const struct binding_fields *fields,

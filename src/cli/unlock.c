@@ -2,15 +2,14 @@
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
 #include "cli/sealing.h"
+#include "text/json_members.h"
 
 static void unlock_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const bool *accept_rollback = user;
 	sealing_body_alone(w, sealed, NULL);
-	if (*accept_rollback) {
-		jsonw_key(w, S("accept_rollback"));
-		jsonw_bool(w, true);
-	}
+	if (*accept_rollback)
+		member_bool(w, "accept_rollback", true);
 }
 
 static int unlock_once(struct cli *cli, const struct passphrase *passphrase, bool accept_rollback, struct json **ret,

@@ -5,7 +5,7 @@
 #include "cli/verb_runs.h"
 #include "daemon/state_dir.h"
 #include "os/file.h"
-#include "text/json_writer.h"
+#include "text/json_members.h"
 #include <fcntl.h>
 
 #define KEY_SIZE       32
@@ -248,22 +248,15 @@ static void put_verdict_json(struct buf *out, const struct audit_verdict *verdic
 	struct json_writer w;
 	jsonw_init(&w, out, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("intact"));
-	jsonw_bool(&w, verdict->intact);
-	jsonw_key(&w, S("origin_proven"));
-	jsonw_bool(&w, verdict->origin_proven);
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		jsonw_key(&w, str_from(numbers[i].name));
-		jsonw_int(&w, (int64_t)numbers[i].value);
-	}
+	member_bool(&w, "intact", verdict->intact);
+	member_bool(&w, "origin_proven", verdict->origin_proven);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		member_u64(&w, numbers[i].name, numbers[i].value);
 	if (!verdict->intact) {
-		jsonw_key(&w, S("broken_line"));
-		jsonw_int(&w, (int64_t)verdict->broken_line);
-		jsonw_key(&w, S("why"));
-		jsonw_str(&w, str_from(verdict->why));
+		member_u64(&w, "broken_line", verdict->broken_line);
+		member_str(&w, "why", str_from(verdict->why));
 	}
-	jsonw_key(&w, S("note"));
-	jsonw_str(&w, str_from(verdict->note));
+	member_str(&w, "note", str_from(verdict->note));
 	jsonw_end_object(&w);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
 #include "cli/verb_runs.h"
+#include "text/json_members.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
 
@@ -153,22 +154,13 @@ struct source {
 	struct str access_key_id, region, username; /* of the request; "" = left out */
 };
 
-static void put_if(struct json_writer *w, const char *name, struct str value)
-{
-	if (value.n == 0)
-		return;
-	jsonw_key(w, str_from(name));
-	jsonw_str(w, value);
-}
-
 static void put_source(struct json_writer *w, const struct source *source, struct str sealed)
 {
-	jsonw_key(w, S("source"));
-	jsonw_begin_object(w);
-	put_if(w, "kind", source->fields.kind);
-	put_if(w, "access_key_id", source->access_key_id);
-	put_if(w, "region", source->region);
-	put_if(w, "username", source->username);
+	member_begin_object(w, "source");
+	member_str_given(w, "kind", source->fields.kind);
+	member_str_given(w, "access_key_id", source->access_key_id);
+	member_str_given(w, "region", source->region);
+	member_str_given(w, "username", source->username);
 	sealing_body_alone(w, sealed, NULL);
 	jsonw_end_object(w);
 }
@@ -176,15 +168,13 @@ static void put_source(struct json_writer *w, const struct source *source, struc
 static void setup_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const struct source *source = user;
-	put_if(w, "connector_fqn", source->fields.connector_fqn);
-	jsonw_key(w, S("skip_existing"));
-	jsonw_bool(w, false);
-	jsonw_key(w, S("bindings"));
-	jsonw_begin_array(w);
+	member_str_given(w, "connector_fqn", source->fields.connector_fqn);
+	member_bool(w, "skip_existing", false);
+	member_begin_array(w, "bindings");
 	jsonw_begin_object(w);
-	put_if(w, "identity", source->fields.identity);
-	put_if(w, "service", source->fields.service);
-	put_if(w, "account", source->fields.account);
+	member_str_given(w, "identity", source->fields.identity);
+	member_str_given(w, "service", source->fields.service);
+	member_str_given(w, "account", source->fields.account);
 	put_source(w, source, sealed);
 	jsonw_end_object(w);
 	jsonw_end_array(w);

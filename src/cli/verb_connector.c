@@ -3,7 +3,7 @@
 #include "cli/list.h"
 #include "cli/verb_runs.h"
 #include "os/file.h"
-#include "text/json_writer.h"
+#include "text/json_members.h"
 #include "base/limits.h"
 
 #define PATH_BYTES_MAX 4096
@@ -74,12 +74,9 @@ int verb_connector_link(struct cli *cli, struct err *err)
 		return -1;
 	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("path"));
-	jsonw_str(&w, buf_str(&path));
-	if (name != NULL) {
-		jsonw_key(&w, S("name"));
-		jsonw_str(&w, str_from(name));
-	}
+	member_str(&w, "path", buf_str(&path));
+	if (name != NULL)
+		member_str(&w, "name", str_from(name));
 	jsonw_end_object(&w);
 	const struct client_request request = {.operation = OP_CONNECTOR_LINK, .body = buf_str(&body)};
 	return cli_call(cli, &request, &connector, err) < 0 ? -1 : show(cli, connector);
@@ -163,18 +160,13 @@ static int make_call(struct cli *cli, struct buf *body, uint64_t *ret_ms, struct
 		return -1;
 	jsonw_init(&w, body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("op"));
-	jsonw_str(&w, str_from(op));
+	member_str(&w, "op", str_from(op));
 	jsonw_key(&w, S("args"));
 	jsonw_value(&w, args);
-	if (timeout != NULL) {
-		jsonw_key(&w, S("timeout_ms"));
-		jsonw_int(&w, (int64_t)MAX(ns / MS, 1));
-	}
-	if (verb_switch(cli->line, "trace")) {
-		jsonw_key(&w, S("trace"));
-		jsonw_bool(&w, true);
-	}
+	if (timeout != NULL)
+		member_u64(&w, "timeout_ms", MAX(ns / MS, 1));
+	if (verb_switch(cli->line, "trace"))
+		member_bool(&w, "trace", true);
 	jsonw_end_object(&w);
 	*ret_ms = ns / MS;
 	return buf_check(body, "the call", err);

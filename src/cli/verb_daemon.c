@@ -6,7 +6,7 @@
 #include "confine/confine.h"
 #include "daemon/parent.h"
 #include "daemon/spawn.h"
-#include "text/json_writer.h"
+#include "text/json_members.h"
 #include <stdlib.h>
 
 #define AUTO_LOCK_MAX (365 * 24 * TIME_HOUR)
@@ -82,22 +82,17 @@ static void put_where(struct cli *cli, bool running)
 	struct json_writer w;
 	jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("running"));
-	jsonw_bool(&w, running);
+	member_bool(&w, "running", running);
 	if (running) {
-		jsonw_key(&w, S("url"));
-		jsonw_str(&w, str_from(client_url(cli->client)));
-		jsonw_key(&w, S("version"));
-		jsonw_str(&w, cli_str(client_health(cli->client), "version"));
+		member_str(&w, "url", str_from(client_url(cli->client)));
+		member_str(&w, "version", cli_str(client_health(cli->client), "version"));
 	}
 	if (found != NULL) {
 		jsonw_key(&w, S("pid"));
 		jsonw_int(&w, found->pid);
-		jsonw_key(&w, S("started_at"));
-		jsonw_str(&w, str_from(found->started_at));
+		member_str(&w, "started_at", str_from(found->started_at));
 	}
-	jsonw_key(&w, S("state_dir"));
-	jsonw_str(&w, str_from(cli->state_dir));
+	member_str(&w, "state_dir", str_from(cli->state_dir));
 	jsonw_end_object(&w);
 	print_text(&cli->out, "\n");
 }

@@ -3,6 +3,7 @@
 #include "cli/prompt.h"
 #include "cli/sealing.h"
 #include "cli/verb_runs.h"
+#include "text/json_members.h"
 
 static void put_member(struct cli *cli, struct table *table, const struct json *member)
 {
@@ -22,8 +23,7 @@ int verb_member_list(struct cli *cli, struct err *err)
 static void add_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const struct str *name = user;
-	jsonw_key(w, S("name"));
-	jsonw_str(w, *name);
+	member_str(w, "name", *name);
 	sealing_body_alone(w, sealed, NULL);
 }
 

@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "text/canonical.h"
 #include "vault/path.h"
+#include "text/json_members.h"
 
 #define METADATA_MAX ((size_t)64 << 10)
 #define FILE_MAX     ((size_t)12 << 20)
@@ -201,13 +202,11 @@ static int make_metadata(struct cli *cli, struct buf *ret, struct err *err)
 	struct json_writer w;
 	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("environment"));
-	jsonw_str(&w, str_from(environment));
+	member_str(&w, "environment", str_from(environment));
 	jsonw_key(&w, S("labels"));
 	if (put_labels(cli, &w, err) < 0)
 		return -1;
-	jsonw_key(&w, S("type"));
-	jsonw_str(&w, type != NULL ? str_from(type) : S("secret"));
+	member_str(&w, "type", type != NULL ? str_from(type) : S("secret"));
 	jsonw_end_object(&w);
 	if (buf_check(&text, "the metadata", err) < 0)
 		return -1;
@@ -218,8 +217,7 @@ static int make_metadata(struct cli *cli, struct buf *ret, struct err *err)
 static void put_body(struct json_writer *w, struct str sealed, const void *user)
 {
 	const struct buf *metadata = user;
-	jsonw_key(w, S("metadata"));
-	jsonw_raw(w, buf_str(metadata));
+	member_raw(w, "metadata", buf_str(metadata));
 	sealing_body_alone(w, sealed, NULL);
 }
 
@@ -315,10 +313,8 @@ static void import_body(struct json_writer *w, struct str sealed, const void *us
 	const struct import_request *import = user;
 	AUTO_BUF file = BUF_INIT(2 * FILE_MAX);
 	base64_encode(&file, import->file, BASE64_STANDARD);
-	jsonw_key(w, S("file"));
-	jsonw_str(w, buf_str(&file));
-	jsonw_key(w, S("replace"));
-	jsonw_bool(w, import->replace);
+	member_str(w, "file", buf_str(&file));
+	member_bool(w, "replace", import->replace);
 	sealing_body_alone(w, sealed, NULL);
 }
 
