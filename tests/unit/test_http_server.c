@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <cmocka.h>
+#include "skips.h"
 
 #define OF(lab, line) send_request(fd, line, (lab)->host, "")
 
@@ -484,7 +485,7 @@ static void another_user_is_not_heard(void **state)
 {
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root is another user too");
 	AUTO(lab) *lab = lab_start((struct http_server_options){0});
 	pid_t child = fork();
 	if (child == 0) {
@@ -580,7 +581,7 @@ static void raise_descriptors(void)
 	limit.rlim_cur = limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (limit.rlim_max < 3000)
-		skip();
+		skip_because("fewer than 3000 descriptors");
 }
 
 static void a_thousand_idle_connections_cost_nothing(void **state)
