@@ -1,11 +1,13 @@
 #include "cli/doctor.h"
 #include "audit/audit.h"
+#include "base/escape.h"
 #include "base/limits.h"
 #include "daemon/state_dir.h"
 #include "os/child.h"
 #include "os/file.h"
 #include "store/db.h"
 #include "text/json_members.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -62,6 +64,30 @@ static void look_at_entry(int folder, const struct expected *entry, struct buf *
 			 (unsigned)entry->mode);
 }
 
+/* What lies in one of the folders is its process's alone. */
+static void look_within(int folder, const char *name, struct buf *wrong)
+{
+	int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	const struct dirent *found;
+	while ((found = readdir(dir)) != NULL) {
+		struct stat st;
+		if (found->d_name[0] == '.' || fstatat(fd, found->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (st.st_uid != geteuid() || (st.st_mode & 0077) != 0) {
+			buf_addf(wrong, "%s'%s/", wrong->n > 0 ? "; " : "", name);
+			escape_visible(wrong, str_from(found->d_name));
+			buf_addf(wrong, "' has mode %04o or another owner", (unsigned)(st.st_mode & 07777));
+		}
+	}
+	closedir(dir);
+}
+
 static void look_at_state_dir(struct doctor *doctor, const char *path)
 {
 	static struct err err;
@@ -80,6 +106,8 @@ static void look_at_state_dir(struct doctor *doctor, const char *path)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++)
 		look_at_entry(folder, &expected[i], &wrong);
+	look_within(folder, "vault", &wrong);
+	look_within(folder, "control", &wrong);
 	doctor_add(doctor, "state directory", wrong.n == 0, wrong.n == 0 ? str_from(path) : buf_str(&wrong),
 		   "chmod them so; who could read keys and tokens may have: restart the daemon, and think of your "
 		   "passphrase");

@@ -5,6 +5,7 @@
 #include "cli/verb_runs.h"
 #include "confine/confine.h"
 #include "daemon/parent.h"
+#include "daemon/ready.h"
 #include "daemon/spawn.h"
 #include "text/json_members.h"
 #include <stdlib.h>
@@ -41,6 +42,15 @@ static int check_boundaries(struct str list, struct err *err)
 	return 0;
 }
 
+/* A base URL of http or https, as egress will dial it. */
+static int check_endpoint(const char *url, struct err *err)
+{
+	struct str text = str_from(url);
+	if (text.n == 0 || str_starts(text, S("http://")) || str_starts(text, S("https://")))
+		return 0;
+	return fail(err, ERR_USAGE, "'%s' is no address of a collector: http://127.0.0.1:4318, for one", url);
+}
+
 static int read_options(struct cli *cli, struct daemon_options *ret, struct err *err)
 {
 	const char *lock = setting(cli, "auto-lock", "AILERON_AUTO_LOCK");
@@ -57,21 +67,26 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 		.otlp_service = setting(cli, "otlp-service", "AILERON_OTLP_SERVICE"),
 		.ca_file = setting(cli, "ca-file", "AILERON_CA_FILE"),
 	};
-	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, err) < 0)
-		return wrap(err, "reading --auto-lock");
+	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, NULL) < 0)
+		return fail(err, ERR_USAGE, "'%s' is no time for --auto-lock: 12h, 30m, or 0s for never", lock);
 	ret->auto_lock_ms = lock_ns / TIME_MILLISECOND;
 	if (days != NULL && !str_to_u64(str_from(days), AUDIT_KEEP_DAYS_MAX, &ret->audit_keep_days))
 		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days: 0, for ever, to %d", days,
 			    AUDIT_KEEP_DAYS_MAX);
 	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0)
 		return -1;
-	return check_boundaries(ret->allowed, err);
+	return check_endpoint(ret->otlp_endpoint, err) < 0 ? -1 : check_boundaries(ret->allowed, err);
 }
 
 int verb_daemon_run(struct cli *cli, struct err *err)
 {
 	struct daemon_options options;
-	return read_options(cli, &options, err) < 0 || daemon_run(&options, err) < 0 ? -1 : CLI_OK;
+	if (read_options(cli, &options, err) < 0) {
+		if (verb_switch(cli->line, "spawned"))
+			ready_tell_failure(DAEMON_FD_READY, err); /* whoever started it shows it */
+		return -1;
+	}
+	return daemon_run(&options, err) < 0 ? -1 : CLI_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- others */

@@ -72,6 +72,8 @@ int handle_audit_get(struct request *request, struct err *err)
 /* Members of the payload that belong to the actor (reference 7.3). */
 static const char *const lifted[] = {"aileron.actor.identity_label", "aileron.actor.credential_binding"};
 
+#define FOREIGN "aileron.recorded_for_others"
+
 static void put_payload(struct json_writer *w, const struct json *payload)
 {
 	jsonw_begin_object(w);
@@ -79,9 +81,14 @@ static void put_payload(struct json_writer *w, const struct json *payload)
 	for (json_iter_init(&it, payload); json_iter_next(&it);) {
 		if (str_eq(it.name, str_from(lifted[0])) || str_eq(it.name, str_from(lifted[1])))
 			continue;
+		if (str_eq(it.name, S(FOREIGN)))
+			continue;
 		jsonw_key(w, it.name);
 		jsonw_value(w, it.value);
 	}
+	/* Whatever it calls itself: the daemon did not see it happen. */
+	jsonw_key(w, S(FOREIGN));
+	jsonw_bool(w, true);
 	jsonw_end_object(w);
 }
 
