@@ -1,12 +1,12 @@
 #include "base/base64.h"
 #include "base/escape.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "control/bindings.h"
 #include "control/connectors.h"
 #include "control/control.h"
 #include "control/keeper_client.h"
 #include "control/setup.h"
-#include "text/json_members.h"
 #include "text/wire.h"
 #include "vault/sealed.h"
 
@@ -66,31 +66,38 @@ int setup_check_kind(const struct connector_opened *opened, struct str kind, str
 	return 0;
 }
 
-void setup_tell(struct request *r, enum audit_type type, const struct binding *binding, struct audit_event *ret)
+int setup_tell(struct request *r, enum audit_type type, const struct binding *binding, struct event *ret,
+	       struct err *err)
 {
-	AUTO_BUF payload = BUF_INIT(32 * KIB);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str(&w, "aileron.binding.name", binding->name);
-	member_str(&w, "aileron.capability.kind", binding->fields.kind);
-	member_str(&w, "aileron.connector.fqn", binding->fields.connector_fqn);
-	member_bool(&w, "aileron.connector.linked", true);
-	member_begin_array(&w, "aileron.binding.hosts");
-	for (size_t i = 0; i < binding->consent.n_hosts; i++)
-		jsonw_str(&w, binding->consent.hosts[i]);
-	jsonw_end_array(&w);
-	jsonw_end_object(&w);
-	*ret = request_event(r, type);
-	ret->credential_binding = binding->name;
-	ret->payload_text = arena_str(r->arena, buf_str(&payload));
+	event_begin(ret, request_event(r, type));
+	ret->audit.credential_binding = binding->name;
+	struct json_writer *w = &ret->json;
+	member_str(w, "aileron.binding.name", binding->name);
+	member_str(w, "aileron.capability.kind", binding->fields.kind);
+	member_str(w, "aileron.connector.fqn", binding->fields.connector_fqn);
+	member_bool(w, "aileron.connector.linked", true);
+	member_list(w, "aileron.binding.hosts", binding->consent.hosts, binding->consent.n_hosts);
+	return event_end(ret, err);
 }
 
 int setup_record(struct request *r, enum audit_type type, const struct binding *binding, struct err *err)
 {
-	struct audit_event event;
-	setup_tell(r, type, binding, &event);
-	return audit_record(r->control->db, &event, NULL, err);
+	AUTO_EVENT event;
+	return setup_tell(r, type, binding, &event, err) < 0 ? -1
+							     : audit_record(r->control->db, &event.audit, NULL, err);
+}
+
+/* What the keeper has done is recorded also when it cannot be asked any more how it is now: then without the hosts. */
+static int look_and_record(struct request *r, enum audit_type type, const struct binding *known, struct binding *ret,
+			   struct err *err)
+{
+	if (bindings_get(r->control, r->arena, known->name, ret, err) == 0)
+		return setup_record(r, type, ret, err);
+	struct err why;
+	err_clear(&why);
+	if (setup_record(r, type, known, &why) < 0)
+		log_error("binding_not_recorded", log_str("binding", known->name), log_err(&why));
+	return -1;
 }
 
 /* The member `sealed` of one source; its plain twin is refused before anything else looks at it. */
@@ -174,11 +181,11 @@ static int set_up_one(struct setup *s, const struct json *item, struct err *err)
 		*err = why;
 		return -1;
 	}
-	struct binding *made = &s->created[s->n_created];
-	if (bindings_get(r->control, r->arena, buf_str(&name), made, err) < 0)
+	const struct binding known = {.name = buf_str(&name), .fields = fields};
+	if (look_and_record(r, AUDIT_BINDING_CREATED, &known, &s->created[s->n_created], err) < 0)
 		return -1;
 	s->n_created++;
-	return setup_record(r, AUDIT_BINDING_CREATED, made, err);
+	return 0;
 }
 
 static void put_setup(struct json_writer *w, const struct setup *s)
@@ -247,16 +254,16 @@ int handle_binding_rebind(struct request *r, struct err *err)
 	fields.username = username.n > 0 ? username : fields.username;
 	if (put_value(r, &fields, binding.name, sealed, KEEPER_FLAG_KEEP, err) < 0)
 		return -1;
-	if (bindings_get(r->control, r->arena, binding.name, &binding, err) < 0 ||
-	    setup_record(r, AUDIT_BINDING_REBOUND, &binding, err) < 0)
+	struct binding now;
+	if (look_and_record(r, AUDIT_BINDING_REBOUND, &binding, &now, err) < 0)
 		return -1;
-	binding_put_json(&r->json, &binding);
+	binding_put_json(&r->json, &now);
 	return 0;
 }
 
 struct revocation {
 	struct str name;
-	struct audit_event event;
+	struct event event;
 };
 
 /* The next binding of that name begins anew. */
@@ -267,7 +274,19 @@ static int do_revoke(struct db_tx *tx, void *user, struct err *err)
 	db_bind_str(q, revocation->name);
 	if (db_run(q, err) < 0)
 		return -1;
-	return audit_append(tx, &revocation->event, NULL, NULL, err);
+	return event_append(tx, &revocation->event, err);
+}
+
+static int revoke_binding(struct request *r, const struct binding *binding, struct revocation *revocation,
+			  struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(KIB);
+	wire_put_str(&body, binding->name);
+	/* What could not be recorded is not done. */
+	if (setup_tell(r, AUDIT_BINDING_REVOKED, binding, &revocation->event, err) < 0 ||
+	    keeper_ask(r->control->keeper, KEEPER_DELETE, buf_str(&body), r->arena, NULL, err) < 0)
+		return -1;
+	return db_write(r->control->db, do_revoke, revocation, err);
 }
 
 int handle_binding_delete(struct request *r, struct err *err)
@@ -275,11 +294,8 @@ int handle_binding_delete(struct request *r, struct err *err)
 	struct binding binding;
 	if (bindings_get(r->control, r->arena, r->parameters[0], &binding, err) < 0)
 		return -1;
-	AUTO_BUF body = BUF_INIT(KIB);
-	wire_put_str(&body, binding.name);
-	if (keeper_ask(r->control->keeper, KEEPER_DELETE, buf_str(&body), r->arena, NULL, err) < 0)
-		return -1;
 	struct revocation revocation = {.name = binding.name};
-	setup_tell(r, AUDIT_BINDING_REVOKED, &binding, &revocation.event);
-	return db_write(r->control->db, do_revoke, &revocation, err);
+	int rc = revoke_binding(r, &binding, &revocation, err);
+	event_release(&revocation.event);
+	return rc;
 }

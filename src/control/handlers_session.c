@@ -1,29 +1,29 @@
 #include "api/timestamp.h"
 #include "base/rand.h"
 #include "control/control.h"
+#include "control/event.h"
 #include "control/session.h"
 #include "control/tokens.h"
-#include "text/json_members.h"
 
 #define LIST_DEFAULT 100
 
 /* What both changes of a session write in one job. */
 struct session_job {
 	struct session session;
-	struct audit_event event;
+	struct event event;
 };
 
-static void tell(struct session_job *job, const struct request *request, enum audit_type type)
+static int tell(const struct request *request, enum audit_type type, db_job *write, struct session_job *job,
+		struct err *err)
 {
-	job->event = request_event(request, type);
-	AUTO_BUF payload = BUF_INIT(4096);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str(&w, "aileron.session.id", job->session.id);
-	member_str_given(&w, "aileron.session.agent", job->session.agent);
-	jsonw_end_object(&w);
-	job->event.payload_text = arena_str(request->arena, buf_str(&payload));
+	event_begin(&job->event, request_event(request, type));
+	member_str(&job->event.json, "aileron.session.id", job->session.id);
+	member_str_given(&job->event.json, "aileron.session.agent", job->session.agent);
+	int rc = event_end(&job->event, err);
+	if (rc == 0)
+		rc = db_write(request->control->db, write, job, err);
+	event_release(&job->event);
+	return rc;
 }
 
 static void put_session(struct json_writer *w, const struct session *session)
@@ -40,7 +40,7 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 	const struct session_job *job = user;
 	if (session_insert(tx, &job->session, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, NULL, NULL, err);
+	return event_append(tx, &job->event, err);
 }
 
 int handle_session_start(struct request *request, struct err *err)
@@ -55,8 +55,7 @@ int handle_session_start(struct request *request, struct err *err)
 	job.session.working_dir = request_str(request, "working_dir");
 	if (job.session.agent.n == 0)
 		return fail(err, ERR_INVALID_REQUEST, "'agent' must not be empty");
-	tell(&job, request, AUDIT_SESSION_STARTED);
-	if (db_write(request->control->db, do_start, &job, err) < 0)
+	if (tell(request, AUDIT_SESSION_STARTED, do_start, &job, err) < 0)
 		return -1;
 	AUTO_BUF token = BUF_INIT_SECRET(TOKENS_CAVEAT_MAX);
 	tokens_mint_caveat(request->control->tokens, job.session.id, &token);
@@ -135,7 +134,7 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 	const struct session_job *job = user;
 	if (session_end(tx, job->session.id, job->session.ended_ns, job->session.exit_code, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, NULL, NULL, err);
+	return event_append(tx, &job->event, err);
 }
 
 int handle_session_end(struct request *request, struct err *err)
@@ -145,8 +144,7 @@ int handle_session_end(struct request *request, struct err *err)
 	struct session_job job = {
 		.session = {.id = request->parameters[0], .ended_ns = clock_wall_ns(NULL), .exit_code = (int)exit_code},
 	};
-	tell(&job, request, AUDIT_SESSION_ENDED);
-	if (db_write(request->control->db, do_end, &job, err) < 0)
+	if (tell(request, AUDIT_SESSION_ENDED, do_end, &job, err) < 0)
 		return -1;
 	return put_one(request, err);
 }

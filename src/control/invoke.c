@@ -1,12 +1,11 @@
 #include "control/invoke.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "control/connectors.h"
 #include "control/credential.h"
+#include "control/event.h"
 #include "control/execution.h"
 #include "control/spans.h"
-#include "text/json_members.h"
 #include <stdlib.h>
 
 #define GRACE_NS  (5 * TIME_SECOND) /* of a permit, past the call's wall time */
@@ -38,50 +37,20 @@ static void on_trace(void *user, struct str text, uint64_t nanoseconds)
 }
 
 /*
- * One line of the connector's own on its way into the record. Jobs of the writer are done in order, so that it is on disk
- * before the end of its call is, which is before the caller is answered.
+ * One line of the connector's own. Jobs of the writer are done in order, so that it is on disk before the end of its call
+ * is, which is before the caller is answered.
  */
-struct emitted {
-	struct buf payload;
-	char *connector;
-};
-
-static int do_emit(struct db_tx *tx, void *user, struct err *err)
-{
-	const struct emitted *emitted = user;
-	const struct audit_event event = {
-		.type = AUDIT_CONNECTOR_EVENT,
-		.actor = AUDIT_ACTOR_CONNECTOR_RUNTIME,
-		.actor_id = str_from(emitted->connector),
-		.payload_text = buf_str(&emitted->payload),
-	};
-	return audit_append(tx, &event, NULL, NULL, err);
-}
-
-static void on_emitted(void *user, const struct err *err)
-{
-	struct emitted *emitted = user;
-	if (err != NULL)
-		log_error("connector_event_lost", log_z("connector", emitted->connector), log_err(err));
-	buf_release(&emitted->payload);
-	free(emitted->connector);
-	free(emitted);
-}
-
 static int32_t on_audit(void *user, struct str object)
 {
 	struct under_way *u = user;
-	struct emitted *emitted = NEW(struct emitted);
-	emitted->connector = str_dup(u->owner.fqn);
-	buf_init(&emitted->payload, AUDIT_TEXT_MAX);
-	struct json_writer w;
-	jsonw_init(&w, &emitted->payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_raw(&w, "aileron.connector.event", object);
-	member_str(&w, "aileron.connector.fqn", u->owner.fqn);
-	member_str(&w, "aileron.execution.id", str_from(u->execution.id));
-	jsonw_end_object(&w);
-	db_write_later(u->invoke->control->db, do_emit, emitted, on_emitted);
+	AUTO_EVENT event;
+	event_begin(&event, (struct audit_event){.type = AUDIT_CONNECTOR_EVENT,
+						 .actor = AUDIT_ACTOR_CONNECTOR_RUNTIME,
+						 .actor_id = u->owner.fqn});
+	member_raw(&event.json, "aileron.connector.event", object);
+	member_str(&event.json, "aileron.connector.fqn", u->owner.fqn);
+	member_z(&event.json, "aileron.execution.id", u->execution.id);
+	event_later(u->invoke->control->db, &event);
 	return 0;
 }
 

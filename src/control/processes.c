@@ -1,8 +1,8 @@
 #include "control/processes.h"
+#include "control/event.h"
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "text/json_members.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -50,39 +50,14 @@ void processes_free(struct processes *processes)
 
 /* ---------------------------------------------------------------------------------------------------- process.ended */
 
-struct ended {
-	enum supervise_role role;
-	uint32_t restarts;
-	struct str how; /* ours */
-};
-
-static int record_ended(struct db_tx *tx, void *user, struct err *err)
+static void record_ended(struct db *db, const struct supervise_child *child)
 {
-	const struct ended *ended = user;
-	AUTO_BUF payload = BUF_INIT(4 * KIB);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_z(&w, "aileron.process.role", supervise_role_name(ended->role));
-	member_str(&w, "aileron.process.end", ended->how);
-	member_u64(&w, "aileron.process.restarts", ended->restarts);
-	jsonw_end_object(&w);
-	const struct audit_event event = {
-		.type = AUDIT_PROCESS_ENDED,
-		.actor = AUDIT_ACTOR_SERVICE,
-		.actor_id = S("daemon"),
-		.payload_text = buf_str(&payload),
-	};
-	return audit_append(tx, &event, NULL, NULL, err);
-}
-
-static void ended_recorded(void *user, const struct err *err)
-{
-	struct ended *ended = user;
-	if (err != NULL)
-		log_error("process_end_not_recorded", log_err(err));
-	free_text(ended->how);
-	free(ended);
+	AUTO_EVENT event;
+	event_begin(&event, event_of_service(AUDIT_PROCESS_ENDED, "daemon"));
+	member_z(&event.json, "aileron.process.role", supervise_role_name(child->role));
+	member_str(&event.json, "aileron.process.end", child->last_end);
+	member_u64(&event.json, "aileron.process.restarts", child->restarts);
+	event_later(db, &event);
 }
 
 /* What ended before this control was started was recorded by the one before it, but for that one's own end. */
@@ -100,12 +75,8 @@ void processes_told(struct processes *processes, const struct supervise_child *c
 	if (child->role <= 0 || child->role >= SUPERVISE_ROLE__MAX)
 		return;
 	struct process *process = &processes->by_role[child->role];
-	if (is_news(process, child)) {
-		struct ended *ended = NEW(struct ended);
-		*ended = (struct ended){.role = child->role, .restarts = child->restarts};
-		ended->how = (struct str){str_dup(child->last_end), child->last_end.n};
-		db_write_later(processes->db, record_ended, ended, ended_recorded);
-	}
+	if (is_news(process, child))
+		record_ended(processes->db, child);
 	struct process now = {.known = true, .child = *child};
 	now.child.last_end = (struct str){str_dup(child->last_end), child->last_end.n};
 	now.child.confinement = (struct str){str_dup(child->confinement), child->confinement.n};

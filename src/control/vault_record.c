@@ -1,10 +1,7 @@
 #include "control/vault_record.h"
-#include "base/limits.h"
 #include "base/log.h"
-#include "text/json_members.h"
+#include "control/event.h"
 #include "vault/path.h"
-
-#define PAYLOAD_MAX (16 * KIB)
 
 static void put_state(struct json_writer *w, const struct keeper_state *state)
 {
@@ -43,23 +40,19 @@ static void put_path(struct json_writer *w, struct str path)
 	}
 }
 
-static void put_payload(struct buf *out, const struct vault_record *record)
+static void put_payload(struct json_writer *w, const struct vault_record *record)
 {
-	struct json_writer w;
-	jsonw_init(&w, out, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	put_state(&w, record->state);
-	put_path(&w, record->path);
-	member_str_given(&w, "aileron.vault.member", record->member);
-	member_str_given(&w, "aileron.vault.backup", record->backup);
-	member_str_given(&w, "aileron.reason", record->reason);
+	put_state(w, record->state);
+	put_path(w, record->path);
+	member_str_given(w, "aileron.vault.member", record->member);
+	member_str_given(w, "aileron.vault.backup", record->backup);
+	member_str_given(w, "aileron.reason", record->reason);
 	if (record->failure != NULL)
-		member_z(&w, "aileron.failure.class", err_row(record->failure->class)->name);
-	jsonw_end_object(&w);
+		member_z(w, "aileron.failure.class", err_row(record->failure->class)->name);
 }
 
 struct record_job {
-	struct audit_event event;
+	struct event event;
 	const struct vault_mark *mark;
 };
 
@@ -68,16 +61,19 @@ static int do_record(struct db_tx *tx, void *user, struct err *err)
 	const struct record_job *job = user;
 	if (job->mark != NULL && vault_mark_store(tx, job->mark, true, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, NULL, NULL, err);
+	return event_append(tx, &job->event, err);
 }
 
 int vault_record(struct request *request, const struct vault_record *record, struct err *err)
 {
-	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
-	put_payload(&payload, record);
-	struct record_job job = {.event = request_event(request, record->type), .mark = record->mark};
-	job.event.payload_text = buf_str(&payload);
-	return db_write(request->control->db, do_record, &job, err);
+	struct record_job job = {.mark = record->mark};
+	event_begin(&job.event, request_event(request, record->type));
+	put_payload(&job.event.json, record);
+	int rc = event_end(&job.event, err);
+	if (rc == 0)
+		rc = db_write(request->control->db, do_record, &job, err);
+	event_release(&job.event);
+	return rc;
 }
 
 void vault_record_failure(struct request *request, enum audit_type type, const struct err *failure)

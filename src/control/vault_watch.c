@@ -1,9 +1,8 @@
 #include "control/vault_watch.h"
 #include "audit/audit.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "text/json_members.h"
+#include "control/event.h"
 #include <stdlib.h>
 
 #define SIGNED_USES 1024 /* of the last ones: a use that signs is told once, however many requests it signs */
@@ -84,18 +83,6 @@ static void told_recorded(void *user, const struct err *err)
 	arena_free(told->arena);
 }
 
-static int append(struct db_tx *tx, enum audit_type type, const struct told *told, struct str payload, struct err *err)
-{
-	const struct audit_event event = {
-		.type = type,
-		.actor = AUDIT_ACTOR_SERVICE,
-		.actor_id = S("keeper"),
-		.credential_binding = told->path,
-		.payload_text = payload,
-	};
-	return audit_append(tx, &event, NULL, NULL, err);
-}
-
 /* ---------------------------------------------------------------------------------------------------------- changed */
 
 static int record_mark(struct db_tx *tx, void *user, struct err *err)
@@ -105,16 +92,12 @@ static int record_mark(struct db_tx *tx, void *user, struct err *err)
 	return vault_mark_store(tx, &mark, false, err);
 }
 
-static int record_locked(struct db_tx *tx, void *user, struct err *err)
+static void record_locked(struct db *db, struct str reason)
 {
-	const struct told *told = user;
-	AUTO_BUF payload = BUF_INIT(KIB);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str(&w, "aileron.reason", told->what);
-	jsonw_end_object(&w);
-	return append(tx, AUDIT_VAULT_LOCKED, told, buf_str(&payload), err);
+	AUTO_EVENT event;
+	event_begin(&event, event_of_service(AUDIT_VAULT_LOCKED, "keeper"));
+	member_str(&event.json, "aileron.reason", reason);
+	event_later(db, &event);
 }
 
 static void on_changed(void *user, const struct keeper_state *state, struct str reason)
@@ -123,7 +106,7 @@ static void on_changed(void *user, const struct keeper_state *state, struct str 
 	static const char *const spontaneous[] = {"idle", "signal", "suspend"};
 	for (size_t i = 0; i < ARRAY_LEN(spontaneous); i++) {
 		if (str_eq(reason, str_from(spontaneous[i])))
-			db_write_later(watch->db, record_locked, told_new(reason), told_recorded);
+			record_locked(watch->db, reason);
 	}
 	if (state->state != KEEPER_UNLOCKED || state->vault_id.n == 0)
 		return;
@@ -135,64 +118,46 @@ static void on_changed(void *user, const struct keeper_state *state, struct str 
 
 /* ------------------------------------------------------------------------------------------------------------ noted */
 
-static int touch(struct db_tx *tx, const char *sql, const struct told *told, struct err *err)
+/* `detail` is the member that told->detail is. */
+static int append(struct db_tx *tx, enum audit_type type, const struct told *told, const char *detail, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, sql);
-	db_bind_str(q, told->path);
-	db_bind_int(q, (int64_t)told->now_ns);
-	return db_run(q, err) < 0 ? -1 : 0;
-}
-
-static void put_use(struct buf *out, const struct told *told, const char *detail)
-{
-	struct json_writer w;
-	jsonw_init(&w, out, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str(&w, "aileron.binding.name", told->path);
-	member_str_given(&w, detail, told->detail);
-	member_str_given(&w, "aileron.credential.host", told->host);
+	AUTO_EVENT event;
+	event_begin(&event, event_of_service(type, "keeper"));
+	event.audit.credential_binding = told->path;
+	struct json_writer *w = &event.json;
+	member_str(w, "aileron.binding.name", told->path);
+	member_str_given(w, detail, told->detail);
+	member_str_given(w, "aileron.credential.host", told->host);
 	if (told->use != 0) {
 		/* As text: a number of the keeper's may be beyond what canonical JSON has. */
 		char number[24];
 		snprintf(number, sizeof number, "%llu", (unsigned long long)told->use);
-		member_z(&w, "aileron.credential.use", number);
+		member_z(w, "aileron.credential.use", number);
 	}
-	member_str(&w, "aileron.credential.what", told->what);
-	jsonw_end_object(&w);
+	member_str(w, "aileron.credential.what", told->what);
+	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
 }
 
 static int record_used(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct told *told = user;
-	AUTO_BUF payload = BUF_INIT(16 * KIB);
-	put_use(&payload, told, "aileron.connector.fqn");
-	if (touch(tx,
-		  "INSERT INTO binding_use (path, last_used_ns) VALUES (?1, ?2)"
-		  " ON CONFLICT (path) DO UPDATE SET last_used_ns = ?2",
-		  told, err) < 0)
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO binding_use (path, last_used_ns) VALUES (?1, ?2)"
+					" ON CONFLICT (path) DO UPDATE SET last_used_ns = ?2");
+	db_bind_str(q, told->path);
+	db_bind_int(q, (int64_t)told->now_ns);
+	if (db_run(q, err) < 0)
 		return -1;
-	return append(tx, AUDIT_VAULT_CREDENTIAL_READ, told, buf_str(&payload), err);
+	return append(tx, AUDIT_VAULT_CREDENTIAL_READ, told, "aileron.connector.fqn", err);
 }
 
 static int record_refreshed(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct told *told = user;
-	AUTO_BUF payload = BUF_INIT(16 * KIB);
-	put_use(&payload, told, "aileron.binding.detail");
-	if (touch(tx,
-		  "INSERT INTO binding_use (path, last_refreshed_ns) VALUES (?1, ?2)"
-		  " ON CONFLICT (path) DO UPDATE SET last_refreshed_ns = ?2",
-		  told, err) < 0)
-		return -1;
-	return append(tx, AUDIT_BINDING_REFRESHED, told, buf_str(&payload), err);
+	return append(tx, AUDIT_BINDING_REFRESHED, user, "aileron.binding.detail", err);
 }
 
 static int record_stale(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct told *told = user;
-	AUTO_BUF payload = BUF_INIT(16 * KIB);
-	put_use(&payload, told, "aileron.binding.stale_reason");
-	return append(tx, AUDIT_BINDING_STALE, told, buf_str(&payload), err);
+	return append(tx, AUDIT_BINDING_STALE, user, "aileron.binding.stale_reason", err);
 }
 
 static bool was_signed(struct vault_watch *watch, uint64_t use)
