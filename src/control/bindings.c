@@ -238,7 +238,7 @@ static int write_drift(struct control *control, struct arena *arena, const struc
 }
 
 void bindings_check_drift(struct control *control, struct arena *arena, struct str connector_fqn,
-			  const struct connector_manifest *manifest, struct binding_list *ret)
+			  const struct connector_manifest *manifest)
 {
 	struct err err = {0};
 	struct binding_list list = {0};
@@ -247,21 +247,14 @@ void bindings_check_drift(struct control *control, struct arena *arena, struct s
 		log_warn("scope_drift_unknown", log_str("connector", connector_fqn), log_err(&err));
 		return;
 	}
-	struct binding_list stale = {.items = arena_array(arena, list.n + 1, sizeof *stale.items)};
 	for (size_t i = 0; i < list.n; i++) {
-		struct binding *binding = &list.items[i];
+		const struct binding *binding = &list.items[i];
 		struct drift drift = judge(arena, binding, required);
 		bool same = str_eq(drift.status, binding->status) && str_eq(drift.reason, binding->stale_reason) &&
 			    str_eq(drift.missing, binding->missing_scopes);
 		if (same || !is_drift(binding->stale_reason) || str_eq(binding->status, S("revoked")))
 			continue;
-		if (write_drift(control, arena, binding, &drift, &err) < 0) {
+		if (write_drift(control, arena, binding, &drift, &err) < 0)
 			log_warn("scope_drift_not_kept", log_str("binding", binding->name), log_err(&err));
-			continue;
-		}
-		if (str_eq(drift.status, S("stale")))
-			stale.items[stale.n++] = *binding;
 	}
-	if (ret != NULL)
-		*ret = stale;
 }

@@ -40,7 +40,7 @@ int bindings_get(struct control *control, struct arena *arena, struct str name, 
 void binding_put_json(struct json_writer *w, const struct binding *binding);
 /*
  * Holds the oauth2 bindings of a connector against the scopes that it declares: stale (scope_drift, no_grant_record) or active
- * again. Quietly does nothing while the vault is locked. Appends the names that became stale to `ret` when it is not NULL.
+ * again. Quietly does nothing while the vault is locked.
  */
 void bindings_check_drift(struct control *control, struct arena *arena, struct str connector_fqn,
-			  const struct connector_manifest *manifest, struct binding_list *ret);
+			  const struct connector_manifest *manifest);

@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "connector/content_hash.h"
 #include "control/bindings.h"
+#include "control/event.h"
 #include "control/parent_client.h"
 #include "base/vec.h"
 #include "os/file.h"
-#include "text/json_members.h"
 
 /* ---------------------------------------------------------------------------------------------------------------- rows */
 
@@ -137,22 +137,13 @@ static int write_change(struct db_tx *tx, void *user, struct err *err)
 	int64_t rows = db_run(q, err);
 	if (rows <= 0) /* another use told it first */
 		return rows < 0 ? -1 : 0;
-	AUTO_BUF payload = BUF_INIT(16 * KIB);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str(&w, "aileron.connector.fqn", opened->row.fqn);
-	member_str(&w, "aileron.connector.hash", opened->content_hash);
-	member_bool(&w, "aileron.connector.linked", true);
-	member_str(&w, "aileron.connector.previous_hash", opened->row.content_hash);
-	jsonw_end_object(&w);
-	const struct audit_event event = {
-		.type = AUDIT_CONNECTOR_CHANGED,
-		.actor = AUDIT_ACTOR_SERVICE,
-		.actor_id = S("control"),
-		.payload_text = buf_str(&payload),
-	};
-	return audit_append(tx, &event, NULL, NULL, err);
+	AUTO_EVENT event;
+	event_begin(&event, event_of_service(AUDIT_CONNECTOR_CHANGED, "control"));
+	member_str(&event.json, "aileron.connector.fqn", opened->row.fqn);
+	member_str(&event.json, "aileron.connector.hash", opened->content_hash);
+	member_bool(&event.json, "aileron.connector.linked", true);
+	member_str(&event.json, "aileron.connector.previous_hash", opened->row.content_hash);
+	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
 }
 
 /* The scopes of the bindings are those of the manifest that was; now they are held against the new one. */
@@ -163,7 +154,7 @@ static int tell_change(struct control *control, struct arena *arena, struct conn
 	if (db_write(control->db, write_change, opened, err) < 0)
 		return -1;
 	if (opened->manifest->credential.kind == CREDENTIAL_OAUTH2)
-		bindings_check_drift(control, arena, opened->row.fqn, opened->manifest, NULL);
+		bindings_check_drift(control, arena, opened->row.fqn, opened->manifest);
 	return 0;
 }
 

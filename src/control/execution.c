@@ -5,10 +5,7 @@
 #include "base/rand.h"
 #include "base/time.h"
 #include "base/arena.h"
-#include "text/json_members.h"
-#include "text/json_writer.h"
-
-#define PAYLOAD_MAX (AUDIT_TEXT_MAX - 4 * KIB)
+#include "control/event.h"
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
@@ -20,6 +17,15 @@ static void put_context(struct json_writer *w, const struct execution *execution
 	member_bool(w, "aileron.connector.linked", true);
 	member_str_given(w, "aileron.connector.operation", execution->op);
 	member_str_given(w, "aileron.execution.id", str_from(execution->id));
+}
+
+static void begin_event(struct event *event, const struct audit_event *by, enum audit_type type,
+			const struct execution *execution)
+{
+	event_begin(event, *by);
+	event->audit.type = type;
+	event->audit.credential_binding = execution->binding;
+	put_context(&event->json, execution);
 }
 
 /* A long message of a guest's is cut: the record says what happened, not all that was said. */
@@ -50,21 +56,19 @@ static void put_report(struct json_writer *w, const struct call_report *report)
 
 struct start_job {
 	const struct execution *execution;
-	struct audit_event event;
+	struct event event;
 };
 
 static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct start_job *job = user;
 	const struct execution *execution = job->execution;
-	char audit_id[AUDIT_ID_SIZE];
 	uint64_t seq;
-	if (audit_append(tx, &job->event, audit_id, &seq, err) < 0)
+	if (audit_append(tx, &job->event.audit, NULL, &seq, err) < 0)
 		return -1;
-	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, audit_id, seq, connector, op, started_ns) "
-					"VALUES (?, ?, ?, ?, ?, ?)");
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, seq, connector, op, started_ns) "
+					"VALUES (?, ?, ?, ?, ?)");
 	db_bind_str(q, str_from(execution->id));
-	db_bind_str(q, str_from(audit_id));
 	db_bind_int(q, (int64_t)seq);
 	db_bind_str(q, execution->connector);
 	db_bind_str(q, execution->op);
@@ -78,24 +82,20 @@ int execution_start(struct db *db, const struct audit_event *by, struct executio
 	rand_bytes(random, sizeof random);
 	hex_format(str_of(random, sizeof random), execution->id);
 	execution->started_ns = clock_wall_ns(NULL);
-	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	put_context(&w, execution);
-	jsonw_end_object(&w);
-	struct start_job job = {.execution = execution, .event = *by};
-	job.event.type = AUDIT_EXECUTION_STARTED;
-	job.event.payload_text = buf_str(&payload);
-	job.event.credential_binding = execution->binding;
-	return db_write(db, do_start, &job, err);
+	struct start_job job = {.execution = execution};
+	begin_event(&job.event, by, AUDIT_EXECUTION_STARTED, execution);
+	int rc = event_end(&job.event, err);
+	if (rc == 0)
+		rc = db_write(db, do_start, &job, err);
+	event_release(&job.event);
+	return rc;
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- end */
 
 struct end_job {
 	const struct execution *execution;
-	struct audit_event event;
+	struct event event;
 	char *ret_audit_id;
 	uint64_t now;
 };
@@ -113,31 +113,22 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 	struct end_job *job = user;
 	if (close_row(tx, str_from(job->execution->id), job->now, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, job->ret_audit_id, NULL, err);
+	return audit_append(tx, &job->event.audit, job->ret_audit_id, NULL, err);
 }
 
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
 		  const struct execution_end *end, struct err *err)
 {
-	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	put_context(&w, execution);
-	put_report(&w, end->report);
+	struct end_job job = {.execution = execution, .ret_audit_id = end->ret_audit_id, .now = clock_wall_ns(NULL)};
+	begin_event(&job.event, by, end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED, execution);
+	put_report(&job.event.json, end->report);
 	if (end->error != NULL)
-		put_failure(&w, end->error);
-	jsonw_end_object(&w);
-	struct end_job job = {
-		.execution = execution,
-		.event = *by,
-		.ret_audit_id = end->ret_audit_id,
-		.now = clock_wall_ns(NULL),
-	};
-	job.event.type = end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED;
-	job.event.payload_text = buf_str(&payload);
-	job.event.credential_binding = execution->binding;
-	return db_write(db, do_end, &job, err);
+		put_failure(&job.event.json, end->error);
+	int rc = event_end(&job.event, err);
+	if (rc == 0)
+		rc = db_write(db, do_end, &job, err);
+	event_release(&job.event);
+	return rc;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- interrupted */
@@ -165,23 +156,14 @@ static int interrupt_one(struct db_tx *tx, const struct execution *execution, st
 	     "the daemon ended while the call ran; whether it took effect is not known, and it is not run again");
 	err_set_boundary(&why, BOUNDARY_RUNTIME);
 	err_detail(&why, "reason", S("interrupted"));
-	AUTO_BUF payload = BUF_INIT(PAYLOAD_MAX);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	put_context(&w, execution);
-	put_failure(&w, &why);
-	member_str_given(&w, "aileron.reason", S("interrupted"));
-	jsonw_end_object(&w);
-	const struct audit_event event = {
-		.type = AUDIT_EXECUTION_FAILED,
-		.actor = AUDIT_ACTOR_SERVICE,
-		.actor_id = S("control"),
-		.payload_text = buf_str(&payload),
-	};
+	AUTO_EVENT event;
+	const struct audit_event by = event_of_service(AUDIT_EXECUTION_FAILED, "control");
+	begin_event(&event, &by, AUDIT_EXECUTION_FAILED, execution);
+	put_failure(&event.json, &why);
+	member_z(&event.json, "aileron.reason", "interrupted");
 	if (close_row(tx, str_from(execution->id), clock_wall_ns(NULL), err) < 0)
 		return -1;
-	return audit_append(tx, &event, NULL, NULL, err);
+	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
 }
 
 static int do_interrupt(struct db_tx *tx, void *user, struct err *err)

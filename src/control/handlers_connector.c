@@ -4,8 +4,8 @@
 #include "control/bindings.h"
 #include "control/connectors.h"
 #include "control/control.h"
+#include "control/event.h"
 #include "text/fqn.h"
-#include "text/json_members.h"
 
 /* ------------------------------------------------------------------------------------------------------------- showing */
 
@@ -158,25 +158,28 @@ int handle_connector_show(struct request *r, struct err *err)
 
 /* ------------------------------------------------------------------------------------------------------------- linking */
 
-static struct str link_payload(struct arena *arena, const struct connector_row *row, struct str content_hash)
-{
-	AUTO_BUF payload = BUF_INIT(32 * KIB);
-	struct json_writer w;
-	jsonw_init(&w, &payload, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	member_str_given(&w, "aileron.connector.fqn", row->fqn);
-	member_str_given(&w, "aileron.connector.hash", content_hash);
-	member_bool(&w, "aileron.connector.linked", true);
-	member_bool(&w, "aileron.connector.signed", false);
-	jsonw_end_object(&w);
-	return arena_str(arena, buf_str(&payload));
-}
-
 struct link_job {
 	const struct connector_opened *opened;
 	const struct connector_row *row;
-	struct audit_event event;
+	struct event event;
 };
+
+/* The change and its event are one job. */
+static int tell_link(const struct request *r, enum audit_type type, struct str content_hash, db_job *write,
+		     struct link_job *job, struct err *err)
+{
+	event_begin(&job->event, request_event(r, type));
+	struct json_writer *w = &job->event.json;
+	member_str_given(w, "aileron.connector.fqn", job->row->fqn);
+	member_str_given(w, "aileron.connector.hash", content_hash);
+	member_bool(w, "aileron.connector.linked", true);
+	member_bool(w, "aileron.connector.signed", false);
+	int rc = event_end(&job->event, err);
+	if (rc == 0)
+		rc = db_write(r->control->db, write, job, err);
+	event_release(&job->event);
+	return rc;
+}
 
 static int do_link(struct db_tx *tx, void *user, struct err *err)
 {
@@ -195,7 +198,7 @@ static int do_link(struct db_tx *tx, void *user, struct err *err)
 	db_bind_str(q, job->opened->manifest_bytes);
 	if (db_run(q, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, NULL, NULL, err);
+	return event_append(tx, &job->event, err);
 }
 
 /* Its own name, or local://user/NAME. */
@@ -224,12 +227,11 @@ int handle_connector_link(struct request *r, struct err *err)
 	*row = (struct connector_row){.path = opened.path, .linked_ns = clock_wall_ns(NULL)};
 	if (choose_fqn(r, &opened, row, err) < 0)
 		return -1;
-	struct link_job job = {.opened = &opened, .row = row, .event = request_event(r, AUDIT_CONNECTOR_LINKED)};
-	job.event.payload_text = link_payload(r->arena, row, opened.content_hash);
-	if (db_write(r->control->db, do_link, &job, err) < 0)
+	struct link_job job = {.opened = &opened, .row = row};
+	if (tell_link(r, AUDIT_CONNECTOR_LINKED, opened.content_hash, do_link, &job, err) < 0)
 		return -1;
 	if (opened.manifest->credential.kind == CREDENTIAL_OAUTH2)
-		bindings_check_drift(r->control, r->arena, row->fqn, opened.manifest, NULL);
+		bindings_check_drift(r->control, r->arena, row->fqn, opened.manifest);
 	put_opened(&r->json, &opened);
 	return 0;
 }
@@ -241,7 +243,7 @@ static int do_unlink(struct db_tx *tx, void *user, struct err *err)
 	db_bind_str(q, job->row->fqn);
 	if (db_run(q, err) < 0)
 		return -1;
-	return audit_append(tx, &job->event, NULL, NULL, err);
+	return event_append(tx, &job->event, err);
 }
 
 int handle_connector_unlink(struct request *r, struct err *err)
@@ -250,9 +252,8 @@ int handle_connector_unlink(struct request *r, struct err *err)
 	struct binding_list bindings = {0};
 	if (connectors_find(r->control, r->arena, r->parameters[0], &row, err) < 0)
 		return -1;
-	struct link_job job = {.row = &row, .event = request_event(r, AUDIT_CONNECTOR_UNLINKED)};
-	job.event.payload_text = link_payload(r->arena, &row, row.content_hash);
-	if (db_write(r->control->db, do_unlink, &job, err) < 0)
+	struct link_job job = {.row = &row};
+	if (tell_link(r, AUDIT_CONNECTOR_UNLINKED, row.content_hash, do_unlink, &job, err) < 0)
 		return -1;
 	/* Without a keeper it is unlinked all the same; its bindings are then not known. */
 	(void)!bindings_list(r->control, r->arena, row.fqn, STR_EMPTY, &bindings, NULL);

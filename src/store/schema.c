@@ -38,13 +38,12 @@
 	") STRICT;"
 
 /*
- * Calls of connectors, so that a start without an end is found after a crash. `id` is the call's own; `audit_id` and
- * `seq` name its execution.started; `op` is the operation; `ended_ns` is NULL while it is open.
+ * Calls of connectors, so that a start without an end is found after a crash. `id` is the call's own; `seq` is that of
+ * its execution.started; `op` is the operation; `ended_ns` is NULL while it is open.
  */
 #define EXECUTIONS                                                                                                     \
 	"CREATE TABLE executions ("                                                                                    \
 	"	id TEXT PRIMARY KEY,"                                                                                        \
-	"	audit_id TEXT NOT NULL,"                                                                                     \
 	"	seq INTEGER NOT NULL,"                                                                                       \
 	"	connector TEXT NOT NULL,"                                                                                    \
 	"	op TEXT NOT NULL,"                                                                                           \
@@ -70,12 +69,11 @@
 	") STRICT;"                                                                                                    \
 	"CREATE INDEX connectors_by_name ON connectors (name);"
 
-/* When a vault entry was used and its token refreshed; `path` is the entry's, NULL = never. The vault is not written. */
+/* When a vault entry was used last; `path` is the entry's. The vault itself is not written for that. */
 #define BINDING_USE                                                                                                    \
 	"CREATE TABLE binding_use ("                                                                                   \
 	"	path TEXT PRIMARY KEY,"                                                                                      \
-	"	last_used_ns INTEGER,"                                                                                       \
-	"	last_refreshed_ns INTEGER"                                                                                   \
+	"	last_used_ns INTEGER NOT NULL"                                                                               \
 	") STRICT;"
 
 /* The highest generation of each vault that was opened here: an older file is a rollback. */
@@ -85,10 +83,7 @@
 	"	generation INTEGER NOT NULL"                                                                                 \
 	") STRICT;"
 
-/*
- * Sessions of agents: `ended_ns` and `exit_code` are NULL while one runs; `caveat_generation` is the one that its
- * capability tokens must carry, and raising it revokes them.
- */
+/* Sessions of agents: `ended_ns` and `exit_code` are NULL while one runs. */
 #define SESSIONS                                                                                                       \
 	"CREATE TABLE sessions ("                                                                                      \
 	"	id TEXT PRIMARY KEY,"                                                                                        \
@@ -96,8 +91,7 @@
 	"	working_dir TEXT NOT NULL,"                                                                                  \
 	"	started_ns INTEGER NOT NULL,"                                                                                \
 	"	ended_ns INTEGER,"                                                                                           \
-	"	exit_code INTEGER,"                                                                                          \
-	"	caveat_generation INTEGER NOT NULL DEFAULT 1"                                                                \
+	"	exit_code INTEGER"                                                                                           \
 	") STRICT;"                                                                                                    \
 	"CREATE INDEX sessions_open ON sessions (started_ns) WHERE ended_ns IS NULL;"
 

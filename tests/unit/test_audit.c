@@ -347,7 +347,7 @@ static int64_t retain(struct db *db, uint64_t older_than_ns)
 static int add_execution(struct db_tx *tx, void *user, struct err *err)
 {
 	const int64_t *seq = user;
-	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO executions VALUES (?1, 'a', ?2, 'c', 'op', 1, nullif(?2, 1))");
+	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO executions VALUES (?1, ?2, 'c', 'op', 1, nullif(?2, 1))");
 	AUTO_FREE char *id = xasprintf("%d", (int)*seq);
 	db_bind_str(stmt, str_from(id));
 	db_bind_int(stmt, *seq);
