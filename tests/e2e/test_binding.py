@@ -129,6 +129,12 @@ class Binding(unittest.TestCase):
         self.assertEqual(len(changed), 1)
         self.assertNotEqual(changed[0]["payload"]["aileron.connector.hash"], changed[0]["payload"]["aileron.connector.previous_hash"])
 
+    def test_an_agents_credential_is_no_binding(self):
+        self.home.ok("vault", "put", "agents/claude/oauth", "--value-file", "-", stdin="x")
+        self.assertEqual(self.home.ok("binding", "list", "--json").lines, [])
+        self.assertNotEqual(self.home.cli("binding", "revoke", "agents/claude/oauth", "--yes").code, 0)
+        self.assertEqual([e["path"] for e in self.home.ok("vault", "list", "--json").lines], ["agents/claude/oauth"])
+
     def test_what_cannot_be_linked(self):
         folder = self.home.root / "odd"
         folder.mkdir()
