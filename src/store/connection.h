@@ -29,6 +29,7 @@ struct db_tx {
 	struct db *db;
 	sqlite3 *handle;
 	unsigned unfinished; /* statements */
+	bool in_job;         /* the writer's, while one runs: it must be within its transaction */
 	uint64_t version;    /* db_tx_version() of the writer's */
 	struct db_tx *next;  /* of the free readers */
 	struct db_stmt statements[STORE_STATEMENTS];
@@ -43,6 +44,8 @@ void store_connection_release(struct db_tx *tx);
 
 /* Our VFS over the system's, registered at the first call: vfs.c says what it changes. */
 const char *store_vfs(void);
+/* The same over another one that is registered, for disks that fail. One a program, after store_vfs(). */
+const char *store_vfs_over(const char *below);
 
 /* The one thread that writes (writer.c). `tx` is its connection, open and ready. */
 struct writer;

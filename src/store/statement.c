@@ -140,10 +140,18 @@ void db_bind_null(struct db_stmt *stmt)
 		note(stmt, sqlite3_bind_null(stmt->handle, at));
 }
 
+/* A full disk ends a transaction by itself; a job that writes on would write behind its own back. */
+static bool has_lost_its_transaction(const struct db_tx *tx)
+{
+	return tx->in_job && sqlite3_get_autocommit(tx->handle) != 0;
+}
+
 int db_step(struct db_stmt *stmt, struct err *err)
 {
 	if (stmt->ended)
 		return 0;
+	if (has_lost_its_transaction(stmt->tx))
+		return fail(err, ERR_STORE_ERROR, "a failure of the database before this has undone the transaction");
 	if (stmt->failed == SQLITE_OK && stmt->bound != sqlite3_bind_parameter_count(stmt->handle))
 		BUG("%d parameters are bound of '%s'", stmt->bound, stmt->sql);
 	if (stmt->failed != SQLITE_OK)

@@ -14,8 +14,10 @@
  * moment, and its name is on disk before anything is acknowledged: SQLite syncs the folder for its log alone. The log is
  * written in large pieces (log_file.h).
  */
-static sqlite3_vfs *system_vfs;
-static sqlite3_vfs our_vfs;
+struct our_vfs {
+	sqlite3_vfs vfs; /* first; its other methods are those of the one below, which look at pAppData at most */
+	sqlite3_vfs *below;
+};
 
 static int keep_name(sqlite3_vfs *vfs, const char *name, int room, char *ret)
 {
@@ -47,15 +49,15 @@ static void make_private(const char *name)
 
 static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *ret_flags)
 {
-	(void)vfs;
+	sqlite3_vfs *below = ((struct our_vfs *)(void *)vfs)->below;
 	file->pMethods = NULL;
 	if (name == NULL)
 		return SQLITE_CANTOPEN;
 	if ((flags & SQLITE_OPEN_MAIN_DB) != 0 && (flags & SQLITE_OPEN_CREATE) != 0)
 		make_private(name);
 	if ((flags & SQLITE_OPEN_WAL) != 0)
-		return log_file_open(system_vfs, name, file, flags, ret_flags);
-	return system_vfs->xOpen(system_vfs, name, file, flags, ret_flags);
+		return log_file_open(below, name, file, flags, ret_flags);
+	return below->xOpen(below, name, file, flags, ret_flags);
 }
 
 static void log_message(void *context, int code, const char *text)
@@ -64,30 +66,44 @@ static void log_message(void *context, int code, const char *text)
 	log_debug("sqlite", log_i64("code", code), log_z("text", text));
 }
 
+static void put_over(struct our_vfs *ours, const char *name, sqlite3_vfs *below, bool as_default)
+{
+	ours->below = below;
+	ours->vfs = *below;
+	ours->vfs.zName = name;
+	ours->vfs.pNext = NULL;
+	ours->vfs.szOsFile = log_file_size(below);
+	ours->vfs.xFullPathname = keep_name;
+	ours->vfs.xRandomness = fill_random;
+	ours->vfs.xOpen = open_file;
+	if (sqlite3_vfs_register(&ours->vfs, as_default) != SQLITE_OK)
+		BUG("SQLite takes no VFS");
+}
+
+static struct our_vfs standard;
+
 static void set_up(void)
 {
 	/* Before SQLite starts: no lock around each allocation for statistics that nobody reads. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_LOG, log_message, NULL);
-	system_vfs = sqlite3_vfs_find("unix");
-	if (system_vfs == NULL)
+	sqlite3_vfs *below = sqlite3_vfs_find("unix");
+	if (below == NULL)
 		BUG("SQLite was built without its VFS for Unix");
-	/* Its other methods look at pAppData at most, which is copied with them. */
-	our_vfs = *system_vfs;
-	our_vfs.zName = "aileron";
-	our_vfs.pNext = NULL;
-	our_vfs.szOsFile = log_file_size(system_vfs);
-	our_vfs.xFullPathname = keep_name;
-	our_vfs.xRandomness = fill_random;
-	our_vfs.xOpen = open_file;
 	/* As the default: SQLite takes its own randomness from that one. */
-	if (sqlite3_vfs_register(&our_vfs, 1) != SQLITE_OK)
-		BUG("SQLite takes no VFS");
+	put_over(&standard, "aileron", below, true);
 }
 
 const char *store_vfs(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, set_up);
-	return our_vfs.zName;
+	return standard.vfs.zName;
+}
+
+const char *store_vfs_over(const char *below)
+{
+	static struct our_vfs ours;
+	put_over(&ours, "aileron-over", sqlite3_vfs_find(below), false);
+	return ours.vfs.zName;
 }

@@ -135,7 +135,9 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 		return code;
 	}
 	struct err *err = err_of(writer, job);
+	tx->in_job = true;
 	int result = job->run(tx, job->user, err);
+	tx->in_job = false;
 	if (tx->unfinished != 0)
 		BUG("a job left %u statements unfinished", tx->unfinished);
 	if (result == 0) {

@@ -1,5 +1,5 @@
 /*
- * shim_vfs: a file system for the store's tests, over the one that the store uses
+ * shim_vfs: a file system for the store's tests, between the store's own and the system's
  *
  * Every call that changes a file or opens one is first shown to a hook, which may let it fail, and then to another with what
  * it did. The hooks are called on any thread, one at a time. Nothing is really synced: whoever wants to know what would
@@ -203,7 +203,8 @@ static int shim_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
 /* The name to open a database with. */
 static inline const char *shim_register(struct shim *shim)
 {
-	shim->below = sqlite3_vfs_find(store_vfs());
+	store_vfs();
+	shim->below = sqlite3_vfs_find("unix");
 	shim->vfs = *shim->below;
 	shim->vfs.zName = "shim";
 	shim->vfs.pNext = NULL;
@@ -213,5 +214,5 @@ static inline const char *shim_register(struct shim *shim)
 	pthread_mutex_init(&shim->lock, NULL);
 	the_shim = shim;
 	sqlite3_vfs_register(&shim->vfs, 0);
-	return shim->vfs.zName;
+	return store_vfs_over(shim->vfs.zName);
 }

@@ -290,7 +290,7 @@ static void count_nothing(void *user, const struct err *err)
 
 static atomic_int log_syncs;
 static int (*true_sync)(sqlite3_file *file, int flags);
-static int (*true_log_open)(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *ret_flags);
+static sqlite3_vfs *true_vfs;
 
 static int count_sync(sqlite3_file *file, int flags)
 {
@@ -301,7 +301,8 @@ static int count_sync(sqlite3_file *file, int flags)
 /* Every file of the log gets a sync that counts. */
 static int open_counting(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *ret_flags)
 {
-	int code = true_log_open(vfs, name, file, flags, ret_flags);
+	(void)vfs;
+	int code = true_vfs->xOpen(true_vfs, name, file, flags, ret_flags);
 	if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
 		static sqlite3_io_methods counting;
 		true_sync = file->pMethods->xSync;
@@ -316,8 +317,8 @@ static const char *counting_vfs(void)
 {
 	static sqlite3_vfs vfs;
 	if (vfs.zName == NULL) {
-		vfs = *sqlite3_vfs_find(store_vfs());
-		true_log_open = vfs.xOpen;
+		true_vfs = sqlite3_vfs_find(store_vfs());
+		vfs = *true_vfs;
 		vfs.zName = "counting";
 		vfs.pNext = NULL;
 		vfs.xOpen = open_counting;
