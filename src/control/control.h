@@ -100,6 +100,10 @@ bool request_bool(const struct request *request, const char *name, bool otherwis
 const struct json *request_member(const struct request *request, const char *name);
 /* The member `sealed`, decoded; SEALED_REQUIRED when it is not there. */
 int request_sealed(struct request *request, struct str *ret, struct err *err) __attribute__((warn_unused_result));
+/* Asks the keeper for an operation with that member. *ret_body lives in the request's arena; may be NULL. */
+struct keeper_sealed;
+int request_ask_sealed(struct request *request, struct keeper_sealed *sealed, struct str *ret_body, struct err *err)
+	__attribute__((warn_unused_result));
 /* The trace id of its traceparent header (W3C Trace Context 2.2.2), and the span id of the caller; "" when there is none. */
 struct str request_trace(const struct request *request, struct str *ret_parent);
 /* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */

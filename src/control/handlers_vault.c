@@ -16,13 +16,6 @@
 #define METADATA_MAX (512 * KIB)
 
 /* Passes on what the request carries sealed; the rest of `sealed` is filled in. */
-static int ask_sealed(struct request *request, struct keeper_sealed *sealed, struct str *ret_body, struct err *err)
-{
-	if (request_sealed(request, &sealed->sealed, err) < 0)
-		return -1;
-	return keeper_ask_sealed(request->control->keeper, sealed, request->arena, ret_body, err);
-}
-
 static int ask_state(struct request *request, struct keeper_state *ret, struct err *err)
 {
 	return keeper_ask_state(request->control->keeper, request->arena, ret, err);
@@ -72,10 +65,12 @@ int handle_vault_init(struct request *request, struct err *err)
 {
 	struct keeper_sealed sealed = {.operation = KEEPER_OP_INIT};
 	struct keeper_state state;
-	if (ask_sealed(request, &sealed, NULL, err) < 0 || ask_state(request, &state, err) < 0)
+	if (request_ask_sealed(request, &sealed, NULL, err) < 0)
 		return -1;
-	const struct vault_record record = {.type = AUDIT_VAULT_CREATED, .state = &state};
-	if (vault_record(request, &record, err) < 0)
+	/* What was done is recorded also when the keeper cannot be asked any more how it is now. */
+	bool known = ask_state(request, &state, err) == 0;
+	const struct vault_record record = {.type = AUDIT_VAULT_CREATED, .state = known ? &state : NULL};
+	if (vault_record(request, &record, known ? err : NULL) < 0 || !known)
 		return -1;
 	put_status(&request->json, &state);
 	return 0;
@@ -125,7 +120,7 @@ static int unlock(struct request *request, const struct keeper_state *before, st
 		.high_generation = ret_seen->generation,
 	};
 	struct str body;
-	if (ask_sealed(request, &sealed, &body, err) < 0)
+	if (request_ask_sealed(request, &sealed, &body, err) < 0)
 		return -1;
 	return read_unlocked(body, ret, err);
 }
@@ -318,7 +313,7 @@ int handle_vault_put(struct request *request, struct err *err)
 	if (writable_path(request, "setup", &path, err) < 0 || canonical_metadata(request, &metadata, err) < 0)
 		return -1;
 	struct keeper_sealed sealed = {.operation = KEEPER_OP_PUT, .path = path, .metadata = buf_str(&metadata)};
-	if (ask_sealed(request, &sealed, &body, err) < 0)
+	if (request_ask_sealed(request, &sealed, &body, err) < 0)
 		return -1;
 	struct wire_reader r = wire_reader(body);
 	uint64_t generation = wire_u64(&r);
@@ -359,7 +354,7 @@ int handle_vault_consent(struct request *request, struct err *err)
 	if (path_of(request, &path, err) < 0 || bindings_get(request->control, request->arena, path, &binding, err) < 0)
 		return -1;
 	struct keeper_sealed sealed = {.operation = KEEPER_OP_CONSENT, .path = path};
-	if (ask_sealed(request, &sealed, NULL, err) < 0 ||
+	if (request_ask_sealed(request, &sealed, NULL, err) < 0 ||
 	    bindings_get(request->control, request->arena, path, &binding, err) < 0 ||
 	    setup_record(request, AUDIT_BINDING_REBOUND, &binding, err) < 0)
 		return -1;

@@ -1,6 +1,7 @@
 #include "base/base64.h"
 #include "base/hex.h"
 #include "control/control.h"
+#include "control/keeper_client.h"
 #include "vault/sealed.h"
 
 #define SEALED_MAX (SEALED_OVERHEAD + SEALED_FIELDS_MAX)
@@ -57,6 +58,13 @@ int request_sealed(struct request *request, struct str *ret, struct err *err)
 	}
 	*ret = arena_str(request->arena, buf_str(&bytes));
 	return 0;
+}
+
+int request_ask_sealed(struct request *request, struct keeper_sealed *sealed, struct str *ret_body, struct err *err)
+{
+	if (request_sealed(request, &sealed->sealed, err) < 0)
+		return -1;
+	return keeper_ask_sealed(request->control->keeper, sealed, request->arena, ret_body, err);
 }
 
 static bool is_lower_hex(struct str text)
