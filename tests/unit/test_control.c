@@ -1043,7 +1043,7 @@ static void too_many_at_once_are_turned_away_and_the_rest_is_served(void **state
 	int *fds = xcalloc(CROWD, sizeof *fds);
 	for (size_t i = 0; i < CROWD; i++) {
 		fds[i] = connect_to(&stage);
-		send_request(&stage, fds[i], "GET /v1/vault/status", BEARER, NULL);
+		send_request(&stage, fds[i], "GET /v1/vault", BEARER, NULL);
 	}
 	/* Of those that are answered before the keeper speaks, all are turned away; it is they who were too many. */
 	size_t refused = 0;
