@@ -139,10 +139,15 @@ static struct keeper_target target_of(const struct permits *permits)
 	return (struct keeper_target){.host = url_authority(ask->arena, ask->message->url), .way = ask->way};
 }
 
+static bool is_same_target(const struct keeper_target *a, const struct keeper_target *b)
+{
+	return a->way == b->way && str_eq_fold(a->host, b->host);
+}
+
 static bool may_go_to(const struct permits *permits, const struct keeper_target *target)
 {
 	for (size_t i = 0; i < permits->n_targets; i++) {
-		if (permits->targets[i].way == target->way && str_eq_fold(permits->targets[i].host, target->host))
+		if (is_same_target(&permits->targets[i], target))
 			return true;
 	}
 	return false;
@@ -196,7 +201,11 @@ static void on_released(void *context, const struct keeper_answer *answer)
 	if (!permits->waiting)
 		return;
 	/* The claim of a request that was given up is another's now, which may want to go elsewhere. */
-	if (rc == 0)
+	const struct keeper_target target = target_of(permits);
+	bool elsewhere = !is_same_target(&permits->asked, &target);
+	if (elsewhere)
+		err_clear(&err);
+	if (rc == 0 || elsewhere)
 		rc = obtain_value(permits, &err);
 	if (rc != 0)
 		finish(permits, rc > 0 ? NULL : &err);

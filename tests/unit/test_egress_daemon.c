@@ -61,7 +61,7 @@ static void begin(struct daemon *d)
 	const char *argv[] = {"aileron-egress", parent, namespaces, NULL};
 	d->child.path = BINARY_DIR "/aileron-egress";
 	d->child.argv = argv;
-	d->child.namespaces = confine_egress.namespaces;
+	d->child.namespaces = confine_given(&confine_egress);
 	AUTO_FD ca_fd = server_ca_fd();
 	d->child.fds[d->child.n_fds++] = (struct child_fd){2, 2};
 	d->child.fds[d->child.n_fds++] = (struct child_fd){pair[1], SUPERVISE_FD};
@@ -393,6 +393,27 @@ static void what_the_keeper_refuses_is_told(void **state)
 	request(&d, CALL, "/hello", "oauth2");
 	release_value(&d, expect_claim(&d, 11), "api_key", "", TOKEN);
 	assert_refused(&d, CALL, ERR_CAPABILITY_DENIED, "of another kind");
+	stop(&d);
+}
+
+/* The claim of a request that was given up is refused: that is not the answer of the one that goes elsewhere. */
+static void a_refusal_is_for_where_it_was_asked_about(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	grant(&d, CALL);
+	AUTO_FREE char *unsafe = xasprintf("http://127.0.0.1:%u/hello", plain->port);
+	request_raw(&d, CALL, unsafe, ",\"credential\":\"oauth2\"", 300);
+	uint32_t id = expect_target(&d, KEEPER_CLAIM, 11, "127.0.0.1", plain->port, KEEPER_WAYS);
+	assert_refused(&d, CALL, ERR_BINDING_FAILED, "did not give out");
+	grant(&d, CALL + 1);
+	request(&d, CALL, "/hello", "oauth2");
+	request(&d, CALL + 1, "/hello", NULL); /* when it is answered, the other one waits */
+	assert_answered(&d, CALL + 1, "hello");
+	refuse(&d, KEEPER_RELEASED, id, ERR_CAPABILITY_DENIED, "not plain");
+	release_value(&d, expect_claim(&d, 11), "oauth2", "", TOKEN);
+	assert_answered(&d, CALL, "hello");
 	stop(&d);
 }
 
@@ -1288,6 +1309,7 @@ int main(void)
 		cmocka_unit_test(a_user_name_comes_with_the_value),
 		cmocka_unit_test(the_keeper_is_not_asked_for_what_is_refused_anyway),
 		cmocka_unit_test(what_the_keeper_refuses_is_told),
+		cmocka_unit_test(a_refusal_is_for_where_it_was_asked_about),
 		cmocka_unit_test(the_keeper_hears_of_plain_http_and_private_addresses),
 		cmocka_unit_test(a_value_that_is_held_goes_nowhere_else_unasked),
 		cmocka_unit_test(metadata_services_are_out_of_reach),
