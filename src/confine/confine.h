@@ -101,6 +101,12 @@ struct confine_policy {
 	bool connects;                                 /* may open TCP connections */
 };
 
+/* What the parent is to ask for (os/child.h). */
+static inline uint64_t confine_given(const struct confine_policy *policy)
+{
+	return policy->enters ? 0 : policy->namespaces;
+}
+
 struct confine_options {
 	int parent_pid; /* as seen outside, for the signal probe; 0 = do not try */
 	int keep_fds;   /* descriptors below this stay */

@@ -41,7 +41,7 @@ static int start_child(struct peer *peer, const struct peer_spec *spec, uint64_t
 	struct child child = CHILD_INIT;
 	child.path = launch->path;
 	child.argv = argv;
-	child.namespaces = spec->policy->enters ? 0 : wanted;
+	child.namespaces = wanted != 0 ? confine_given(spec->policy) : 0;
 	child.fds[child.n_fds++] = (struct child_fd){launch->null_fd, STDIN_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){launch->null_fd, STDOUT_FILENO};
 	child.fds[child.n_fds++] =
@@ -65,11 +65,11 @@ static int start_child(struct peer *peer, const struct peer_spec *spec, uint64_t
 static int start_truthfully(struct peer *peer, const struct peer_spec *spec, const struct launch *launch,
 			    struct err *err)
 {
-	uint64_t wanted = spec->policy->namespaces;
-	if (start_child(peer, spec, wanted, launch, err) < 0)
+	uint64_t given = confine_given(spec->policy);
+	if (start_child(peer, spec, spec->policy->namespaces, launch, err) < 0)
 		return -1;
 	/* The user namespace, which all others need, is not always among those that are asked for. */
-	if (spec->policy->enters || (peer->child.ret_namespaces & wanted) == wanted)
+	if ((peer->child.ret_namespaces & given) == given)
 		return 0;
 	child_release(&peer->child);
 	return start_child(peer, spec, 0, launch, err);

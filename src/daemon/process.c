@@ -215,7 +215,7 @@ static int start_child(struct process *process, int link, uint64_t namespaces, s
 	child.path = process->row->program;
 	child.program_fd = process->program;
 	child.argv = argv;
-	child.namespaces = process->row->policy->enters ? 0 : namespaces;
+	child.namespaces = namespaces != 0 ? confine_given(process->row->policy) : 0;
 	child.fds[child.n_fds++] = (struct child_fd){process->null_fd, STDIN_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){process->null_fd, STDOUT_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};
@@ -235,10 +235,11 @@ static int start_child(struct process *process, int link, uint64_t namespaces, s
  */
 static int start_truthfully(struct process *process, int link, struct err *err)
 {
-	uint64_t wanted = process->row->policy->namespaces;
-	if (start_child(process, link, wanted, err) != 0)
+	const struct confine_policy *policy = process->row->policy;
+	uint64_t given = confine_given(policy);
+	if (start_child(process, link, policy->namespaces, err) != 0)
 		return -1;
-	if (process->row->policy->enters || (process->child.ret_namespaces & wanted) == wanted)
+	if ((process->child.ret_namespaces & given) == given)
 		return 0;
 	child_release(&process->child);
 	return start_child(process, link, 0, err);

@@ -287,7 +287,7 @@ static void run_inside(struct run *run, const char *mode, int column, uint64_t n
 	run->child = CHILD_INIT;
 	run->child.path = "/proc/self/exe";
 	run->child.argv = words;
-	run->child.namespaces = policies[column == SERVING ? SERVE : column]->enters ? 0 : namespaces;
+	run->child.namespaces = namespaces != 0 ? confine_given(policies[column == SERVING ? SERVE : column]) : 0;
 	run->child.fds[run->child.n_fds++] = (struct child_fd){sockets[1], OUT};
 	run->child.fds[run->child.n_fds++] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};
 	if (has_folder(column))

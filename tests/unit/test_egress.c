@@ -35,7 +35,7 @@ static struct egress start(bool ca)
 	const char *argv[] = {"aileron-egress", parent, namespaces, NULL};
 	e.child.path = BINARY_DIR "/aileron-egress";
 	e.child.argv = argv;
-	e.child.namespaces = confine_egress.namespaces;
+	e.child.namespaces = confine_given(&confine_egress);
 	e.child.fds[e.child.n_fds++] = (struct child_fd){2, 2};
 	e.child.fds[e.child.n_fds++] = (struct child_fd){pair[1], EGRESS_FD_SOCKET};
 	AUTO_FD ca_fd = ca ? server_ca_fd() : -1;

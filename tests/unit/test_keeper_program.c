@@ -29,9 +29,9 @@ static int begin_child(struct program *program)
 	assert_int_equal(supervise_pair(link, NULL), 0);
 	*child = CHILD_INIT;
 	child->path = BINARY_DIR "/aileron-keeper";
-	child->namespaces = confine_keeper.namespaces;
+	child->namespaces = confine_given(&confine_keeper);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
-	snprintf(namespaces, sizeof namespaces, "%llu", (unsigned long long)child->namespaces);
+	snprintf(namespaces, sizeof namespaces, "%llu", (unsigned long long)confine_keeper.namespaces);
 	const char *const argv[] = {"aileron-keeper", pid, namespaces, NULL};
 	child->argv = argv;
 	child->fds[0] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};

@@ -396,7 +396,7 @@ static struct child start_child(int link, int folder, const char *namespaces)
 	struct child child = CHILD_INIT;
 	child.path = "/proc/self/exe";
 	child.argv = words;
-	child.namespaces = strcmp(namespaces, "0") == 0 ? 0 : confine_keeper.namespaces;
+	child.namespaces = strcmp(namespaces, "0") == 0 ? 0 : confine_given(&confine_keeper);
 	child.fds[child.n_fds++] = (struct child_fd){STDERR_FILENO, STDERR_FILENO};
 	child.fds[child.n_fds++] = (struct child_fd){link, SUPERVISE_FD};
 	child.fds[child.n_fds++] = (struct child_fd){folder, KEEPER_FD_FOLDER};
