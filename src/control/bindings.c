@@ -56,7 +56,8 @@ static bool read_entry(struct arena *arena, const struct keeper_entry *entry, st
 {
 	struct binding binding = {.name = entry->path, .generation = entry->generation};
 	struct binding_fields *f = &binding.fields;
-	if (!vault_binding_split(entry->path, &f->kind, &f->service, &f->identity))
+	if (vault_scope_of(entry->path) != VAULT_SCOPE_BINDING ||
+	    !vault_binding_split(entry->path, &f->kind, &f->service, &f->identity))
 		return false;
 	f->kind = either(entry->type, f->kind);
 	AUTO(json) *labels = json_parse(entry->labels, JSON_READ_STRICT, NULL);

@@ -274,7 +274,7 @@ static void start_process(struct stage *stage, int link)
 		stage->child = CHILD_INIT;
 		stage->child.path = BINARY_DIR "/aileron-control";
 		stage->child.argv = argv;
-		stage->child.namespaces = wanted;
+		stage->child.namespaces = wanted != 0 ? confine_given(&confine_control) : 0;
 		const struct child_fd fds[] = {{null_fd, 0},
 					       {null_fd, 1},
 					       {STDERR_FILENO, 2},
@@ -286,7 +286,7 @@ static void start_process(struct stage *stage, int link)
 		stage->child.n_fds = ARRAY_LEN(fds);
 		assert_int_equal(child_start(&stage->child, NULL), 0);
 		stage->child.argv = NULL;
-		if ((stage->child.ret_namespaces & wanted) == wanted)
+		if (stage->child.ret_namespaces == stage->child.namespaces)
 			return;
 		child_release(&stage->child);
 		wanted = 0;
