@@ -236,6 +236,14 @@ static const char *type_of_answer(const struct operation *op)
 	return "application/json";
 }
 
+static void put_result(struct json_writer *w, const char *status, const struct operation *op)
+{
+	begin(w, status);
+	put_z(w, "description", "done");
+	put_content(w, type_of_answer(op), op->result);
+	jsonw_end_object(w);
+}
+
 static void put_responses(struct json_writer *w, const struct operation *op)
 {
 	begin(w, "responses");
@@ -244,10 +252,10 @@ static void put_responses(struct json_writer *w, const struct operation *op)
 		put_z(w, "description", "done");
 		jsonw_end_object(w);
 	} else {
-		begin(w, (op->flags & API_CREATED) != 0 ? "201" : "200");
-		put_z(w, "description", "done");
-		put_content(w, type_of_answer(op), op->result);
-		jsonw_end_object(w);
+		if ((op->flags & API_CREATED) == 0 || (op->flags & API_RENEWED) != 0)
+			put_result(w, "200", op);
+		if ((op->flags & API_CREATED) != 0)
+			put_result(w, "201", op);
 	}
 	if (op->there != NULL) {
 		begin(w, "409");

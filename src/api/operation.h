@@ -28,6 +28,7 @@ enum api_flag {
 	API_NO_CONTENT = 8,  /* 204 */
 	API_CREATED = 16,    /* 201 */
 	API_LAX_QUERY = 32,  /* what else stands in the query is ignored: others write it */
+	API_RENEWED = 64,    /* with API_CREATED: 200 when it was there before */
 };
 
 /*
