@@ -218,7 +218,7 @@ static void each_message_is_for_one_ear(void **state)
 	(void)state;
 	const struct rpc_rule *const tables[] = {keeper_control_rules, keeper_egress_rules, keeper_for_control_rules,
 						 keeper_for_egress_rules};
-	static const size_t sizes[] = {15, 8, 3, 5};
+	static const size_t sizes[] = {15, 9, 3, 5};
 	unsigned char seen[128] = {0};
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		size_t n = 0;
