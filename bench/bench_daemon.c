@@ -34,8 +34,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { STARTS = 50, STATUSES = 100, CALLS = 1000, WARM_UP = 100, CLIENTS = 32, ROUNDS = 5, ANSWER_MAX = 16384 };
-#define ROUND_NS (600 * TIME_MILLISECOND)
+enum { STARTS = 50, STATUSES = 100, CALLS = 1000, WARM_UP = 100, CLIENTS = 32, ROUNDS = 20, ANSWER_MAX = 16384 };
+#define ROUND_NS (150 * TIME_MILLISECOND)
 #define VALUE    "a-token-of-some-length"
 
 static char folder[64], state[80];
@@ -425,7 +425,8 @@ static pid_t start_bare(uint16_t *ret_port)
 	_exit(0);
 }
 
-static void measure_reads_of(const char *what, const char *target)
+/* `part`: at least so much of what the bare loop does; 0 = no budget. */
+static void measure_reads_of(const char *what, const char *target, double part)
 {
 	AUTO_BUF request = request_of("GET", target, "");
 	AUTO_FD fd = connect_to(daemon_port());
@@ -444,7 +445,7 @@ static void measure_reads_of(const char *what, const char *target)
 	AUTO_FREE char *ratio = xasprintf("%s, of the bare loop", what);
 	report("daemon", bare_subject, floor, "answers/s", 0);
 	report_at_least("daemon", rate, ours, "answers/s", 12000);
-	report_at_least("daemon", ratio, ours / floor, "x", 0.4);
+	report_at_least("daemon", ratio, ours / floor, "x", part);
 }
 
 /* The targets are made by asking. */
@@ -462,9 +463,9 @@ static void measure_reads(void)
 	AUTO_FREE char *session_target = xasprintf("/v1/sessions/%s", session);
 	pin_process(pid_of("control"), 0);
 	pin(0, 1);
-	measure_reads_of("one event of the record", event_target);
-	measure_reads_of("one session", session_target);
-	measure_reads_of("list of connectors", "/v1/connectors");
+	measure_reads_of("one event of the record", event_target, 0.4);
+	measure_reads_of("one session", session_target, 0.4);
+	measure_reads_of("list of connectors", "/v1/connectors", 0); /* a manifest is parsed for each */
 }
 
 /* ------------------------------------------------------------------------------------------------------------- memory */
