@@ -108,7 +108,8 @@ class Full(unittest.TestCase):
         self.home.ok("vault", "list")
         self.filler.unlink()
         self.assertEqual(self.put("secret/after").code, 0)
-        self.assertEqual(self.call("after").code, 0)
+        after = self.call("after")
+        self.assertEqual(after.code, 0, after)
         puts["secret/after"] = self.put("secret/after")
         self.judge(puts, calls)
 
@@ -141,7 +142,8 @@ class Full(unittest.TestCase):
             self.assert_clear(started)
         self.filler.unlink()
         wait_for(lambda: self.home.cli("vault", "unlock").code == 0, "a daemon with room")
-        self.assertEqual(self.call("after").code, 0)
+        after = self.call("after")
+        self.assertEqual(after.code, 0, after)
         self.judge(puts, {})
 
     def test_read_only(self):
