@@ -87,6 +87,12 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(((const struct binding *)a)->name, ((const struct binding *)b)->name);
 }
 
+/* Most entries of a large vault are of other connectors, and need not be read to see that: no name has escapes in JSON. */
+static bool may_name(const struct keeper_entry *entry, struct str connector_fqn)
+{
+	return str_find(entry->labels, connector_fqn) != STR_NPOS;
+}
+
 static bool is_wanted(const struct binding *binding, struct str connector_fqn, struct str kind)
 {
 	return (connector_fqn.n == 0 || str_eq(binding->fields.connector_fqn, connector_fqn)) &&
@@ -99,12 +105,15 @@ int bindings_list(struct control *control, struct arena *arena, struct str conne
 	struct keeper_entry *entries = NULL;
 	size_t n = 0;
 	bool verified = false;
-	if (keeper_ask_list(control->keeper, STR_EMPTY, arena, &entries, &n, &verified, err) < 0)
+	/* A binding's name begins with its kind. */
+	struct str prefix = kind.n > 0 ? arena_printf(arena, "%.*s/", STR_FMT(kind)) : STR_EMPTY;
+	if (keeper_ask_list(control->keeper, prefix, arena, &entries, &n, &verified, err) < 0)
 		return -1;
 	struct binding_list list = {.items = arena_array(arena, n + 1, sizeof *list.items)};
 	for (size_t i = 0; i < n; i++) {
 		struct binding *binding = &list.items[list.n];
-		if (!read_entry(arena, &entries[i], binding) || !is_wanted(binding, connector_fqn, kind))
+		if (!may_name(&entries[i], connector_fqn) || !read_entry(arena, &entries[i], binding) ||
+		    !is_wanted(binding, connector_fqn, kind))
 			continue;
 		binding->verified = verified;
 		list.n++;
@@ -118,6 +127,17 @@ int bindings_list(struct control *control, struct arena *arena, struct str conne
 	if (rc == 0)
 		*ret = list;
 	return rc;
+}
+
+size_t bindings_count(struct control *control, struct arena *arena)
+{
+	struct keeper_entry *entries = NULL;
+	size_t n = 0, count = 0;
+	bool verified = false;
+	(void)!keeper_ask_list(control->keeper, STR_EMPTY, arena, &entries, &n, &verified, NULL);
+	for (size_t i = 0; i < n; i++)
+		count += vault_scope_of(entries[i].path) == VAULT_SCOPE_BINDING;
+	return count;
 }
 
 int bindings_get(struct control *control, struct arena *arena, struct str name, struct binding *ret, struct err *err)

@@ -33,6 +33,8 @@ struct binding_list {
 /* All bindings, or those of a connector and a kind ("" = any), by name. */
 int bindings_list(struct control *control, struct arena *arena, struct str connector_fqn, struct str kind,
 		  struct binding_list *ret, struct err *err) __attribute__((warn_unused_result));
+/* How many there are; 0 when the keeper cannot be asked. */
+size_t bindings_count(struct control *control, struct arena *arena);
 /* BINDING_NOT_FOUND when there is none of that name. */
 int bindings_get(struct control *control, struct arena *arena, struct str name, struct binding *ret, struct err *err)
 	__attribute__((warn_unused_result));
