@@ -179,7 +179,8 @@ static void begin_run(struct calls *calls, struct task *task)
 	struct run *run = (struct run *)task;
 	const struct calls_spec *spec = run->spec;
 	struct runner *runner = runner_pool_find(calls->pool, spec->content_hash, clock_monotonic_ns(NULL));
-	run->missing = runner == NULL;
+	/* One that has ended meanwhile, and told it on its socket, is as good as none. */
+	run->missing = runner == NULL || runner_process(runner, NULL) < 0;
 	if (run->missing) {
 		finish(calls, task);
 		return;

@@ -329,7 +329,7 @@ static int launch(void *context, const struct peer_spec *spec, struct peer_start
 	wire_put_u8(&body, serves ? 1 : 0);
 	struct question question = {.type = SUPERVISE_START_RUNNER, .body = buf_str(&body)};
 	question.n_fds = ordered_fds(spec, question.fds);
-	struct supervise_message answer;
+	struct supervise_message answer = {.n_fds = 0};
 	struct wait wait = {.want = SUPERVISE_RUNNER_STARTED, .refusal = SUPERVISE_RUNNER_FAILED, .answer = &answer};
 
 	pthread_mutex_lock(&client->lock);
