@@ -61,6 +61,11 @@ class Trouble(unittest.TestCase):
     def call(self, path="/ok", *flags):
         return self.home.cli(*self.call_args(path, *flags))
 
+    def answered(self, *verb):
+        """What a verb gave, None while the daemon cannot answer"""
+        done = self.home.cli(*verb)
+        return done if done.code == 0 else None
+
     def held_call(self):
         """A call whose request is at the service, which does not answer yet"""
         self.service.hold.clear()
@@ -201,7 +206,8 @@ class Trouble(unittest.TestCase):
         self.service.hold.set()
         code, out, err = self.end(call, 10)
         self.assertEqual(code, 0, ("the credential was out already", out, err))
-        self.assertEqual(self.home.ok("vault", "status", "--json").json["state"], "locked")
+        status = wait_for(lambda: self.answered("vault", "status", "--json"), "the new keeper's answer")
+        self.assertEqual(status.json["state"], "locked")
         self.judge_record()
 
     def test_control_crashes_while_a_call_waits(self):
@@ -210,7 +216,7 @@ class Trouble(unittest.TestCase):
         code, out, err = self.end(call, 10)
         self.assertEqual(code, 69, (out, err))
         self.service.hold.set()
-        self.assertEqual(self.call().code, 0)
+        wait_for(lambda: self.call().code == 0, "a call that works again")
         self.assertEqual([p["aileron.reason"] for p in self.ends("execution.failed")], ["interrupted"])
         self.assertEqual([path for _, path, _, _ in self.service.seen].count("/hold"), 1)
         self.judge_record()
