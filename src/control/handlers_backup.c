@@ -15,11 +15,15 @@
 int handle_vault_export(struct request *request, struct err *err)
 {
 	struct keeper_sealed sealed = {.operation = KEEPER_OP_EXPORT};
+	struct vault_record_counts counts = {.exported = true};
+	struct vault_record record = {.type = AUDIT_VAULT_EXPORTED, .counts = &counts};
 	struct str body;
-	const struct vault_record record = {.type = AUDIT_VAULT_EXPORTED};
 	if (request_ask_sealed(request, &sealed, &body, err) < 0)
 		return -1;
 	struct wire_reader r = wire_reader(body);
+	record.member = wire_str(&r);
+	record.kind = wire_str(&r);
+	counts.entries = wire_u32(&r);
 	struct str file = wire_str(&r);
 	if (wire_done(&r, "export", err) < 0)
 		return -1;
@@ -46,18 +50,24 @@ int handle_vault_import(struct request *request, struct err *err)
 		.flags = request_bool(request, "replace", false) ? KEEPER_FLAG_REPLACE : 0,
 		.blob = buf_str(&file),
 	};
+	struct vault_record_counts counts = {.exported = false};
+	const struct vault_record record = {.type = AUDIT_VAULT_IMPORTED, .counts = &counts};
 	struct str body;
-	const struct vault_record record = {.type = AUDIT_VAULT_IMPORTED};
-	if (request_ask_sealed(request, &sealed, &body, err) < 0 || vault_record(request, &record, err) < 0)
+	if (request_ask_sealed(request, &sealed, &body, err) < 0)
 		return -1;
 	struct wire_reader r = wire_reader(body);
+	counts.added = wire_u32(&r);
+	counts.replaced = wire_u32(&r);
+	counts.kept = wire_u32(&r);
+	if (wire_done(&r, "import", err) < 0 || vault_record(request, &record, err) < 0)
+		return -1;
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	member_u64(w, "added", wire_u32(&r));
-	member_u64(w, "replaced", wire_u32(&r));
-	member_u64(w, "kept", wire_u32(&r));
+	member_u64(w, "added", counts.added);
+	member_u64(w, "replaced", counts.replaced);
+	member_u64(w, "kept", counts.kept);
 	jsonw_end_object(w);
-	return wire_done(&r, "import", err);
+	return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- backups */

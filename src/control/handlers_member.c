@@ -6,28 +6,32 @@
 #include "text/wire.h"
 
 /* An operation that answers with the backups that the old passphrase opens still. */
-static int answer_backups(struct request *request, struct str body, struct err *err)
+static int answer_backups(struct request *request, struct wire_reader *r, struct err *err)
 {
-	struct wire_reader r = wire_reader(body);
-	uint32_t n = wire_count(&r, 4);
+	uint32_t n = wire_count(r, 4);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
 	member_begin_array(w, "backups");
 	for (uint32_t i = 0; i < n; i++)
-		jsonw_str(w, wire_str(&r));
+		jsonw_str(w, wire_str(r));
 	jsonw_end_array(w);
 	jsonw_end_object(w);
-	return wire_done(&r, "backups", err);
+	return wire_done(r, "backups", err);
 }
 
 int handle_vault_passwd(struct request *request, struct err *err)
 {
 	struct keeper_sealed sealed = {.operation = KEEPER_OP_PASSWD};
+	struct vault_record record = {.type = AUDIT_VAULT_PASSPHRASE_CHANGED};
 	struct str body;
-	const struct vault_record record = {.type = AUDIT_VAULT_PASSPHRASE_CHANGED};
-	if (request_ask_sealed(request, &sealed, &body, err) < 0 || vault_record(request, &record, err) < 0)
+	if (request_ask_sealed(request, &sealed, &body, err) < 0)
 		return -1;
-	return answer_backups(request, body, err);
+	struct wire_reader r = wire_reader(body);
+	record.member = wire_str(&r);
+	record.kind = wire_str(&r);
+	if (vault_record(request, &record, err) < 0)
+		return -1;
+	return answer_backups(request, &r, err);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- members */
@@ -75,5 +79,6 @@ int handle_member_remove(struct request *request, struct err *err)
 	const struct vault_record record = {.type = AUDIT_VAULT_MEMBER_REMOVED, .member = name};
 	if (request_ask_sealed(request, &sealed, &body, err) < 0 || vault_record(request, &record, err) < 0)
 		return -1;
-	return answer_backups(request, body, err);
+	struct wire_reader r = wire_reader(body);
+	return answer_backups(request, &r, err);
 }

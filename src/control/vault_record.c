@@ -40,12 +40,27 @@ static void put_path(struct json_writer *w, struct str path)
 	}
 }
 
+static void put_counts(struct json_writer *w, const struct vault_record_counts *counts)
+{
+	if (counts == NULL)
+		return;
+	if (counts->exported) {
+		member_u64(w, "aileron.vault.entries", counts->entries);
+		return;
+	}
+	member_u64(w, "aileron.vault.added", counts->added);
+	member_u64(w, "aileron.vault.replaced", counts->replaced);
+	member_u64(w, "aileron.vault.kept", counts->kept);
+}
+
 static void put_payload(struct json_writer *w, const struct vault_record *record)
 {
 	put_state(w, record->state);
 	put_path(w, record->path);
 	member_str_given(w, "aileron.vault.member", record->member);
 	member_str_given(w, "aileron.vault.backup", record->backup);
+	member_str_given(w, "aileron.vault.kind", record->kind);
+	put_counts(w, record->counts);
 	member_str_given(w, "aileron.reason", record->reason);
 	if (record->failure != NULL)
 		member_z(w, "aileron.failure.class", err_row(record->failure->class)->name);

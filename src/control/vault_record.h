@@ -9,13 +9,21 @@
 #include "control/vault_watch.h"
 #include "vault/keeper_protocol.h"
 
+/* Of entries: of an export, or of an import. */
+struct vault_record_counts {
+	bool exported;
+	uint32_t entries;               /* exported */
+	uint32_t added, replaced, kept; /* imported */
+};
 struct vault_record {
 	enum audit_type type;
 	const struct keeper_state *state; /* NULL = not told */
 	struct str path;                  /* "" = about no entry */
 	struct str member, backup, reason;
-	const struct err *failure;     /* NULL = it succeeded */
-	const struct vault_mark *mark; /* set exactly, in the same job; NULL = left alone */
+	struct str kind;                          /* of a credential that is new: "passphrase", "key_file" */
+	const struct vault_record_counts *counts; /* NULL = there are none to tell */
+	const struct err *failure;                /* NULL = it succeeded */
+	const struct vault_mark *mark;            /* set exactly, in the same job; NULL = left alone */
 };
 int vault_record(struct request *request, const struct vault_record *record, struct err *err)
 	__attribute__((warn_unused_result));

@@ -39,13 +39,14 @@ static int new_credential(const struct call *call, struct vault_credential *ret,
 	return credential_of(call, SEALED_NEW_PASSPHRASE, SEALED_NEW_KEY_FILE, ret, err);
 }
 
-/* That a person is there: whoever sealed it knows what opens the vault. */
-static int prove(struct keeper *keeper, const struct call *call, struct err *err)
+/* That a person is there: whoever sealed it knows what opens the vault. The member's name, when it is wanted. */
+static int prove(struct keeper *keeper, const struct call *call, char ret_member[VAULT_MEMBER_NAME + 1],
+		 struct err *err)
 {
 	struct vault_credential credential;
 	if (old_credential(call, &credential, err) != 0)
 		return -1;
-	return vault_prove(keeper->vault, &credential, NULL, err);
+	return vault_prove(keeper->vault, &credential, ret_member, err);
 }
 
 static void unlocked(struct keeper *keeper)
@@ -139,9 +140,12 @@ static int do_passwd(struct keeper *keeper, const struct call *call, struct buf 
 	struct vault_credential old, new;
 	if (old_credential(call, &old, err) != 0 || new_credential(call, &new, err) != 0)
 		return -1;
+	char member[VAULT_MEMBER_NAME + 1];
 	old.member = call->m->name;
-	if (vault_change_credential(keeper->vault, &old, &new, err) != 0)
+	if (vault_change_credential(keeper->vault, &old, &new, member, err) != 0)
 		return -1;
+	wire_put_str(out, str_from(member));
+	wire_put_str(out, str_from(vault_member_kind_name(new.kind)));
 	keeper_push_changed(keeper, "written");
 	return tell_backups(keeper, &old, out);
 }
@@ -151,7 +155,7 @@ static int do_member_add(struct keeper *keeper, const struct call *call, struct 
 	(void)out;
 	struct vault_credential credential;
 	/* Anybody can seal a new credential; only a member knows one that opens the vault. */
-	if (prove(keeper, call, err) != 0 || new_credential(call, &credential, err) != 0 ||
+	if (prove(keeper, call, NULL, err) != 0 || new_credential(call, &credential, err) != 0 ||
 	    vault_member_add(keeper->vault, call->m->name, &credential, err) != 0)
 		return -1;
 	keeper_push_changed(keeper, "written");
@@ -171,11 +175,15 @@ static int do_member_remove(struct keeper *keeper, const struct call *call, stru
 static int do_export(struct keeper *keeper, const struct call *call, struct buf *out, struct err *err)
 {
 	struct vault_credential credential;
-	if (prove(keeper, call, err) != 0 || new_credential(call, &credential, err) != 0)
+	char member[VAULT_MEMBER_NAME + 1];
+	if (prove(keeper, call, member, err) != 0 || new_credential(call, &credential, err) != 0)
 		return -1;
 	AUTO_BUF file = BUF_INIT(VAULT_FILE_MAX);
 	if (vault_export(keeper->vault, &credential, &file, err) != 0)
 		return -1;
+	wire_put_str(out, str_from(member));
+	wire_put_str(out, str_from(vault_member_kind_name(credential.kind)));
+	wire_put_u32(out, (uint32_t)vault_count(keeper->vault));
 	wire_put_str(out, buf_str(&file));
 	return 0;
 }
@@ -283,7 +291,7 @@ static int do_put(struct keeper *keeper, const struct call *call, struct buf *ou
 static int do_consent(struct keeper *keeper, const struct call *call, struct buf *out, struct err *err)
 {
 	(void)out;
-	if (prove(keeper, call, err) != 0 || check_consent(call, err) != 0 ||
+	if (prove(keeper, call, NULL, err) != 0 || check_consent(call, err) != 0 ||
 	    vault_set_consent(keeper->vault, call->m->path, text_of(call, SEALED_CONSENT), err) != 0)
 		return -1;
 	keeper_push_changed(keeper, "written");
@@ -294,7 +302,7 @@ static int do_oauth(struct keeper *keeper, const struct call *call, struct buf *
 {
 	(void)out;
 	bool device = (call->m->flags & KEEPER_FLAG_DEVICE) != 0;
-	if (device ? prove(keeper, call, err) != 0 : text_of(call, SEALED_VERIFIER).n == 0)
+	if (device ? prove(keeper, call, NULL, err) != 0 : text_of(call, SEALED_VERIFIER).n == 0)
 		return device ? -1 : fail(err, ERR_MISSING_VALUE, "the message holds no verifier");
 	const struct keeper_ticket_request request = {
 		.number = call->m->ticket,

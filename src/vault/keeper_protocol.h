@@ -80,12 +80,12 @@ extern const struct rpc_rule keeper_for_egress_rules[];  /* … and egress */
 enum keeper_operation {
 	KEEPER_OP_INIT = 1, /* "vault.init": passphrase or key file → empty (the vault is then unlocked) */
 	KEEPER_OP_UNLOCK, /* "vault.unlock": passphrase or key file → u8 upgraded from (0, 1, 2), str backup, str member */
-	KEEPER_OP_PASSWD, /* "vault.passwd": passphrase | key file, new passphrase | new key file → u32 n, str backup … that the old one opens */
+	KEEPER_OP_PASSWD, /* "vault.passwd": passphrase | key file, new passphrase | new key file → str member, str kind of the new one, u32 n, str backup … that the old one opens */
 	KEEPER_OP_MEMBER_ADD, /* "vault.member.add": new passphrase | new key file; `name` → empty. The vault is unlocked */
 	KEEPER_OP_MEMBER_REMOVE, /* "vault.member.remove": passphrase | key file of any member that stays; `name` → u32 n, str backup … */
 	KEEPER_OP_PUT,     /* "vault.put": value; path, metadata; consent for bindings → u64 entry generation */
 	KEEPER_OP_CONSENT, /* "vault.consent": passphrase | key file, consent; path → empty: other hosts for a binding */
-	KEEPER_OP_EXPORT, /* "vault.export": passphrase | key file, new passphrase → str file (version 2, of its own key) */
+	KEEPER_OP_EXPORT, /* "vault.export": passphrase | key file, new passphrase → str member who asked, str kind of the new one, u32 entries, str file (version 2, of its own key) */
 	KEEPER_OP_IMPORT, /* "vault.import": passphrase of the file; `blob` the file → u32 added, u32 replaced, u32 kept */
 	KEEPER_OP_OAUTH, /* "oauth.ticket": verifier (code) or passphrase | key file (device), consent; path, metadata → empty */
 	KEEPER_OP__MAX

@@ -242,7 +242,7 @@ int vault_find_member(const struct vault_document *document, const struct vault_
 		    credential->kind == VAULT_MEMBER_PASSPHRASE ? "wrong passphrase" : "wrong key file");
 }
 
-static void name_member(const struct vault *vault, size_t member, char ret[VAULT_MEMBER_NAME + 1])
+void vault_name_member(const struct vault *vault, size_t member, char ret[VAULT_MEMBER_NAME + 1])
 {
 	snprintf(ret, VAULT_MEMBER_NAME + 1, "%.*s", STR_FMT(vault->document->members[member].name));
 }
@@ -257,7 +257,7 @@ int vault_prove(const struct vault *vault, const struct vault_credential *creden
 		return -1;
 	secret_free(private);
 	if (ret_member != NULL)
-		name_member(vault, member, ret_member);
+		vault_name_member(vault, member, ret_member);
 	return 0;
 }
 
@@ -329,7 +329,7 @@ static int upgrade(struct vault *vault, const struct vault_credential *credentia
 	vault->keys = TAKE(keys);
 	vault->private = TAKE(private);
 	vault->me = 0;
-	name_member(vault, 0, done.member);
+	vault_name_member(vault, 0, done.member);
 	*ret = done;
 	return 0;
 }
@@ -394,7 +394,7 @@ static int unlock_current(struct vault *vault, const struct vault_credential *cr
 	vault_store_keep(&vault->store); /* a crash may have left the generation before */
 	note_what_was_seen(vault);
 	*ret = (struct vault_unlocked){.version = 2, .older = older};
-	name_member(vault, vault->me, ret->member);
+	vault_name_member(vault, vault->me, ret->member);
 	return 0;
 }
 

@@ -177,9 +177,13 @@ struct vault_member_info {
 size_t vault_member_count(const struct vault *vault);
 void vault_member_at(const struct vault *vault, size_t index, struct vault_member_info *ret);
 
-/* Seals the private key of the member that `old` opens to `new`; the vault's key stays. WRONG_PASSPHRASE, VALIDATION_ERROR. */
+/*
+ * Seals the private key of the member that `old` opens to `new`; the vault's key stays. The member's name is written when it
+ * is wanted. WRONG_PASSPHRASE, VALIDATION_ERROR.
+ */
 int vault_change_credential(struct vault *vault, const struct vault_credential *old, const struct vault_credential *new,
-			    struct err *err) __attribute__((warn_unused_result));
+			    char ret_member[VAULT_MEMBER_NAME + 1], struct err *err)
+	__attribute__((warn_unused_result));
 /* INVALID_IDENTITY for a name that is none (as an identity, at most VAULT_MEMBER_NAME), CONFLICT when it is taken. */
 int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *credential, struct err *err)
 	__attribute__((warn_unused_result));

@@ -2,7 +2,7 @@
 #include "vault/vault_private.h"
 
 int vault_change_credential(struct vault *vault, const struct vault_credential *old, const struct vault_credential *new,
-			    struct err *err)
+			    char ret_member[VAULT_MEMBER_NAME + 1], struct err *err)
 {
 	struct secret *opened = NULL;
 	size_t member = 0;
@@ -13,7 +13,11 @@ int vault_change_credential(struct vault *vault, const struct vault_credential *
 	AUTO(vault_document) *next = vault_change_begin(vault);
 	if (vault_member_reseal(next->arena, next->id, &next->members[member], &vault->cost, new, private, err) < 0)
 		return -1;
-	return vault_change_commit(vault, next, vault->keys, err);
+	if (vault_change_commit(vault, next, vault->keys, err) < 0)
+		return -1;
+	if (ret_member != NULL)
+		vault_name_member(vault, member, ret_member);
+	return 0;
 }
 
 int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *credential, struct err *err)

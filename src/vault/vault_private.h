@@ -15,6 +15,7 @@ struct vault {
 	size_t me;              /* his place among the members */
 };
 
+void vault_name_member(const struct vault *vault, size_t member, char ret[VAULT_MEMBER_NAME + 1]);
 int vault_need_unlocked(const struct vault *vault, struct err *err) __attribute__((warn_unused_result));
 /* The member that the credential opens, or WRONG_PASSPHRASE (NOT_FOUND when it names one that is not there). */
 int vault_find_member(const struct vault_document *document, const struct vault_credential *credential, size_t *ret,

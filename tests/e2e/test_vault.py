@@ -42,6 +42,10 @@ class Vault(unittest.TestCase):
     def put(self, path, value):
         self.home.ok("vault", "put", path, "--value-file", "-", stdin=value)
 
+    def told(self, event):
+        """payload of the newest of these"""
+        return self.home.events("--type", event)[0]["payload"]
+
     def state(self):
         return self.home.ok("vault", "status", "--json").json["state"]
 
@@ -79,6 +83,7 @@ class Vault(unittest.TestCase):
         self.home.ok("vault", "unlock", "--key-file", key, env={"AILERON_VAULT_PASSPHRASE": ""})
         new.write_text("another passphrase\n")
         self.home.ok("vault", "passwd", "--new-passphrase-file", new, "--keep-backups")
+        self.assertEqual(self.told("vault.passphrase_changed"), {"aileron.vault.kind": "passphrase", "aileron.vault.member": "owner"})
         self.home.ok("vault", "lock")
         self.assertEqual(self.home.cli("vault", "unlock").code, 77)
         self.home.ok("vault", "unlock", "--passphrase-file", new)
@@ -105,10 +110,16 @@ class Vault(unittest.TestCase):
         passphrase, file = self.home.root / "p", self.home.root / "export.json"
         passphrase.write_text("for the journey")
         self.home.ok("vault", "export", "--output", file, "--new-passphrase-file", passphrase)
+        self.assertEqual(self.told("vault.exported"), {"aileron.vault.entries": 1, "aileron.vault.kind": "passphrase",
+                                                       "aileron.vault.member": "owner"})
         with Home() as other:
             other.init()
             other.ok("vault", "import", file, "--import-passphrase-file", passphrase)
             self.assertEqual([e["path"] for e in other.ok("vault", "list", "--json").lines], ["secret/one"])
+            other.ok("vault", "import", file, "--import-passphrase-file", passphrase, "--replace")
+            self.assertEqual([event["payload"] for event in other.events("--type", "vault.imported")], [
+                {"aileron.vault.added": 0, "aileron.vault.kept": 0, "aileron.vault.replaced": 1},
+                {"aileron.vault.added": 1, "aileron.vault.kept": 0, "aileron.vault.replaced": 0}])
 
     def test_an_older_file_is_refused_until_it_is_accepted_by_name(self):
         self.home.init()

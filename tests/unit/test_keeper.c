@@ -224,6 +224,8 @@ static void members_and_passphrases_change(void **state)
 	struct keeper_sealed passwd = {.operation = KEEPER_OP_PASSWD};
 	assert_int_equal(rig_sealed(rig, passwd, change, 2, &body), 0);
 	r = wire_reader(body);
+	assert_true(str_eq(wire_str(&r), S("owner")));
+	assert_true(str_eq(wire_str(&r), S("passphrase")));
 	assert_int_equal(wire_u32(&r), 0);
 	lock(rig);
 	assert_int_equal(rig_with_passphrase(rig, KEEPER_OP_UNLOCK, PASSPHRASE), -1);
@@ -274,6 +276,9 @@ static void an_export_is_imported_elsewhere(void **state)
 	struct str body = STR_EMPTY;
 	assert_int_equal(rig_sealed(rig, (struct keeper_sealed){.operation = KEEPER_OP_EXPORT}, out, 2, &body), 0);
 	struct wire_reader r = wire_reader(body);
+	assert_true(str_eq(wire_str(&r), S("owner")));
+	assert_true(str_eq(wire_str(&r), S("passphrase")));
+	assert_int_equal(wire_u32(&r), 1);
 	struct str file = wire_str(&r);
 	assert_int_equal(str_find(file, S("sk-example")), STR_NPOS);
 

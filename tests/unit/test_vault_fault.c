@@ -146,7 +146,7 @@ static int do_member_remove(struct vault *vault)
 static int do_change(struct vault *vault)
 {
 	struct vault_credential credential = credential_of(owners);
-	return vault_change_credential(vault, &credential, &credential, &err);
+	return vault_change_credential(vault, &credential, &credential, NULL, &err);
 }
 
 static const struct {

@@ -232,7 +232,7 @@ static void while_locked_only_lists_work(void **state)
 	FAILS(vault_set_labels(vault, S("api_key/stripe/work"), NULL, 0, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_set_consent(vault, S("api_key/stripe/work"), S(""), &err), ERR_VAULT_LOCKED);
 	FAILS(vault_prove(vault, &a, NULL, &err), ERR_VAULT_LOCKED);
-	FAILS(vault_change_credential(vault, &a, &a, &err), ERR_VAULT_LOCKED);
+	FAILS(vault_change_credential(vault, &a, &a, NULL, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_member_add(vault, S("x"), &a, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_member_remove(vault, S("x"), &a, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_export(vault, &a, &out, &err), ERR_VAULT_LOCKED);
@@ -327,14 +327,14 @@ static void a_passphrase_is_changed_without_touching_values(void **state)
 	OK(put(vault, "a/b/c", "x"));
 	AUTO_BUF before = BUF_INIT(1024);
 	buf_add_str(&before, vault_find(vault, S("a/b/c"))->value);
-	FAILS(vault_change_credential(vault, &new, &new, &err), ERR_WRONG_PASSPHRASE);
-	OK(vault_change_credential(vault, &old, &new, &err));
+	FAILS(vault_change_credential(vault, &new, &new, NULL, &err), ERR_WRONG_PASSPHRASE);
+	OK(vault_change_credential(vault, &old, &new, NULL, &err));
 	assert_true(str_eq(vault_find(vault, S("a/b/c"))->value, buf_str(&before)));
 	assert_int_equal(count_others("secrets.json"), 0); /* nothing that the old one opens */
 	vault_lock(vault);
 	FAILS(unlock(vault, old), ERR_WRONG_PASSPHRASE);
 	OK(unlock(vault, new));
-	OK(vault_change_credential(vault, &new, &file, &err));
+	OK(vault_change_credential(vault, &new, &file, NULL, &err));
 	vault_lock(vault);
 	FAILS(unlock(vault, new), ERR_WRONG_PASSPHRASE);
 	OK(unlock(vault, file));
