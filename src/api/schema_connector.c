@@ -140,6 +140,8 @@ const struct api_field api_report[] = {
 	FIELD_BOOL("warm", API_REQUIRED, "its runner was there"),
 	FIELD_STR("content_hash", API_REQUIRED, 80, "what ran"),
 	FIELD_BOOL("linked", API_REQUIRED, ""),
+	FIELD_BOOL("changed", API_REQUIRED, "what ran is not what the last use found"),
+	FIELD_STR("previous_hash", 0, 80, "what the last use found, when it `changed`"),
 	FIELD_INT("logs_dropped", API_REQUIRED, API_COUNT_MAX, ""),
 	FIELD_OBJECTS("logs", API_REQUIRED, 0, "", api_log_line),
 	FIELD_INT("traces_dropped", 0, API_COUNT_MAX, "with `trace`"),

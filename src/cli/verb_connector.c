@@ -193,6 +193,13 @@ static void tell(struct cli *cli, const struct json *report)
 {
 	struct printer out;
 	printer_init(&out, STDERR_FILENO);
+	if (cli_bool(report, "changed")) {
+		print_text(&out, "aileron: the linked folder changed since its last use: ");
+		print_from(&out, cli_str(report, "previous_hash"));
+		print_text(&out, " is now ");
+		print_from(&out, cli_str(report, "content_hash"));
+		print_text(&out, "\n");
+	}
 	put_lines(&out, json_member(report, S("trace")), "trace", "text");
 	put_lines(&out, json_member(report, S("logs")), "connector", "message");
 	if (verb_switch(cli->line, "report"))

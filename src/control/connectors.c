@@ -158,6 +158,19 @@ static int tell_change(struct control *control, struct arena *arena, struct conn
 	return 0;
 }
 
+/* Bindings and what was consented to are under the record's name: a folder that calls itself otherwise has none of them. */
+static int check_name(const struct connector_opened *opened, struct err *err)
+{
+	const struct connector_row *row = &opened->row;
+	struct str name = opened->manifest->name;
+	if (str_eq(name, row->fqn) || str_starts(row->fqn, S(CONNECTOR_LOCAL_PREFIX)))
+		return 0;
+	return fail(err, ERR_CONFLICT,
+		    "the folder '%.*s' was linked as '%.*s' and its manifest now says '%.*s'; 'aileron connector link' "
+		    "links it under that name, 'aileron connector unlink' forgets the old one",
+		    STR_FMT(row->path), STR_FMT(row->fqn), STR_FMT(name));
+}
+
 int connector_open(struct control *control, struct arena *arena, struct str fqn, struct connector_opened *ret,
 		   struct err *err)
 {
@@ -166,6 +179,8 @@ int connector_open(struct control *control, struct arena *arena, struct str fqn,
 		return -1;
 	if (open_files(control, arena, opened.row.path, &opened, err) < 0)
 		return wrap(err, "opening the linked connector '%.*s'", STR_FMT(opened.row.fqn));
+	if (check_name(&opened, err) < 0)
+		return -1;
 	opened.changed = !str_eq(opened.content_hash, opened.row.content_hash);
 	if (opened.changed && tell_change(control, arena, &opened, err) < 0)
 		return -1;

@@ -10,6 +10,8 @@
 #include "connector/code_file.h"
 #include "control/control.h"
 
+#define CONNECTOR_LOCAL_PREFIX "local://user/" /* names that the person gives, whatever the manifest says */
+
 struct connector_row {
 	struct str fqn, path, name, content_hash, version;
 	struct str manifest; /* text as last seen */
@@ -40,7 +42,10 @@ struct connector_opened {
 /* A folder that need not be linked; `row` stays empty. Errors of the parent (what is wrong with the folder) and the manifest. */
 int connector_open_folder(struct control *control, struct arena *arena, struct str path, struct connector_opened *ret,
 			  struct err *err) __attribute__((warn_unused_result));
-/* A linked one. A change is written down, told in the audit and held against its bindings' scopes before this returns. */
+/*
+ * A linked one. A change is written down, told in the audit and held against its bindings' scopes before this returns.
+ * CONFLICT when its manifest has another name than it was linked under, unless that is a local:// one.
+ */
 int connector_open(struct control *control, struct arena *arena, struct str fqn, struct connector_opened *ret,
 		   struct err *err) __attribute__((warn_unused_result));
 void connector_close(struct connector_opened *opened); /* safe on {.module_fd = -1} and twice */

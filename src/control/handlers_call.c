@@ -24,6 +24,9 @@ static void put_report(struct json_writer *w, struct invoke *invoke)
 	member_bool(w, "warm", invoke->result.warm);
 	member_str(w, "content_hash", invoke->content_hash);
 	member_bool(w, "linked", true);
+	member_bool(w, "changed", invoke->previous_hash.n > 0);
+	if (invoke->previous_hash.n > 0)
+		member_str(w, "previous_hash", invoke->previous_hash);
 	member_u64(w, "logs_dropped", report->logs_dropped + invoke->logs.dropped);
 	member_raw(w, "logs", lines_end(&invoke->logs));
 	if (invoke->trace) {

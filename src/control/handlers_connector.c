@@ -207,7 +207,8 @@ static int choose_fqn(struct request *r, const struct connector_opened *opened, 
 {
 	struct str name = request_str(r, "name");
 	struct fqn fqn;
-	row->fqn = name.n > 0 ? arena_printf(r->arena, "local://user/%.*s", STR_FMT(name)) : opened->manifest->name;
+	row->fqn = name.n > 0 ? arena_printf(r->arena, CONNECTOR_LOCAL_PREFIX "%.*s", STR_FMT(name))
+			      : opened->manifest->name;
 	if (fqn_parse(row->fqn, &fqn, err) < 0)
 		return wrap(err, "'%.*s' cannot be linked under that name; give one with --name",
 			    STR_FMT(opened->path));

@@ -68,6 +68,8 @@ static int prepare(struct under_way *u, struct err *err)
 	if (connector_open(invoke->control, invoke->arena, invoke->connector, &u->opened, err) < 0)
 		return -1;
 	invoke->content_hash = u->opened.content_hash;
+	if (u->opened.changed)
+		invoke->previous_hash = u->opened.row.content_hash;
 	u->owner = (struct credential_owner){u->opened.row.fqn, u->opened.manifest};
 	const struct call_limits limits = {.wall_time = invoke->timeout_ms * MS};
 	u->limits = call_limits_resolve(&limits, &u->opened.manifest->limits);

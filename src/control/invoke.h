@@ -28,6 +28,7 @@ struct invoke {
 	/* What came of it; strings in the arena. */
 	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended; "" when it did not begin */
 	struct str content_hash;
+	struct str previous_hash; /* what the last use found, when that was another; "" = the same */
 	struct calls_result result;
 	struct lines logs, trace_lines;
 };

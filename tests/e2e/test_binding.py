@@ -124,10 +124,38 @@ class Binding(unittest.TestCase):
         self.call()
         manifest = self.home.root / "connector-fixture" / "manifest.toml"
         manifest.write_text(manifest.read_text() + "\n# another version\n")
-        self.assertEqual(self.call().code, 0)
+        done = self.home.cli("connector", "call", FQN, "--op", "echo")
+        self.assertIn("changed since its last use", done.err)
+        again = self.call().json["report"]
+        self.assertEqual((again["changed"], "previous_hash" in again), (False, False))
+        manifest.write_text(manifest.read_text() + "# and another\n")
+        report = self.call().json["report"]
+        self.assertEqual((report["changed"], report["previous_hash"]), (True, again["content_hash"]))
+        self.assertNotEqual(report["content_hash"], report["previous_hash"])
         changed = [event for event in self.home.events() if event["event_type"] == "connector.changed"]
-        self.assertEqual(len(changed), 1)
+        self.assertEqual(len(changed), 2)
         self.assertNotEqual(changed[0]["payload"]["aileron.connector.hash"], changed[0]["payload"]["aileron.connector.previous_hash"])
+
+    def test_a_folder_that_calls_itself_otherwise_is_linked_anew(self):
+        """bindings and consent are under the name"""
+        self.link()
+        self.bind()
+        manifest = self.home.root / "connector-fixture" / "manifest.toml"
+        whole = manifest.read_text()
+        manifest.write_text(whole.replace(FQN, "github://acme/other"))
+        for done in (self.call(), self.home.cli("connector", "show", FQN),
+                     self.home.cli("binding", "rebind", "api_key/fixture/work", "--value-file", "-", "--yes", stdin="x")):
+            self.assertEqual(done.code, 1, (done.out, done.err))
+            self.assertIn("github://acme/other", done.err)
+            self.assertIn("connector link", done.err)
+        self.assertEqual(self.service.seen, [])
+        self.assertEqual([event for event in self.home.events() if event["event_type"] == "connector.changed"], [])
+        self.assertEqual(self.home.ok("connector", "link", manifest.parent, "--json").json["fqn"], "github://acme/other")
+        self.home.ok("connector", "unlink", FQN)
+        mine = self.link(fqn="mine")
+        manifest = self.home.root / "connector-mine" / "manifest.toml"
+        manifest.write_text(whole.replace(FQN, "github://acme/other"))
+        self.assertEqual(self.home.ok("connector", "show", "mine", "--json").json["fqn"], mine["fqn"])
 
     def test_an_agents_credential_is_no_binding(self):
         self.home.ok("vault", "put", "agents/claude/oauth", "--value-file", "-", stdin="x")
