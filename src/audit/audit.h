@@ -51,6 +51,27 @@
 	X(SESSION_ENDED, "session.ended")                                                                              \
 	X(PERSON_TOKEN_ISSUED, "person.token_issued")                                                                  \
 	X(PERSON_TOKEN_REVOKED, "person.token_revoked")                                                                \
+	X(ACTION_LINKED, "action.linked")                                                                              \
+	X(ACTION_UNLINKED, "action.unlinked")                                                                          \
+	X(ACTION_CHANGED, "action.changed")                                                                            \
+	X(ACTION_ENABLED, "action.enabled")                                                                            \
+	X(ACTION_DISABLED, "action.disabled")                                                                          \
+	X(RUN_STARTED, "run.started")                                                                                  \
+	X(RUN_COMPLETED, "run.completed")                                                                              \
+	X(RUN_FAILED, "run.failed")                                                                                    \
+	X(RUN_CANCELLED, "run.cancelled")                                                                              \
+	X(RUN_OUTCOME_UNKNOWN, "run.outcome_unknown")                                                                  \
+	X(APPROVAL_REQUESTED, "approval.requested")                                                                    \
+	X(APPROVAL_APPROVED, "approval.approved")                                                                      \
+	X(APPROVAL_DENIED, "approval.denied")                                                                          \
+	X(APPROVAL_MODIFIED, "approval.modified")                                                                      \
+	X(APPROVAL_EXPIRED, "approval.expired")                                                                        \
+	X(APPROVAL_REFUSED, "approval.refused")                                                                        \
+	X(GRANT_ISSUED, "grant.issued")                                                                                \
+	X(GRANT_REVOKED, "grant.revoked")                                                                              \
+	X(AGENT_REGISTERED, "agent.registered")                                                                        \
+	X(AGENT_REVOKED, "agent.revoked")                                                                              \
+	X(GATEWAY_REQUEST, "gateway.request")                                                                          \
 	X(DAEMON_STARTED, "daemon.started")                                                                            \
 	X(DAEMON_STOPPED, "daemon.stopped")                                                                            \
 	X(PROCESS_ENDED, "process.ended")                                                                              \

@@ -124,11 +124,118 @@
 #define EXECUTIONS_BY_CONNECTOR                                                                                        \
 	"CREATE INDEX IF NOT EXISTS executions_by_connector ON executions (connector, started_ns);"
 
+/*
+ * Who may ask through MCP: what an agent was registered as, or one launch of it. `kind` is registered, launch or http; `program`
+ * the agent's ("claude", "" when it is not known); `hash` the SHA-256 of its token, which itself is in a file of the agent's;
+ * `session` is that of a launch. `revoked_ns` NULL = valid.
+ */
+#define AGENTS                                                                                                         \
+	"CREATE TABLE agents ("                                                                                        \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	name TEXT NOT NULL,"                                                                                         \
+	"	kind TEXT NOT NULL,"                                                                                         \
+	"	program TEXT NOT NULL,"                                                                                      \
+	"	hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"                                                        \
+	"	session TEXT,"                                                                                               \
+	"	created_ns INTEGER NOT NULL,"                                                                                \
+	"	last_used_ns INTEGER,"                                                                                       \
+	"	revoked_ns INTEGER"                                                                                          \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX agents_valid ON agents (name) WHERE revoked_ns IS NULL;"                                         \
+	"ALTER TABLE sessions ADD COLUMN caller TEXT;"
+
+/* Files and folders of actions that a person named; and by an action's name whether it is on, and the hash seen last. */
+#define ACTIONS                                                                                                        \
+	"CREATE TABLE action_links (path TEXT PRIMARY KEY, linked_ns INTEGER NOT NULL) STRICT;"                        \
+	"CREATE TABLE action_state ("                                                                                  \
+	"	name TEXT PRIMARY KEY,"                                                                                      \
+	"	enabled INTEGER NOT NULL DEFAULT 1,"                                                                         \
+	"	hash TEXT NOT NULL DEFAULT ''"                                                                               \
+	") STRICT;"
+
+/*
+ * Runs of actions (approval/run.h). `request_key` is the SHA-256 of what the digest binds but for the expiry: the same
+ * request while one is pending is that one. `run_steps` has a row an attempt, on disk before what it names is sent.
+ */
+#define RUNS                                                                                                           \
+	"CREATE TABLE runs ("                                                                                          \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	caller TEXT NOT NULL,"                                                                                       \
+	"	caller_name TEXT NOT NULL,"                                                                                  \
+	"	session TEXT,"                                                                                               \
+	"	working_dir TEXT,"                                                                                           \
+	"	call_id TEXT,"                                                                                               \
+	"	action TEXT NOT NULL,"                                                                                       \
+	"	action_version TEXT NOT NULL,"                                                                               \
+	"	action_hash TEXT NOT NULL,"                                                                                  \
+	"	args TEXT NOT NULL,"                                                                                         \
+	"	bound TEXT,"                                                                                                 \
+	"	digest BLOB CHECK (length(digest) = 32),"                                                                    \
+	"	request_key BLOB CHECK (length(request_key) = 32),"                                                          \
+	"	state TEXT NOT NULL,"                                                                                        \
+	"	approval_id TEXT UNIQUE,"                                                                                    \
+	"	grant_id TEXT,"                                                                                              \
+	"	edited INTEGER NOT NULL DEFAULT 0,"                                                                          \
+	"	requested_ns INTEGER NOT NULL,"                                                                              \
+	"	expires_ns INTEGER,"                                                                                         \
+	"	decided_ns INTEGER,"                                                                                         \
+	"	awaits_until_ns INTEGER,"                                                                                    \
+	"	claimed_ns INTEGER,"                                                                                         \
+	"	ended_ns INTEGER,"                                                                                           \
+	"	decided_by TEXT,"                                                                                            \
+	"	reason TEXT,"                                                                                                \
+	"	preview TEXT,"                                                                                               \
+	"	result TEXT,"                                                                                                \
+	"	error TEXT,"                                                                                                 \
+	"	audit_id TEXT"                                                                                               \
+	") STRICT;"                                                                                                    \
+	"CREATE UNIQUE INDEX runs_by_call ON runs (caller, call_id) WHERE call_id IS NOT NULL;"                        \
+	"CREATE UNIQUE INDEX runs_pending ON runs (request_key) WHERE state = 'pending_approval';"                     \
+	"CREATE INDEX runs_open ON runs (state) WHERE ended_ns IS NULL;"                                               \
+	"CREATE TABLE run_steps ("                                                                                     \
+	"	run TEXT NOT NULL,"                                                                                          \
+	"	step INTEGER NOT NULL,"                                                                                      \
+	"	attempt INTEGER NOT NULL,"                                                                                   \
+	"	name TEXT NOT NULL,"                                                                                         \
+	"	connector TEXT NOT NULL,"                                                                                    \
+	"	content_hash TEXT NOT NULL,"                                                                                 \
+	"	op TEXT NOT NULL,"                                                                                           \
+	"	effect TEXT NOT NULL,"                                                                                       \
+	"	binding TEXT,"                                                                                               \
+	"	started_ns INTEGER NOT NULL,"                                                                                \
+	"	ended_ns INTEGER,"                                                                                           \
+	"	class TEXT,"                                                                                                 \
+	"	PRIMARY KEY (run, step, attempt)"                                                                            \
+	") STRICT, WITHOUT ROWID;"                                                                                     \
+	"CREATE TABLE grants ("                                                                                        \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	caller TEXT NOT NULL,"                                                                                       \
+	"	session TEXT,"                                                                                               \
+	"	action TEXT NOT NULL,"                                                                                       \
+	"	bound TEXT NOT NULL,"                                                                                        \
+	"	issued_ns INTEGER NOT NULL,"                                                                                 \
+	"	expires_ns INTEGER NOT NULL,"                                                                                \
+	"	ended_ns INTEGER,"                                                                                           \
+	"	ended_why TEXT"                                                                                              \
+	") STRICT;"                                                                                                    \
+	"CREATE INDEX grants_valid ON grants (caller, action) WHERE ended_ns IS NULL;"
+
+/* MCP's handles of runs (mcp/tasks.h): `id` is unguessable and no approval's. */
+#define TASKS                                                                                                          \
+	"CREATE TABLE tasks ("                                                                                         \
+	"	id TEXT PRIMARY KEY,"                                                                                        \
+	"	caller TEXT NOT NULL,"                                                                                       \
+	"	run TEXT NOT NULL,"                                                                                          \
+	"	created_ns INTEGER NOT NULL,"                                                                                \
+	"	ttl_ms INTEGER NOT NULL"                                                                                     \
+	") STRICT;"
+
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",
 	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
 	{2, "what a checkpoint covers, for retention", CHECKPOINTS_COVER},
 	{3, "when a connector was called last", EXECUTIONS_BY_CONNECTOR},
+	{4, "agents, actions, runs with their approvals, grants, tasks", AGENTS ACTIONS RUNS TASKS},
 	{0, NULL, NULL},
 };
 

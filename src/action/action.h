@@ -1,0 +1,147 @@
+/*
+ * action: what an agent can ask for (an action file, `<name>.md`)
+ *
+ * TOML between two lines `+++`, then a body in Markdown. Parsing and checking are one step: the first broken rule is the
+ * error, PARSE_ERROR or VALIDATION_ERROR with file and line. The format, with the keys that are ours, is
+ * docs/formats/action.md. Everything lives in the action's own arena; it never changes once made: any thread may read it.
+ */
+#pragma once
+#include "artifact/str_list.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "text/json.h"
+
+#define ACTION_MAX          ((size_t)1 << 20) /* bytes of a file */
+#define ACTION_INPUTS_MAX   128
+#define ACTION_STEPS_MAX    64
+#define ACTION_REQUIRES_MAX 32
+
+enum action_type { /* of an input */
+		   ACTION_STRING,
+		   ACTION_INTEGER,
+		   ACTION_NUMBER,
+		   ACTION_BOOLEAN,
+		   ACTION_ARRAY,
+		   ACTION_OBJECT,
+		   ACTION_TYPE__MAX
+};
+const char *action_type_name(enum action_type type);
+
+struct action_connector {
+	struct str name; /* FQN without version */
+	struct str version;
+	struct str hash;              /* "sha256:…" as written */
+	bool unpinned;                /* "sha256:bound-at-release" */
+	struct str_list capabilities; /* operations */
+	struct str_list hosts;        /* ours: "host:port", within the manifest's; items NULL = not given */
+};
+struct action_input {
+	struct str name, description, label; /* label "" = the name */
+	enum action_type type;
+	enum action_type items; /* of an array; ACTION_TYPE__MAX = not given */
+	bool required, multiline;
+};
+enum action_effect { ACTION_READ, ACTION_WRITE, ACTION_DESTRUCTIVE, ACTION_EFFECT_UNKNOWN };
+const char *action_effect_name(enum action_effect effect); /* "read" …; "unknown" */
+struct action_step {
+	struct str id, op;
+	size_t connector; /* index of its row of `connectors` */
+	bool has_idempotent, idempotent;
+	enum action_effect effect; /* ours; UNKNOWN = not given */
+	const struct json *inputs; /* object with templates in it; NULL = none */
+};
+struct action_render {
+	struct str label, path;
+	bool multiline;
+};
+struct action_preview {
+	bool present;
+	struct str op;
+	const struct json *args; /* object with templates; NULL = none */
+	const struct action_render *render;
+	size_t n_render;
+};
+struct action {
+	struct arena *arena;
+	struct str name, version, source, intent, body;
+	const struct action_connector *connectors;
+	size_t n_connectors;
+	const struct action_input *inputs;
+	size_t n_inputs;
+	const struct action_step *steps;
+	size_t n_steps;
+	bool approval_required;
+	bool approval_editable, approval_grants; /* ours */
+	struct action_preview preview;
+	uint8_t sha256[32]; /* of the file's bytes */
+	struct str hash;    /* "sha256:…" of the same */
+};
+
+/* LIMIT when it is longer than ACTION_MAX. `file` is for errors only. */
+struct action *action_parse(struct str text, const char *file, struct err *err) __attribute__((warn_unused_result));
+void action_free(struct action *action); /* NULL is fine */
+DEFINE_AUTO(action, action_free)
+
+/* ---------------------------------------------------------------------------------------------- as tools and in words */
+
+#define ACTION_TOOL_NAME_MAX 41 /* with a NUL */
+/* '-' and '.' become '_'; over 40 characters: the first 31, '_' and 8 hex digits of the SHA-256 of the action's name. */
+void action_tool_name(struct str action_name, char ret[ACTION_TOOL_NAME_MAX]);
+/* The first heading of the body, or the intent; and the body without that heading, or the intent. */
+struct str action_title(const struct action *action);
+struct str action_description(const struct action *action);
+/* JSON Schema of the arguments: an object with additionalProperties false. */
+void action_input_schema(const struct action *action, struct buf *out);
+/* The four hints of MCP, from the steps' effects. */
+struct action_hints {
+	bool read_only, destructive, idempotent, open_world;
+};
+struct action_hints action_hints(const struct action *action);
+
+/* --------------------------------------------------------------------------------------------------- arguments, steps */
+
+/*
+ * What a caller gave, against the inputs: undeclared refused, null of an optional one is absent, 1.0 is the integer 1, integers
+ * beyond ±(2^53-1) refused. INVALID_REQUEST names the field. Appends the arguments as canonical JSON (RFC 8785; text/jcs.h).
+ */
+int action_arguments(const struct action *action, const struct json *given, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* What earlier steps answered: by step, the object that it put out, or NULL. */
+struct action_outputs {
+	const struct json *const *items;
+	size_t n;
+};
+/*
+ * The arguments of a step as JSON: its inputs with `${args.K}` and `${step.field}` resolved, overlaid by the call's arguments for
+ * keys that the step leaves open. `args` is what action_arguments() made. A reference to a field that is not there is
+ * CONNECTOR_RUNTIME_ERROR naming step and field.
+ */
+int action_step_arguments(const struct action *action, size_t step, const struct json *args,
+			  const struct action_outputs *outputs, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+/* The same for people, before anything ran: what an earlier step will put in stands as "(from step X)". */
+int action_step_shown(const struct action *action, size_t step, const struct json *args, struct buf *out,
+		      struct err *err) __attribute__((warn_unused_result));
+/* The preview's arguments; values of earlier steps are as in action_step_shown(). */
+int action_preview_arguments(const struct action *action, const struct json *args, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+/* {"fields":[{"label","value"?,"missing"?,"multiline"?}]} from what the preview's operation answered. */
+int action_preview_render(const struct action *action, const struct json *output, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+/* [{"label","value"?,"missing"?,"multiline"?}]: the arguments as rows, in declared order. */
+int action_input_fields(const struct action *action, const struct json *args, struct buf *out, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------------------------------------------------------ retrying */
+
+#define ACTION_RETRIES 3
+/*
+ * How long to wait before retry n (1 and up) of a step that failed so, or 0: it is not tried again. `safe` says that the
+ * operation may run twice; without it only a failure that egress proves to be of before the first request byte counts
+ * (`unsent`). `random` is any number: the jitter.
+ */
+uint64_t action_retry_ns(const struct err *err, unsigned n, bool safe, bool unsent, uint32_t random);
