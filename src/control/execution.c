@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "base/arena.h"
 #include "control/event.h"
+#include <stdlib.h>
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
@@ -54,17 +55,19 @@ static void put_report(struct json_writer *w, const struct call_report *report)
 
 /* --------------------------------------------------------------------------------------------------------------- start */
 
-struct start_job {
+struct execution_starting {
 	const struct execution *execution;
 	struct event event;
+	struct db_pending *pending; /* NULL = it could not be told */
+	struct err err;
 };
 
 static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct start_job *job = user;
-	const struct execution *execution = job->execution;
+	const struct execution_starting *starting = user;
+	const struct execution *execution = starting->execution;
 	uint64_t seq;
-	if (audit_append(tx, &job->event.audit, NULL, &seq, err) < 0)
+	if (audit_append(tx, &starting->event.audit, NULL, &seq, err) < 0)
 		return -1;
 	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, seq, connector, op, started_ns) "
 					"VALUES (?, ?, ?, ?, ?)");
@@ -76,18 +79,28 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
-int execution_start(struct db *db, const struct audit_event *by, struct execution *execution, struct err *err)
+struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
+						 struct execution *execution)
 {
 	unsigned char random[16];
 	rand_bytes(random, sizeof random);
 	hex_format(str_of(random, sizeof random), execution->id);
 	execution->started_ns = clock_wall_ns(NULL);
-	struct start_job job = {.execution = execution};
-	begin_event(&job.event, by, AUDIT_EXECUTION_STARTED, execution);
-	int rc = event_end(&job.event, err);
-	if (rc == 0)
-		rc = db_write(db, do_start, &job, err);
-	event_release(&job.event);
+	struct execution_starting *starting = NEW(struct execution_starting);
+	starting->execution = execution;
+	begin_event(&starting->event, by, AUDIT_EXECUTION_STARTED, execution);
+	if (event_end(&starting->event, &starting->err) == 0)
+		starting->pending = db_write_begin(db, do_start, starting, &starting->err);
+	return starting;
+}
+
+int execution_start_end(struct execution_starting *starting, struct err *err)
+{
+	int rc = starting->pending != NULL ? db_write_end(starting->pending) : -1;
+	if (rc < 0)
+		*err = starting->err;
+	event_release(&starting->event);
+	free(starting);
 	return rc;
 }
 

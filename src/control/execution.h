@@ -15,9 +15,14 @@ struct execution {
 	struct str connector, content_hash, op;
 	struct str binding; /* its name, or several joined by one space; "" = none */
 };
-/* `by` says who asks: actor and trace id of both events. Fills id and started_ns. */
-int execution_start(struct db *db, const struct audit_event *by, struct execution *execution, struct err *err)
-	__attribute__((warn_unused_result));
+/*
+ * `by` says who asks: actor and trace id of both events. Fills id and started_ns. The start is on its way to the disk from then
+ * on, while the caller gets ready; only when execution_start_end() says 0 is it there, and the call may be sent.
+ */
+struct execution_starting;
+struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
+						 struct execution *execution) __attribute__((warn_unused_result));
+int execution_start_end(struct execution_starting *starting, struct err *err) __attribute__((warn_unused_result));
 struct execution_end {
 	const struct err *error; /* NULL = it succeeded */
 	const struct call_report *report;

@@ -20,6 +20,7 @@ struct under_way {
 	struct call_limits limits;
 	struct egress_grant grant;
 	struct execution execution;
+	struct execution_starting *starting;
 };
 
 /* ------------------------------------------------------------------------------------------------------- while it runs */
@@ -79,10 +80,22 @@ static int prepare(struct under_way *u, struct err *err)
 	u->execution.content_hash = u->opened.content_hash;
 	u->execution.op = invoke->op;
 	u->execution.binding = u->use.names;
-	return execution_start(invoke->control->db, &invoke->by, &u->execution, err);
+	u->starting = execution_start_begin(invoke->control->db, &invoke->by, &u->execution);
+	return 0;
 }
 
-static void run(struct under_way *u)
+/* Compiling is not on the call's time, nor on that of its permits. */
+static int get_ready(struct under_way *u, const struct calls_spec *spec, struct err *err)
+{
+	struct invoke *invoke = u->invoke;
+	if (calls_prepare(invoke->control->calls, spec, err) < 0)
+		return -1;
+	uint64_t until = clock_monotonic_ns(NULL) + u->limits.wall_time + GRACE_NS;
+	return credential_permit(invoke->control, invoke->arena, &u->owner, &u->use, until, err);
+}
+
+/* -1 when the start cannot be recorded; how the call ended otherwise is its result. */
+static int run(struct under_way *u, struct err *err)
 {
 	struct invoke *invoke = u->invoke;
 	struct calls_result *result = &invoke->result;
@@ -102,15 +115,14 @@ static void run(struct under_way *u)
 		.gone = is_gone,
 		.user = u,
 	};
-	/* Compiling is not on the call's time, nor on that of its permits. */
-	if (calls_prepare(invoke->control->calls, &spec, &result->error) < 0)
-		return;
-	uint64_t until = clock_monotonic_ns(NULL) + u->limits.wall_time + GRACE_NS;
-	if (credential_permit(invoke->control, invoke->arena, &u->owner, &u->use, until, &result->error) == 0) {
+	bool ready = get_ready(u, &spec, &result->error) == 0;
+	int started = execution_start_end(u->starting, err);
+	if (ready && started == 0) {
 		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->use);
 		calls_run(invoke->control->calls, &spec, result);
 	}
 	credential_end(invoke->control, &u->use);
+	return started;
 }
 
 static void add_span(const struct under_way *u, const struct err *error)
@@ -136,7 +148,8 @@ static int carry_out(struct under_way *u, struct err *err)
 		return -1;
 	lines_begin(&invoke->logs, LINES_MAX);
 	lines_begin(&invoke->trace_lines, LINES_MAX);
-	run(u);
+	if (run(u, err) < 0)
+		return -1;
 	const struct calls_result *result = &invoke->result;
 	const struct err *error = result->ok ? NULL : &result->error;
 	const struct execution_end end = {.error = error, .report = &result->report, .ret_audit_id = invoke->audit_id};

@@ -331,6 +331,13 @@ int db_write(struct db *db, db_job *job, void *user, struct err *err)
 	return writer_run(db->writer, job, user, err);
 }
 
+struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct err *err)
+{
+	if (db->writer == NULL)
+		BUG("the database is open for reading");
+	return writer_begin(db->writer, job, user, err);
+}
+
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err))
 {
 	if (db->writer == NULL)

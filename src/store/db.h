@@ -55,6 +55,11 @@ uint64_t db_tx_version(const struct db_tx *tx);
  * transaction failed as a whole: nothing of it can be read, though after a crash that follows at once it may be there.
  */
 int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
+/* The same in two parts, for who has something to do meanwhile; `user` and `err` are the writer's until db_write_end(). */
+struct db_pending;
+struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct err *err)
+	__attribute__((warn_unused_result));
+int db_write_end(struct db_pending *pending) __attribute__((warn_unused_result));
 /*
  * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
  * after the failure. `user` lives until then; `done` may be NULL. Jobs are run in the order in which they came, however

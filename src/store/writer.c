@@ -303,17 +303,47 @@ static void hand_over(struct writer *writer, struct job *job)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
+/* A job that is waited for. */
+static void begin(struct writer *writer, struct job *job)
 {
 	if (pthread_equal(pthread_self(), writer->thread))
 		BUG("the thread that writes cannot wait for itself");
-	struct job job = {.run = run, .user = user, .err = err};
-	sem_init(&job.over, 0, 0);
-	hand_over(writer, &job);
-	while (sem_wait(&job.over) != 0)
+	sem_init(&job->over, 0, 0);
+	hand_over(writer, job);
+}
+
+static int end(struct job *job)
+{
+	while (sem_wait(&job->over) != 0)
 		; /* a signal */
-	sem_destroy(&job.over);
-	return job.result;
+	sem_destroy(&job->over);
+	return job->result;
+}
+
+int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
+{
+	struct job job = {.run = run, .user = user, .err = err};
+	begin(writer, &job);
+	return end(&job);
+}
+
+struct db_pending {
+	struct job job;
+};
+
+struct db_pending *writer_begin(struct writer *writer, db_job *run, void *user, struct err *err)
+{
+	struct db_pending *pending = NEW(struct db_pending);
+	pending->job = (struct job){.run = run, .user = user, .err = err};
+	begin(writer, &pending->job);
+	return pending;
+}
+
+int db_write_end(struct db_pending *pending)
+{
+	int result = end(&pending->job);
+	free(pending);
+	return result;
 }
 
 static void tell_nobody(void *user, const struct err *err)
