@@ -142,9 +142,7 @@ static int find_by_file(struct client *client, struct err *err)
 		found = discovery_find(options->state_dir, ask, client, &client->discovery, err);
 	}
 	if (found == 0 && discovery_is_locked(options->state_dir, NULL) == 1)
-		return fail(err, ERR_UNREACHABLE,
-			    "a daemon holds '%s/daemon.lock' and does not answer; see daemon.log beside it",
-			    options->state_dir);
+		return discovery_refuse(options->state_dir, err);
 	if (found != 1)
 		return found;
 	client->has_discovery = true;

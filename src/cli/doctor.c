@@ -111,6 +111,9 @@ static void look_at_state_dir(struct doctor *doctor, const char *path)
 	doctor_add(doctor, "state directory", wrong.n == 0, wrong.n == 0 ? str_from(path) : buf_str(&wrong),
 		   "chmod them so; who could read keys and tokens may have: restart the daemon, and think of your "
 		   "passphrase");
+	if (state_dir_check(path, &err) < 0)
+		doctor_add(doctor, "start", false, str_from(err.message),
+			   "the daemon does not start before that is mended");
 }
 
 /* --------------------------------------------------------------------------------------------------------- the machine */

@@ -11,8 +11,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define FILE_MAX  ((size_t)16 << 10)
-#define CONNECT_S 2
+#define FILE_MAX    ((size_t)16 << 10)
+#define CONNECT_S   2
+#define COMMAND_MAX ((size_t)64 << 10)
 
 void discovery_release(struct discovery *discovery)
 {
@@ -204,6 +205,50 @@ int discovery_find(const char *state_dir, discovery_ask *ask, void *context, str
 	*ret = found;
 	found.token = NULL;
 	return 1;
+}
+
+/* A number that is left behind may be another's by now. */
+static bool runs_as_daemon(int pid)
+{
+	char path[32];
+	AUTO_BUF line = BUF_INIT(COMMAND_MAX);
+	snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+	return file_read(path, &line, NULL) == 0 && str_find(buf_str(&line), S("\0daemon\0run\0")) != STR_NPOS;
+}
+
+int discovery_pid(const char *state_dir)
+{
+	AUTO_BUF text = BUF_INIT(64);
+	AUTO_FREE char *path = state_dir_file(state_dir, "daemon.pid");
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	uint64_t pid;
+	if (fd < 0 || check_file(fd, NULL) != 0 || file_read_fd(fd, "daemon.pid", &text, NULL) != 0 ||
+	    !str_to_u64(str_trim(buf_str(&text)), INT32_MAX, &pid) || pid == 0)
+		return 0;
+	return runs_as_daemon((int)pid) ? (int)pid : 0;
+}
+
+int discovery_refuse(const char *state_dir, struct err *err)
+{
+	AUTO_DISCOVERY found = {0};
+	int got = discovery_read(state_dir, &found, NULL), pid = discovery_pid(state_dir);
+	if (got == 1)
+		return fail(
+			err, ERR_UNREACHABLE,
+			"a daemon holds '%s/daemon.lock' and does not answer; see daemon.log beside it, or start it "
+			"anew: 'aileron daemon restart'",
+			state_dir);
+	if (pid > 0)
+		return fail(err, ERR_UNREACHABLE,
+			    "the daemon, process %d, runs and cannot be found: '%s/daemon.json' %s; 'aileron daemon "
+			    "restart' starts it anew",
+			    pid, state_dir, got == 0 ? "is gone" : "cannot be read");
+	return fail(
+		err, ERR_UNREACHABLE,
+		"a process holds '%s/daemon.lock', and neither daemon.json nor daemon.pid says which: a daemon that is "
+		"starting, or one whose files were deleted; see daemon.log beside it, and end that process ('fuser "
+		"%s/daemon.lock' names it)",
+		state_dir, state_dir);
 }
 
 /* ---- the Unix socket */

@@ -48,6 +48,10 @@ int discovery_find(const char *state_dir, discovery_ask *ask, void *context, str
 	__attribute__((warn_unused_result));
 /* Whether somebody holds the lock, running or just starting: 1, 0, -1. */
 int discovery_is_locked(const char *state_dir, struct err *err) __attribute__((warn_unused_result));
+/* By daemon.pid, when daemon.json is of no use: a process that runs as a daemon and that the file names; 0 = none. */
+int discovery_pid(const char *state_dir);
+/* Of a daemon that holds the lock and is not found: UNREACHABLE says what is wrong and what to do. Returns -1. */
+int discovery_refuse(const char *state_dir, struct err *err);
 
 /*
  * A stream connected to daemon.sock in the state directory, whose listener belongs to this user (SO_PEERCRED), however long

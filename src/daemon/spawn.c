@@ -147,9 +147,7 @@ int daemon_spawn(const struct daemon_spawn_options *options, struct discovery *r
 		if (found != 0)
 			return found == 1 ? 0 : -1;
 		if (ms_left(attempt.until) == 0)
-			return fail(err, ERR_UNREACHABLE,
-				    "a daemon holds '%s/daemon.lock' and does not answer; see daemon.log beside it",
-				    options->state_dir);
+			return discovery_refuse(options->state_dir, err);
 		int started = try_to_start(&attempt, err);
 		if (started < 0)
 			return -1;
@@ -205,11 +203,18 @@ static int stop_process(const char *state_dir, int pid, uint64_t until, struct e
 	return 1;
 }
 
+/* The process that daemon.json names, else daemon.pid: 0 while neither does. */
+static int daemon_pid(const char *state_dir)
+{
+	AUTO_DISCOVERY found = {0};
+	return discovery_read(state_dir, &found, NULL) == 1 ? found.pid : discovery_pid(state_dir);
+}
+
 int daemon_stop(const char *state_dir, unsigned wait_ms, struct err *err)
 {
 	uint64_t until = deadline(wait_ms != 0 ? wait_ms : DAEMON_STOP_MS);
+	uint64_t named = MIN(until, deadline(DAEMON_NAMELESS_MS));
 	for (;;) {
-		AUTO_DISCOVERY found = {0};
 		int locked = discovery_is_locked(state_dir, err);
 		if (locked < 0)
 			return -1;
@@ -217,16 +222,14 @@ int daemon_stop(const char *state_dir, unsigned wait_ms, struct err *err)
 			AUTO_FREE char *lock = state_dir_file(state_dir, "daemon.lock");
 			return access(lock, F_OK) == 0 ? remove_stale(state_dir, err) : 0;
 		}
-		int got = discovery_read(state_dir, &found, err);
-		if (got < 0)
-			return -1;
-		if (got == 1) {
-			int stopped = stop_process(state_dir, found.pid, until, err);
+		int pid = daemon_pid(state_dir);
+		if (pid > 0) {
+			int stopped = stop_process(state_dir, pid, until, err);
 			if (stopped != 0)
 				return stopped;
 		}
-		if (ms_left(until) == 0)
-			return fail(err, ERR_UNREACHABLE, "a daemon is starting in '%s' and is not ready", state_dir);
+		if (ms_left(named) == 0)
+			return discovery_refuse(state_dir, err);
 		(void)poll(NULL, 0, POLL_MS); /* it is starting, or just ending */
 	}
 }

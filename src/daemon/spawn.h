@@ -14,8 +14,9 @@
 #define DAEMON_FD_LOCK      3
 #define DAEMON_FD_READY     4
 
-#define DAEMON_SPAWN_MS 5000
-#define DAEMON_STOP_MS  35000
+#define DAEMON_SPAWN_MS    5000
+#define DAEMON_STOP_MS     35000
+#define DAEMON_NAMELESS_MS 10000 /* how long one that holds the lock may be starting before its files say who it is */
 
 struct daemon_spawn_options {
 	const char *state_dir;
@@ -33,6 +34,7 @@ int daemon_spawn(const struct daemon_spawn_options *options, struct discovery *r
 
 /*
  * Asks it to stop (SIGTERM) and waits until it has ended, at most `wait_ms` (0 = DAEMON_STOP_MS): 1 stopped, 0 none was
- * running (files that a dead one left behind are removed), -1.
+ * running (files that a dead one left behind are removed), -1. Where daemon.json is gone or damaged, daemon.pid says which
+ * process it is.
  */
 int daemon_stop(const char *state_dir, unsigned wait_ms, struct err *err) __attribute__((warn_unused_result));

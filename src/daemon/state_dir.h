@@ -26,5 +26,7 @@ struct state_dir {
  * vault/ by renaming, unread, unless there is one. Under the daemon's lock, before any child runs.
  */
 int state_dir_open(const char *path, struct state_dir *ret, struct err *err) __attribute__((warn_unused_result));
+/* What state_dir_open() would refuse in what is there, without making or moving anything. 0 when there is no folder. */
+int state_dir_check(const char *path, struct err *err) __attribute__((warn_unused_result));
 void state_dir_close(struct state_dir *dir); /* safe on STATE_DIR_INIT and twice */
 #define AUTO_STATE_DIR __attribute__((cleanup(state_dir_close))) struct state_dir

@@ -60,6 +60,22 @@ class Life(unittest.TestCase):
             home.ok("connector", "list")
             self.assertNotEqual(home.discovery["instance_id"], first["instance_id"])
 
+    def test_a_daemon_whose_file_is_gone_is_told_and_stopped(self):
+        with Home() as home:
+            pid = home.start()["pid"]
+            (home.state / "daemon.json").unlink()
+            for verb in (["status"], ["daemon", "status"], ["connector", "list"]):
+                done = home.cli(*verb)
+                self.assertEqual(done.code, 69, (done.out, done.err))
+                self.assertIn(f"process {pid}", done.err)
+                self.assertIn("daemon restart", done.err)
+            self.assertIn("daemon.json", home.cli("doctor").out)
+            home.ok("daemon", "restart")
+            self.assertNotEqual(home.discovery["pid"], pid)
+            (home.state / "daemon.json").unlink()
+            self.assertIn("Stopped", home.ok("stop").out)
+            self.assertEqual(home.cli("status").out.split("\n")[0], "The daemon is not running; any verb that needs it starts it.")
+
     def test_status_shows_each_process_with_its_proof(self):
         with Home() as home:
             home.start()
@@ -138,6 +154,17 @@ class Life(unittest.TestCase):
             home.ok("doctor")
             os.chmod(home.state / "keeper.pub", 0o644)
             self.assertNotEqual(home.cli("doctor").code, 0)
+
+    def test_doctor_without_a_daemon_sees_why_none_would_start(self):
+        with Home() as home:
+            home.init()
+            home.ok("daemon", "stop")
+            home.ok("doctor")
+            (home.state / "secrets.json").write_text("{}")
+            done = home.cli("doctor")
+            self.assertEqual(done.code, 1)
+            self.assertIn("two vaults", done.out)
+            self.assertIn("two vaults", home.cli("vault", "status").err)
 
 
 def runs_daemon_of(proc, home):

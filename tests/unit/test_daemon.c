@@ -233,6 +233,50 @@ static void a_started_daemon_can_be_found(void **state)
 	assert_int_equal(daemon_stop(home, 0, NULL), 0);
 }
 
+static void without_its_file_it_is_told_and_stopped(void **state)
+{
+	(void)state;
+	static const char *const damages[] = {NULL, "{", "{\"url\":1}"};
+	for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+		struct err err = {0};
+		AUTO_DISCOVERY found = {0};
+		char process[32];
+		spawn_or_fail(&found);
+		if (damages[i] == NULL)
+			unlink(in_home("daemon.json"));
+		else
+			make_file(in_home("daemon.json"), damages[i]);
+		assert_int_equal(discovery_find(home, says_its_id, NULL, &found, NULL), 0);
+		assert_int_equal(discovery_pid(home), found.pid);
+		assert_int_equal(discovery_refuse(home, &err), -1);
+		assert_int_equal(err.class, ERR_UNREACHABLE);
+		snprintf(process, sizeof process, "process %d", found.pid);
+		assert_non_null(strstr(err.message, process));
+		assert_non_null(strstr(err.message, "daemon restart"));
+		assert_non_null(strstr(err.message, i == 0 ? "is gone" : "cannot be read"));
+		stop_or_fail();
+	}
+}
+
+/* A number that is left behind and is another's by now is no daemon. */
+static void another_process_is_not_taken_for_it(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	char pid[32];
+	AUTO_DISCOVERY found = {0};
+	spawn_or_fail(&found);
+	unlink(in_home("daemon.json"));
+	snprintf(pid, sizeof pid, "%d\n", getpid());
+	make_file(in_home("daemon.pid"), pid);
+	assert_int_equal(discovery_pid(home), 0);
+	assert_int_equal(daemon_stop(home, 1, &err), -1);
+	assert_non_null(strstr(err.message, "neither"));
+	snprintf(pid, sizeof pid, "%d\n", found.pid);
+	make_file(in_home("daemon.pid"), pid);
+	stop_or_fail();
+}
+
 static void two_starters_get_one_daemon(void **state)
 {
 	(void)state;
@@ -867,6 +911,8 @@ int main(int argc, char **argv)
 		return be_daemon(argc, argv);
 	const struct CMUnitTest tests[] = {
 		WITH_HOME(a_started_daemon_can_be_found),
+		WITH_HOME(without_its_file_it_is_told_and_stopped),
+		WITH_HOME(another_process_is_not_taken_for_it),
 		WITH_HOME(two_starters_get_one_daemon),
 		WITH_HOME(children_die_with_it_and_leave_it_startable),
 		WITH_HOME(right_after_a_kill_it_starts_at_once),

@@ -88,6 +88,22 @@ static void modes_are_looked_at(void **state)
 	chmod(folder, 0700);
 }
 
+static void what_the_daemon_would_not_start_with_is_told(void **state)
+{
+	(void)state;
+	char summary[512];
+	assert_int_equal(mkdir(in_folder("vault"), 0700), 0);
+	assert_int_equal(file_replace(in_folder("secrets.json"), S("{}"), 0600, &err), 0);
+	assert_false(look("start", false, summary)); /* one vault moves by itself: there is nothing to tell */
+	assert_string_equal(summary, "");
+	assert_int_equal(file_replace(in_folder("vault/secrets.json"), S("{}"), 0600, &err), 0);
+	assert_false(look("start", false, summary));
+	assert_non_null(strstr(summary, "two vaults"));
+	unlink(in_folder("vault/secrets.json"));
+	unlink(in_folder("secrets.json"));
+	rmdir(in_folder("vault"));
+}
+
 static void a_folder_that_is_not_there_is_well(void **state)
 {
 	(void)state;
@@ -130,6 +146,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(modes_are_looked_at, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(what_the_daemon_would_not_start_with_is_told, make_folder,
+						remove_folder),
 		cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_well, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(the_database_is_looked_at_and_left, make_folder, remove_folder),
 	};
