@@ -34,6 +34,8 @@ const struct api_field api_unlock[] = {
 const struct api_field api_vault_nonce[] = {
 	FIELD_STR("nonce", API_REQUIRED, 32, "16 bytes, base64: for one sealed message"),
 	FIELD_STR("key_id", API_REQUIRED, 16, "16 hex digits: which key of the keeper it is for"),
+	FIELD_STR("public_key", API_REQUIRED, 64,
+		  "64 hex digits: that key, for the page; the command line reads keeper.pub"),
 	FIELD_INT("expires_in", API_REQUIRED, 3600, "seconds"),
 	FIELD_END,
 };

@@ -44,16 +44,19 @@ int handle_vault_nonce(struct request *request, struct err *err)
 	struct str body;
 	if (keeper_ask(request->control->keeper, KEEPER_NONCE, STR_EMPTY, request->arena, &body, err) < 0)
 		return -1;
-	if (body.n != SEALED_NONCE + SEALED_KEY_ID)
+	if (body.n != SEALED_NONCE + SEALED_KEY_ID + SEALED_PUBLIC)
 		return fail(err, ERR_PROTOCOL, "the keeper's nonce has %zu bytes", body.n);
 	AUTO_BUF nonce = BUF_INIT(64);
 	base64_encode(&nonce, str_slice(body, 0, SEALED_NONCE), BASE64_STANDARD);
 	char key_id[2 * SEALED_KEY_ID + 1];
-	hex_format(str_slice(body, SEALED_NONCE, body.n), key_id);
+	hex_format(str_slice(body, SEALED_NONCE, SEALED_NONCE + SEALED_KEY_ID), key_id);
+	char public_key[2 * SEALED_PUBLIC + 1];
+	hex_format(str_slice(body, SEALED_NONCE + SEALED_KEY_ID, body.n), public_key);
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
 	member_str(w, "nonce", buf_str(&nonce));
 	member_z(w, "key_id", key_id);
+	member_z(w, "public_key", public_key);
 	member_u64(w, "expires_in", SEALED_NONCE_S);
 	jsonw_end_object(w);
 	return 0;

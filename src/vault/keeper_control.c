@@ -24,6 +24,7 @@ static int on_nonce(struct keeper *keeper, struct str body, struct buf *out, str
 	sealed_key_id(public_key, id);
 	buf_add(out, nonce, sizeof nonce);
 	buf_add(out, id, sizeof id);
+	buf_add(out, public_key, sizeof public_key);
 	return 0;
 }
 

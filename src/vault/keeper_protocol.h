@@ -30,7 +30,7 @@
 enum keeper_message {
 	/* control to keeper */
 	KEEPER_STATE = 32,  /* empty → keeper_state */
-	KEEPER_NONCE = 33,  /* empty → 16 bytes, 8 bytes key id */
+	KEEPER_NONCE = 33,  /* empty → 16 bytes, 8 bytes key id, 32 bytes public key */
 	KEEPER_SEALED = 34, /* keeper_sealed → per operation, below */
 	KEEPER_LOCK = 35,   /* empty → empty */
 	KEEPER_LIST = 36,   /* str prefix → u8 verified, u32 count, keeper_entry … */

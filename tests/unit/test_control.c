@@ -134,7 +134,7 @@ static void on_request(struct stage *stage, struct rpc_channel *channel, const s
 		put_state(stage, &body);
 		break;
 	case KEEPER_NONCE:
-		buf_add(&body, "0123456789abcdefKEYIDKEY", 24);
+		buf_add(&body, "0123456789abcdefKEYIDKEY0123456789abcdef0123456789abcdef", 56);
 		break;
 	case KEEPER_SEALED:
 		on_sealed(stage, frame->body, &body, &err);
