@@ -18,6 +18,10 @@
 #define ACTION_INPUTS_MAX   128
 #define ACTION_STEPS_MAX    64
 #define ACTION_REQUIRES_MAX 32
+#define ACTION_WORD_MAX     ((size_t)128) /* bytes of a name, an id, an operation */
+#define ACTION_ARGUMENTS_MAX                                                                                           \
+	((size_t)16 << 20)  /* bytes of a call's arguments, and of a step's with everything in its place */
+#define ACTION_DEPTH_MAX 64 /* of nesting in an argument */
 
 enum action_type { /* of an input */
 		   ACTION_STRING,
@@ -33,11 +37,13 @@ const char *action_type_name(enum action_type type);
 struct action_connector {
 	struct str name; /* FQN without version */
 	struct str version;
-	struct str hash;              /* "sha256:…" as written */
+	struct str hash;              /* as written: "sha256:" and 64 digits, or ACTION_UNPINNED */
 	bool unpinned;                /* "sha256:bound-at-release" */
 	struct str_list capabilities; /* operations */
 	struct str_list hosts;        /* ours: "host:port", within the manifest's; items NULL = not given */
+	uint32_t line;                /* of its table in the file, as everywhere below */
 };
+#define ACTION_UNPINNED "sha256:bound-at-release"
 struct action_input {
 	struct str name, description, label; /* label "" = the name */
 	enum action_type type;
@@ -52,6 +58,7 @@ struct action_step {
 	bool has_idempotent, idempotent;
 	enum action_effect effect; /* ours; UNKNOWN = not given */
 	const struct json *inputs; /* object with templates in it; NULL = none */
+	uint32_t line;
 };
 struct action_render {
 	struct str label, path;
@@ -63,10 +70,15 @@ struct action_preview {
 	const struct json *args; /* object with templates; NULL = none */
 	const struct action_render *render;
 	size_t n_render;
+	uint32_t line;
 };
 struct action {
 	struct arena *arena;
-	struct str name, version, source, intent, body;
+	struct json *templates; /* what `inputs` and `args` point into */
+	struct str file;        /* as action_parse() was given it */
+	struct str name, version, source, intent;
+	struct str body; /* lines end in "\n", without the last one's end */
+	struct str title, description;
 	const struct action_connector *connectors;
 	size_t n_connectors;
 	const struct action_input *inputs;
@@ -80,22 +92,37 @@ struct action {
 	struct str hash;    /* "sha256:…" of the same */
 };
 
-/* LIMIT when it is longer than ACTION_MAX. `file` is for errors only. */
+/* LIMIT when it is longer than ACTION_MAX. `file` is for errors only; NULL is fine. */
 struct action *action_parse(struct str text, const char *file, struct err *err) __attribute__((warn_unused_result));
 void action_free(struct action *action); /* NULL is fine */
 DEFINE_AUTO(action, action_free)
+
+/*
+ * The rules that need other files: the preview's operation must be one of the action's own capabilities on the connector of
+ * its first step; a step of some action of the set, which holds this one too, must call it with `idempotent = true`, and no
+ * step of an action that needs approval may. VALIDATION_ERROR with file and line. 0 without a preview.
+ */
+int action_check_in_set(const struct action *action, const struct action *const *set, size_t n, struct err *err)
+	__attribute__((warn_unused_result));
+/* Whether the action lets the step call its operation; else CAPABILITY_DENIED of boundary action with its details. */
+int action_check_step(const struct action *action, size_t step, struct err *err) __attribute__((warn_unused_result));
 
 /* ---------------------------------------------------------------------------------------------- as tools and in words */
 
 #define ACTION_TOOL_NAME_MAX 41 /* with a NUL */
 /* '-' and '.' become '_'; over 40 characters: the first 31, '_' and 8 hex digits of the SHA-256 of the action's name. */
 void action_tool_name(struct str action_name, char ret[ACTION_TOOL_NAME_MAX]);
-/* The first heading of the body, or the intent; and the body without that heading, or the intent. */
+/* The first heading of the body, or the intent, cut to 200 bytes; and the body without that heading, or the intent. */
 struct str action_title(const struct action *action);
 struct str action_description(const struct action *action);
-/* JSON Schema of the arguments: an object with additionalProperties false. */
+/* JSON Schema of the arguments: an object with additionalProperties false; an array always has `items`. */
 void action_input_schema(const struct action *action, struct buf *out);
-/* The four hints of MCP, from the steps' effects. */
+/* JSON Schema of what a call answers, the same for every action: {status, action, run_id, output?, steps?, approval_id?, …} */
+void action_output_schema(struct buf *out);
+/*
+ * The four hints of MCP, from the steps. A step without effect counts as destructive. Open world is all that is not kept
+ * from the network by `hosts = []`.
+ */
 struct action_hints {
 	bool read_only, destructive, idempotent, open_world;
 };
@@ -104,8 +131,9 @@ struct action_hints action_hints(const struct action *action);
 /* --------------------------------------------------------------------------------------------------- arguments, steps */
 
 /*
- * What a caller gave, against the inputs: undeclared refused, null of an optional one is absent, 1.0 is the integer 1, integers
- * beyond ±(2^53-1) refused. INVALID_REQUEST names the field. Appends the arguments as canonical JSON (RFC 8785; text/jcs.h).
+ * What a caller gave, against the inputs: undeclared refused, null of an optional one is absent, 1.0 is the integer 1, numbers
+ * beyond ±(2^53-1) refused, inside objects and arrays too. INVALID_REQUEST names the field, in details.field too. Appends the
+ * arguments as canonical JSON (RFC 8785; text/jcs.h). `given` NULL is an empty object.
  */
 int action_arguments(const struct action *action, const struct json *given, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
@@ -116,9 +144,9 @@ struct action_outputs {
 	size_t n;
 };
 /*
- * The arguments of a step as JSON: its inputs with `${args.K}` and `${step.field}` resolved, overlaid by the call's arguments for
- * keys that the step leaves open. `args` is what action_arguments() made. A reference to a field that is not there is
- * CONNECTOR_RUNTIME_ERROR naming step and field.
+ * The arguments of a step as JSON: its inputs with `${args.K}` and `${step.field}` resolved, and under every other name the
+ * call's argument of that name. `args` is what action_arguments() made, parsed. A reference to a field that is not there is
+ * CONNECTOR_RUNTIME_ERROR naming step and field; what grows beyond ACTION_ARGUMENTS_MAX or `out` is LIMIT.
  */
 int action_step_arguments(const struct action *action, size_t step, const struct json *args,
 			  const struct action_outputs *outputs, struct buf *out, struct err *err)
@@ -129,7 +157,7 @@ int action_step_shown(const struct action *action, size_t step, const struct jso
 /* The preview's arguments; values of earlier steps are as in action_step_shown(). */
 int action_preview_arguments(const struct action *action, const struct json *args, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
-/* {"fields":[{"label","value"?,"missing"?,"multiline"?}]} from what the preview's operation answered. */
+/* {"fields":[{"label","value"?,"missing"?,"multiline"?}]} from what the preview's operation answered; long values are cut. */
 int action_preview_render(const struct action *action, const struct json *output, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
 /* [{"label","value"?,"missing"?,"multiline"?}]: the arguments as rows, in declared order. */

@@ -90,6 +90,23 @@ static int read_integer(struct reader *reader, const struct toml_value *value, c
 	return 0;
 }
 
+static int read_boolean(struct reader *reader, const struct toml_value *value, const struct schema_row *row,
+			const struct target *target)
+{
+	if (!toml_get_bool(value, field(target, row->offset)))
+		return fail_type(reader, value, target->path, "true or false");
+	return 0;
+}
+
+static int read_open(struct reader *reader, const struct toml_value *value, const struct schema_row *row,
+		     const struct target *target)
+{
+	if (toml_type(value) != TOML_TABLE)
+		return fail_type(reader, value, target->path, "a table");
+	*(const struct toml_value **)field(target, row->offset) = value;
+	return 0;
+}
+
 static int read_inner_table(struct reader *reader, const struct toml_value *value, const struct schema_row *row,
 			    const struct target *target)
 {
@@ -131,8 +148,9 @@ typedef int read_fn(struct reader *reader, const struct toml_value *value, const
 		    const struct target *target);
 
 static read_fn *const readers[SCHEMA_KIND__MAX] = {
-	[SCHEMA_STRING] = read_string,     [SCHEMA_STRINGS] = read_strings, [SCHEMA_INTEGER] = read_integer,
-	[SCHEMA_TABLE] = read_inner_table, [SCHEMA_TABLES] = read_many,     [SCHEMA_MAP] = read_many,
+	[SCHEMA_STRING] = read_string,   [SCHEMA_STRINGS] = read_strings, [SCHEMA_INTEGER] = read_integer,
+	[SCHEMA_BOOLEAN] = read_boolean, [SCHEMA_OPEN] = read_open,       [SCHEMA_TABLE] = read_inner_table,
+	[SCHEMA_TABLES] = read_many,     [SCHEMA_MAP] = read_many,
 };
 
 /* ---- unknown keys ---- */
@@ -193,6 +211,8 @@ static const struct schema_row *row_named(const struct schema *schema, struct st
 
 static int read_table(struct reader *reader, const struct toml_value *table, const struct target *target)
 {
+	if (target->schema->has_self)
+		*(const struct toml_value **)field(target, target->schema->self) = table;
 	struct toml_iter it;
 	for (toml_iter_init(&it, table); toml_iter_next(&it);) {
 		const struct schema_row *row = row_named(target->schema, it.name);

@@ -21,6 +21,8 @@ enum schema_kind {
 	SCHEMA_STRING,  /* struct str; U+0000 is refused */
 	SCHEMA_STRINGS, /* struct str_list of such; items != NULL says that it was there */
 	SCHEMA_INTEGER, /* int64_t */
+	SCHEMA_BOOLEAN, /* bool */
+	SCHEMA_OPEN,    /* a table with whatever keys: const struct toml_value *; NULL when it was not there */
 	SCHEMA_TABLE,   /* the struct at `offset`, by the rows of `table` */
 	SCHEMA_TABLES,  /* an array of tables: a pointer to structs, their number at `count` */
 	SCHEMA_MAP,     /* a table of tables: the same, each with its name at `table->name` */
@@ -42,6 +44,8 @@ struct schema {
 	size_t n;
 	size_t size; /* of the struct, for SCHEMA_TABLES and SCHEMA_MAP */
 	size_t name; /* offset of its struct str, for SCHEMA_MAP */
+	bool has_self;
+	size_t self; /* when has_self: a const struct toml_value * that becomes the table, for the lines of later errors */
 };
 
 struct schema_source {

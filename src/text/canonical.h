@@ -4,6 +4,7 @@
  * Sorted keys (by bytes of UTF-8), no blanks, escapes only where JSON demands them (\" \\ and \u00XX, with \b \f \n \r \t
  * for those), integers as digits within ±2^53. A number with a fraction or an exponent, or beyond, is refused: whoever
  * needs one writes it as a string. What is hashed, signed or bound as associated data is in this form (docs/formats/json.md).
+ * The arguments of actions are not: they have the form of RFC 8785 (text/jcs.h), which sorts otherwise and has fractions.
  */
 #pragma once
 #include "base/buf.h"
