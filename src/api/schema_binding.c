@@ -13,6 +13,8 @@ const struct api_field api_binding[] = {
 	FIELD_STR("created_at", API_REQUIRED, 0, "RFC 3339"),
 	FIELD_ONE_OF("status", API_REQUIRED, "", statuses),
 	FIELD_BOOL("verified", API_REQUIRED, "the vault is unlocked and this was authenticated"),
+	FIELD_BOOL("consented", API_REQUIRED,
+		   "false: of a vault of an earlier version; it is used nowhere before somebody consents to its hosts"),
 	FIELD_LIST("hosts", API_REQUIRED, API_LIST_MAX, "\"host:port\" that were consented; [\"*\"] = any public host"),
 	FIELD_LIST("allow_private", 0, API_LIST_MAX, "those of them that may be private addresses"),
 	FIELD_STR("scope", 0, API_TEXT_MAX, "what was asked for"),

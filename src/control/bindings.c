@@ -64,7 +64,8 @@ static bool read_entry(struct arena *arena, const struct keeper_entry *entry, st
 	if (json_kind(labels) != JSON_KIND_OBJECT)
 		return false;
 	read_labels(arena, labels, &binding);
-	if (entry->consent.n > 0 && binding_consent_get(arena, entry->consent, &binding.consent, NULL) < 0)
+	binding.consented = entry->consent.n > 0;
+	if (binding.consented && binding_consent_get(arena, entry->consent, &binding.consent, NULL) < 0)
 		return false;
 	*ret = binding;
 	return true;
@@ -200,6 +201,7 @@ void binding_put_json(struct json_writer *w, const struct binding *binding)
 	member_words_given(w, "missing_scopes", binding->missing_scopes, ' ');
 	member_list(w, "hosts", binding->consent.hosts, binding->consent.n_hosts);
 	member_list(w, "allow_private", binding->consent.allow_private, binding->consent.n_allow_private);
+	member_bool(w, "consented", binding->consented);
 	member_bool(w, "verified", binding->verified);
 	jsonw_end_object(w);
 }

@@ -22,6 +22,7 @@ struct binding {
 	uint64_t last_used_at;                     /* of the database */
 	bool has_refresh_token;
 	bool verified;
+	bool consented; /* false: it was made before consent was asked for, and may be used nowhere */
 	struct binding_consent consent;
 	uint64_t generation;
 };

@@ -85,6 +85,14 @@ int connectors_find(struct control *control, struct arena *arena, struct str fqn
 
 /* ------------------------------------------------------------------------------------------------------------- opening */
 
+/* Where in the folder, in the words that editors take: "/home/ada/notes/manifest.toml:7: …". */
+static int tell_where(const struct connector_opened *opened, struct err *err)
+{
+	if (err != NULL && err->line > 0)
+		return wrap(err, "%.*s/manifest.toml:%u", STR_FMT(opened->path), (unsigned)err->line);
+	return wrap(err, "%.*s/manifest.toml", STR_FMT(opened->path));
+}
+
 static int read_manifest(struct arena *arena, int fd, struct connector_opened *opened, struct err *err)
 {
 	AUTO_BUF text = BUF_INIT(MANIFEST_MAX);
@@ -92,9 +100,9 @@ static int read_manifest(struct arena *arena, int fd, struct connector_opened *o
 		return -1;
 	opened->manifest_bytes = arena_str(arena, buf_str(&text));
 	opened->manifest = connector_manifest_parse(opened->manifest_bytes, "manifest.toml", err);
-	if (opened->manifest == NULL)
-		return -1;
-	return connector_manifest_validate(opened->manifest, "manifest.toml", err);
+	if (opened->manifest == NULL || connector_manifest_validate(opened->manifest, "manifest.toml", err) < 0)
+		return tell_where(opened, err);
+	return 0;
 }
 
 static int open_files(struct control *control, struct arena *arena, struct str path, struct connector_opened *opened,

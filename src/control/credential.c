@@ -82,8 +82,13 @@ static struct str_list hosts_of(struct arena *arena, const struct connector_mani
 }
 
 static int permit_one(struct control *control, struct arena *arena, const struct credential_owner *owner,
-		      const struct keeper_permit *permit, struct err *err)
+		      const struct keeper_permit *permit, bool consented, struct err *err)
 {
+	if (!consented)
+		return fail(err, ERR_BINDING_FAILED,
+			    "nobody has consented to the hosts of the binding '%.*s' yet, which is of an earlier "
+			    "version; `aileron binding hosts %.*s` does",
+			    STR_FMT(permit->path), STR_FMT(permit->path));
 	if (permit->n_hosts == 0)
 		return fail(err, ERR_BINDING_FAILED,
 			    "the binding '%.*s' was consented for other hosts than '%.*s' names now; see them with "
@@ -130,7 +135,7 @@ int credential_permit(struct control *control, struct arena *arena, const struct
 			.n_hosts = hosts.n,
 			.deadline_ns = until_ns,
 		};
-		if (permit_one(control, arena, owner, &permit, err) < 0)
+		if (permit_one(control, arena, owner, &permit, binding->consented, err) < 0)
 			return tell_refusal(err);
 		use->permits[use->n_permits++] = (struct egress_permit){
 			.use = permit.use,
