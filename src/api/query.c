@@ -103,6 +103,14 @@ static int check_value(const struct api_field *field, struct str value, struct e
 	return field->values != NULL ? check_enumerated(field, value, err) : 0;
 }
 
+int api_query_check(const struct operation *operation, struct str name, struct str value, struct err *err)
+{
+	const struct api_field *field = field_named(operation, name);
+	if (field == NULL)
+		return refuse_text(err, "is no parameter of this operation", name);
+	return check_value(field, value, err);
+}
+
 struct reading {
 	const struct operation *operation;
 	struct map *seen;

@@ -18,6 +18,10 @@
 struct json *api_query(const struct operation *operation, struct str query, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* One value, unescaped, as the operation's field of that name wants it; a name that it does not have is refused too. */
+int api_query_check(const struct operation *operation, struct str name, struct str value, struct err *err)
+	__attribute__((warn_unused_result));
+
 /*
  * One parameter of a query that is no operation's (a redirect's, an address that the daemon made): 1, its value appended; 0 when
  * it is absent; -1 with INVALID_REQUEST when it stands there more than once, or something has a wrong escape.

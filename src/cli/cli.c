@@ -126,6 +126,13 @@ struct str cli_time(struct cli *cli, struct str rfc3339)
 	return arena_printf(cli->arena, "%.*s %.*s", STR_FMT(str_slice(s, 0, 10)), STR_FMT(str_slice(s, 11, 19)));
 }
 
+int cli_refuse(const char *flag, struct err *err)
+{
+	if (err != NULL)
+		err->class = ERR_USAGE;
+	return wrap(err, "reading --%s", flag);
+}
+
 int cli_since(struct cli *cli, const char *flag, struct str *ret, struct err *err)
 {
 	const char *text = verb_text(cli->line, flag);

@@ -49,6 +49,8 @@ struct str cli_visible(struct cli *cli, struct str text);
 struct str cli_joined(struct cli *cli, const struct json *array, const char *between);
 /* An RFC 3339 time of an answer as people here read it: "2026-01-02 03:04:05", of the local clock; as it is when it is none. */
 struct str cli_time(struct cli *cli, struct str rfc3339);
+/* What a flag was given cannot be read: the error becomes USAGE and names the flag. Returns -1. */
+int cli_refuse(const char *flag, struct err *err);
 /* --since and the like: RFC 3339 as it is, or how long ago as a duration. */
 int cli_since(struct cli *cli, const char *flag, struct str *ret, struct err *err) __attribute__((warn_unused_result));
 /* Asks unless --yes was given: 1 yes, 0 no (and "cancelled" was said), -1: there is no terminal, and --yes was not given. */

@@ -1,9 +1,11 @@
 #include "cli/list.h"
+#include "api/query.h"
 
 #define QUERY_MAX ((size_t)16 << 10)
 
 int cli_query(struct cli *cli, const struct cli_parameter *parameters, size_t n, struct str *ret, struct err *err)
 {
+	const struct operation *operation = operation_at(cli->line->verb->operations[0]);
 	AUTO_BUF query = BUF_INIT(QUERY_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const char *name = parameters[i].flag;
@@ -15,6 +17,9 @@ int cli_query(struct cli *cli, const struct cli_parameter *parameters, size_t n,
 			value = str_from(verb_text(cli->line, name));
 		else if (cli_since(cli, name, &value, err) < 0)
 			return -1;
+		/* What the daemon would refuse is a wrong command line. */
+		if (value.n > 0 && api_query_check(operation, str_from(parameters[i].parameter), value, err) < 0)
+			return cli_refuse(name, err);
 		if (value.n > 0)
 			client_query_add(&query, parameters[i].parameter, value);
 	}

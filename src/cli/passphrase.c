@@ -48,8 +48,10 @@ static int take_key_file(const char *path, bool make, struct passphrase *ret, st
 	bool made = false;
 	ret->key_file = true;
 	ret->bytes = make ? key_file_read_or_make(path, &made, err) : key_file_read(path, err);
-	if (made)
+	if (made) {
+		ret->made = path;
 		print_note("made the key file '%s': whoever has it can unlock the vault", path);
+	}
 	return ret->bytes != NULL ? 1 : -1;
 }
 
@@ -112,6 +114,23 @@ int passphrase_need(struct cli *cli, const struct passphrase_wish *wish, struct 
 		return fail(err, ERR_MISSING_PASSPHRASE, "there is no terminal to ask for a passphrase at: give --%s%s",
 			    wish->file_flag, wish->variable ? " or AILERON_VAULT_PASSPHRASE" : "");
 	return rc < 0 ? -1 : 0;
+}
+
+void passphrase_unmake(struct passphrase *passphrase, const struct err *failure)
+{
+	/* After these, nothing was changed. */
+	static const enum err_class refusals[] = {
+		ERR_CONFLICT,           ERR_INVALID_IDENTITY, ERR_INVALID_REQUEST, ERR_LIMIT,
+		ERR_MISSING_PASSPHRASE, ERR_SEALED_REFUSED,   ERR_THROTTLED,       ERR_USAGE,
+		ERR_VAULT_EXISTS,       ERR_VAULT_LOCKED,     ERR_VAULT_MISSING,   ERR_WRONG_PASSPHRASE};
+	const char *path = TAKE(passphrase->made);
+	for (size_t i = 0; path != NULL && failure != NULL && i < ARRAY_LEN(refusals); i++) {
+		if (failure->class != refusals[i])
+			continue;
+		if (unlink(path) == 0)
+			print_note("removed '%s' again", path);
+		return;
+	}
 }
 
 struct sealed_field passphrase_field(const struct passphrase *passphrase)

@@ -12,7 +12,8 @@
 struct passphrase {
 	struct secret *bytes;
 	bool key_file;
-	bool typed; /* at the terminal: a wrong one may be corrected */
+	bool typed;       /* at the terminal: a wrong one may be corrected */
+	const char *made; /* the key file that was made for it; NULL = none. Of the command line */
 };
 void passphrase_release(struct passphrase *passphrase); /* safe on {0} and twice */
 #define AUTO_PASSPHRASE __attribute__((cleanup(passphrase_release))) struct passphrase
@@ -35,6 +36,8 @@ int passphrase_get(struct cli *cli, const struct passphrase_wish *wish, struct p
 /* The same where there is no other way: MISSING_PASSPHRASE names the sources. */
 int passphrase_need(struct cli *cli, const struct passphrase_wish *wish, struct passphrase *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* What it was wanted for failed: a key file that was made for it goes, unless the daemon may have taken it all the same. */
+void passphrase_unmake(struct passphrase *passphrase, const struct err *failure);
 /* As a field of a sealed message, present or new. */
 struct sealed_field passphrase_field(const struct passphrase *passphrase);
 struct sealed_field passphrase_new_field(const struct passphrase *passphrase);

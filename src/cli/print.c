@@ -154,8 +154,9 @@ void print_note(const char *fmt, ...)
 
 void print_failure(const struct err *err)
 {
-	/* What programs may act on is named; usage and what the system says need no name. */
-	if (err_class_is_closed(err->class) || err->class >= ERR_INVALID_REQUEST)
+	/* What programs may act on, and what is wrong in a text, is named; usage and what the system says need no name. */
+	if (err_class_is_closed(err->class) || err->class >= ERR_INVALID_REQUEST || err->class == ERR_PARSE_ERROR ||
+	    err->class == ERR_VALIDATION_ERROR)
 		print_note("%s: %s", err_row(err->class)->name, err->message);
 	else
 		print_note("%s", err->message);

@@ -71,7 +71,10 @@ int unlock_make_vault(struct cli *cli, struct json **ret, struct err *err)
 		.sealing = {.operation = KEEPER_OP_INIT, .fields = {passphrase_field(&passphrase)}, .n_fields = 1},
 		.body = sealing_body_alone,
 	};
-	return sealing_call(cli, &request, ret, err);
+	if (sealing_call(cli, &request, ret, err) == 0)
+		return 0;
+	passphrase_unmake(&passphrase, err);
+	return -1;
 }
 
 /* Somebody else may have been quicker: then there is a vault, and it is theirs to open. */

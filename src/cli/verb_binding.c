@@ -15,18 +15,25 @@
 static struct str status_of(struct cli *cli, const struct json *binding)
 {
 	struct str status = cli_str(binding, "status"), reason = cli_str(binding, "stale_reason");
+	if (!cli_bool(binding, "consented"))
+		return arena_printf(cli->arena, "%.*s, needs consent", STR_FMT(status));
 	return reason.n == 0 ? status : arena_printf(cli->arena, "%.*s (%.*s)", STR_FMT(status), STR_FMT(reason));
 }
 
 static enum print_style style_of(const struct json *binding)
 {
-	return str_eq(cli_str(binding, "status"), S("active")) ? PRINT_GOOD : PRINT_WARN;
+	bool works = str_eq(cli_str(binding, "status"), S("active")) && cli_bool(binding, "consented");
+	return works ? PRINT_GOOD : PRINT_WARN;
 }
 
 static void put_hosts(struct cli *cli, const struct json *binding)
 {
 	struct str hosts = cli_joined(cli, json_member(binding, S("hosts")), ", ");
 	struct str open_hosts = cli_joined(cli, json_member(binding, S("allow_private")), ", ");
+	if (!cli_bool(binding, "consented"))
+		hosts = arena_printf(cli->arena,
+				     "none: it is of an earlier version; 'aileron binding hosts %.*s' consents",
+				     STR_FMT(cli_str(binding, "name")));
 	print_pair(&cli->out, "Hosts", str_eq(hosts, S("*")) ? S("any public host") : hosts);
 	if (open_hosts.n > 0)
 		print_pair(&cli->out, "Private hosts", open_hosts);
@@ -199,6 +206,27 @@ static int send_value(struct cli *cli, const struct source *source, const struct
 	return sealing_call(cli, &request, ret, err);
 }
 
+/* A flag that would be ignored was meant to do something. */
+static int check_flags(const struct cli *cli, struct str kind, struct err *err)
+{
+	static const struct {
+		const char *flag, *kind;
+		bool other; /* for all kinds but this one */
+	} rows[] = {{"access-key-id", "aws_sigv4", false}, {"region", "aws_sigv4", false},
+		    {"username", "basic", false},          {"device", "oauth2", false},
+		    {"no-browser", "oauth2", false},       {"value-file", "oauth2", true}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct verb_flag *flag = verb_flag_named(cli->line->verb, str_from(rows[i].flag));
+		if (flag == NULL || str_eq(kind, str_from(rows[i].kind)) != rows[i].other)
+			continue;
+		if (flag->kind == FLAG_SWITCH ? verb_switch(cli->line, flag->name)
+					      : verb_text(cli->line, flag->name) != NULL)
+			return fail(err, ERR_USAGE, "--%s means nothing for a credential of kind '%.*s'", flag->name,
+				    STR_FMT(kind));
+	}
+	return 0;
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- setup */
 
 /* What the manifest fixes need not be asked for. */
@@ -260,7 +288,7 @@ int verb_binding_setup(struct cli *cli, struct err *err)
 	if (credential == NULL)
 		return fail(err, ERR_NO_CREDENTIAL_CAPABILITY, "'%s' asks for no credential: there is nothing to bind",
 			    fqn.p);
-	if (consent_make(cli, connector, &source.consent, err) < 0)
+	if (check_flags(cli, source.fields.kind, err) < 0 || consent_make(cli, connector, &source.consent, err) < 0)
 		return -1;
 	int yes = agree(cli, connector, &source.consent, "Bind a credential of yours to this?", err);
 	if (yes <= 0)
@@ -314,6 +342,8 @@ int verb_binding_rebind(struct cli *cli, struct err *err)
 	if (str_eq(cli_str(binding, "kind"), S("oauth2")))
 		return fail(err, ERR_KIND_MISMATCH, "'%s' has no value to type: 'aileron binding reauthorize %s'", name,
 			    name);
+	if (check_flags(cli, cli_str(binding, "kind"), err) < 0)
+		return -1;
 	AUTO(json) *connector = get_connector(cli, cli_str(binding, "connector_fqn"), err);
 	struct source source = {.fields = fields_of(binding)};
 	if (connector == NULL || consent_make(cli, connector, &source.consent, err) < 0)
@@ -366,7 +396,8 @@ int verb_binding_hosts(struct cli *cli, struct err *err)
 	AUTO(json) *connector = get_connector(cli, cli_str(binding, "connector_fqn"), err);
 	if (connector == NULL || consent_make(cli, connector, &consent, err) < 0)
 		return -1;
-	print_note("so far it was consented for %s", cli_joined(cli, json_member(binding, S("hosts")), ", ").p);
+	if (cli_bool(binding, "consented"))
+		print_note("so far it was consented for %s", cli_joined(cli, json_member(binding, S("hosts")), ", ").p);
 	int yes = agree(cli, connector, &consent, "Consent to this instead?", err);
 	if (yes <= 0)
 		return yes;

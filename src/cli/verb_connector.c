@@ -136,7 +136,7 @@ static struct json *read_arguments(struct cli *cli, struct err *err)
 		return NULL;
 	AUTO(json) *args = json_parse(buf_str(&text), JSON_READ_STRICT, err);
 	if (args == NULL) {
-		wrap(err, "reading the arguments");
+		cli_refuse("args", err);
 		return NULL;
 	}
 	if (json_kind(args) != JSON_KIND_OBJECT) {
@@ -154,7 +154,7 @@ static int make_call(struct cli *cli, struct buf *body, uint64_t *ret_ms, struct
 	if (op == NULL || op[0] == '\0')
 		return fail(err, ERR_USAGE, "--op is required: the operation to call");
 	if (timeout != NULL && duration_parse(str_from(timeout), LIMIT_WALL_CEILING_MS * MS, &ns, err) < 0)
-		return wrap(err, "reading --timeout");
+		return cli_refuse("timeout", err);
 	AUTO(json) *args = read_arguments(cli, err);
 	if (args == NULL)
 		return -1;

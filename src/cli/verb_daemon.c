@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/verb_runs.h"
 #include "confine/confine.h"
+#include "daemon/listeners.h"
 #include "daemon/parent.h"
 #include "daemon/ready.h"
 #include "daemon/spawn.h"
@@ -69,6 +70,8 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 	};
 	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, NULL) < 0)
 		return fail(err, ERR_USAGE, "'%s' is no time for --auto-lock: 12h, 30m, or 0s for never", lock);
+	if (ret->bind != NULL && listener_check_address(ret->bind, err) < 0)
+		return cli_refuse("bind", err);
 	ret->auto_lock_ms = lock_ns / TIME_MILLISECOND;
 	if (days != NULL && !str_to_u64(str_from(days), AUDIT_KEEP_DAYS_MAX, &ret->audit_keep_days))
 		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days: 0, for ever, to %d", days,

@@ -45,8 +45,10 @@ int verb_member_add(struct cli *cli, struct err *err)
 		.body = add_body,
 		.user = &name,
 	};
-	if (sealing_call(cli, &request, &answer, err) < 0)
+	if (sealing_call(cli, &request, &answer, err) < 0) {
+		passphrase_unmake(&wanted, err);
 		return -1;
+	}
 	return cli_say(cli, answer, "Added %s\n", cli_argument(cli, 0));
 }
 
@@ -120,8 +122,10 @@ int verb_vault_passwd(struct cli *cli, struct err *err)
 			    .n_fields = 2},
 		.body = sealing_body_alone,
 	};
-	if (sealing_call(cli, &request, &answer, err) < 0)
+	if (sealing_call(cli, &request, &answer, err) < 0) {
+		passphrase_unmake(&wanted, err);
 		return -1;
+	}
 	(void)cli_say(cli, answer, "Changed\n");
 	return offer_to_delete(cli, answer, err);
 }

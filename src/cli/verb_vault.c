@@ -105,7 +105,7 @@ int verb_vault_tune(struct cli *cli, struct err *err)
 	uint64_t ns = 500 * TIME_MILLISECOND;
 	AUTO(json) *answer = NULL;
 	if (target != NULL && duration_parse(str_from(target), 10 * TIME_SECOND, &ns, err) < 0)
-		return wrap(err, "reading --target");
+		return cli_refuse("target", err);
 	struct str body = arena_printf(cli->arena, "{\"target_ms\":%llu}", (unsigned long long)(ns / TIME_MILLISECOND));
 	const struct client_request request = {.operation = OP_VAULT_TUNE, .body = body, .timeout_ms = 60000};
 	if (cli_call(cli, &request, &answer, err) < 0)

@@ -50,6 +50,13 @@ static int parse_address(const char *text, union address *ret, socklen_t *ret_n,
 	return 0;
 }
 
+int listener_check_address(const char *bind, struct err *err)
+{
+	union address address;
+	socklen_t n;
+	return parse_address(bind, &address, &n, err);
+}
+
 static int listen_tcp(const char *text, struct err *err)
 {
 	union address address;

@@ -18,6 +18,8 @@ struct listeners {
 };
 #define LISTENERS_INIT ((struct listeners){.tcp = -1, .local = -1})
 
+/* Whether it is an address to listen on, as below. */
+int listener_check_address(const char *bind, struct err *err) __attribute__((warn_unused_result));
 /*
  * `bind`: "127.0.0.1:PORT" or "[::1]:PORT", port 0 = any; NULL = "127.0.0.1:0". VALIDATION_ERROR for any other address.
  * Under the daemon's lock, since a daemon.sock that is there is replaced. Takes LISTEN_* out of the environment.

@@ -142,6 +142,26 @@ static void help_checks_nothing_else(void **state)
 	assert_true(line.help);
 }
 
+static void help_of_a_group_lists_its_verbs(void **state)
+{
+	(void)state;
+	static const char *const flags[] = {"--help", "-help", "-h"};
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		assert_int_equal(PARSE("vault", flags[i]), 0);
+		assert_string_equal(line.verb->words, "help");
+		assert_int_equal(line.n_arguments, 1);
+		assert_string_equal(line.arguments[0], "vault");
+		assert_int_equal(PARSE("vault", "member", flags[i], "--json"), 0);
+		assert_string_equal(line.verb->words, "help");
+		assert_string_equal(line.arguments[1], "member");
+	}
+	assert_int_equal(PARSE("vault", "--halp"), -1);
+	assert_int_equal(PARSE("vlt", "--help"), -1);
+	assert_int_equal(PARSE("status", "--help"), 0);
+	assert_string_equal(line.verb->words, "status");
+	assert_true(line.help);
+}
+
 static void too_much_is_refused(void **state)
 {
 	(void)state;
@@ -258,6 +278,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(nothing_is_abbreviated),
 		cmocka_unit_test(help_checks_nothing_else),
+		cmocka_unit_test(help_of_a_group_lists_its_verbs),
 		cmocka_unit_test(too_much_is_refused),
 		cmocka_unit_test(rows_are_whole),
 		cmocka_unit_test(groups_stand_together),

@@ -1,0 +1,121 @@
+"""What is wrong with a command line is told as that (exit 2), and changes nothing."""
+import json
+import shutil
+import unittest
+
+import test_vault
+from daemon import Home, manifest_of
+from house import connector
+
+FQN = "github://acme/fixture"
+
+
+class Usage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.home = Home()
+        cls.home.init()
+        cls.home.link("fixture", port=443)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.home.__exit__()
+
+    def refused(self, *args, part, code=2, **more):
+        done = self.home.cli(*args, **more)
+        self.assertEqual(done.code, code, (args, done.out, done.err))
+        self.assertIn(part, done.err, args)
+        return done
+
+    def test_values_of_flags(self):
+        for args, part in (
+                (["vault", "tune", "--target", "10x"], "--target"),
+                (["vault", "tune", "--target", "20s"], "--target"),
+                (["vault", "list", "--scope", "bogus"], "--scope"),
+                (["binding", "list", "--kind", "bogus"], "--kind"),
+                (["audit", "list", "--limit", "5000"], "--limit"),
+                (["connector", "call", FQN, "--op", "echo", "--args", "{bad"], "--args"),
+                (["connector", "call", FQN, "--op", "echo", "--args", "[1]"], "not an object"),
+                (["connector", "call", FQN, "--op", "echo", "--timeout", "3y"], "--timeout"),
+                (["daemon", "run", "--bind", "0.0.0.0:80"], "loopback"),
+                (["daemon", "run", "--auto-lock", "bogus"], "--auto-lock"),
+                (["daemon", "start", "--bind", "0.0.0.0:80"], "--bind")):
+            self.refused(*args, part=part)
+
+    def test_a_variable_is_read_as_its_flag(self):
+        with Home(AILERON_BIND="0.0.0.0:80") as home:
+            done = home.cli("daemon", "start")
+            self.assertEqual(done.code, 2, done.err)
+            self.assertIn("loopback", done.err)
+
+    def test_a_group_has_help(self):
+        for words in (["vault"], ["vault", "member"]):
+            for flag in ("--help", "-h"):
+                done = self.home.cli(*words, flag)
+                self.assertEqual(done.code, 0, done.err)
+                self.assertIn(f"usage: aileron {' '.join(words)} VERB", done.out)
+
+    def test_flags_that_would_be_ignored(self):
+        for flags in (["--region", "eu-west-1"], ["--access-key-id", "A"], ["--username", "ada"], ["--device"], ["--no-browser"]):
+            self.refused("binding", "setup", FQN, "--identity", "work", "--value-file", "-", "--yes", *flags, stdin="v",
+                         part=f"{flags[0]} means nothing for a credential of kind 'api_key'")
+        self.assertEqual(self.home.ok("binding", "list", "--json").lines, [])
+
+    def test_a_key_file_for_nothing_goes_again(self):
+        key = self.home.root / "robot.key"
+        wrong = self.home.root / "wrong"
+        wrong.write_text("wrong")
+        self.refused("vault", "member", "add", "BAD/", "--new-key-file", key, part="invalid_identity", code=1)
+        self.assertFalse(key.exists())
+        self.refused("vault", "member", "add", "robot", "--new-key-file", key, "--passphrase-file", wrong,
+                     part="wrong_passphrase", code=77)
+        self.assertFalse(key.exists())
+        self.home.ok("vault", "member", "add", "robot", "--new-key-file", key)
+        made = key.read_bytes()
+        self.refused("vault", "member", "add", "robot", "--new-key-file", key, part="conflict", code=1)
+        self.assertEqual(key.read_bytes(), made, "a file that was there was touched")
+
+    def test_a_broken_manifest_is_named_with_its_line(self):
+        folder = self.home.root / "odd"
+        folder.mkdir()
+        shutil.copy(connector("fixture"), folder / "connector.wasm")
+        good = manifest_of("fixture", 443).replace("fixture", "odd")
+        for bad, said, line in (("\n\nnot toml =", "parse_error", 3),
+                                (good.replace("[capabilities.network]", "[capabilities.netwrk]"), "parse_error", 6),
+                                (good.replace('"1.0.0"', '"x"'), "validation_error", 3)):
+            (folder / "manifest.toml").write_text(bad)
+            done = self.refused("connector", "link", folder, part=f"{folder}/manifest.toml:{line}: ", code=1)
+            self.assertIn(said, done.err)
+        (folder / "manifest.toml").write_text(good)
+        self.home.ok("connector", "link", folder)
+        (folder / "manifest.toml").write_text(good + "x")
+        for verb in (["connector", "show", "odd"], ["connector", "call", "odd", "--op", "echo"]):
+            self.refused(*verb, part=f"{folder}/manifest.toml:{good.count(chr(10)) + 1}: ", code=1)
+
+
+class Earlier(unittest.TestCase):
+    def test_a_binding_without_consent_says_so(self):
+        with Home() as home:
+            home.state.mkdir(mode=0o700)
+            (home.state / "secrets.json").write_text(test_vault.VERSION_1.replace(
+                "github.com/acme/stripe-connector", "github://acme/fixture"))
+            home.ok("vault", "unlock")
+            name = "api_key/stripe/work"
+            self.assertIn("needs consent", home.ok("binding", "list").out)
+            self.assertIn(f"aileron binding hosts {name}", home.ok("binding", "inspect", name).out)
+            self.assertFalse(home.request("GET", "/v1/bindings/api_key%2Fstripe%2Fwork").json["consented"])
+            home.link("fixture", port=443)
+            done = home.cli("connector", "call", FQN, "--op", "http_cred", "--json", "--args", json.dumps(
+                {"url": "https://127.0.0.1:443/", "credential": "api_key"}))
+            self.assertEqual(done.code, 1)
+            self.assertIn(f"aileron binding hosts {name}", done.out + done.err)
+            unlock = home.root / "p"
+            unlock.write_text(home.env["AILERON_VAULT_PASSPHRASE"])
+            home.ok("binding", "hosts", name, "--yes", "--passphrase-file", unlock)
+            after = home.ok("binding", "inspect", name, "--json").json
+            self.assertEqual((after["consented"], after["hosts"]), (True, ["127.0.0.1:443"]))
+            self.assertNotIn("needs consent", home.ok("binding", "list").out)
+
+
+if __name__ == "__main__":
+    unittest.main()
