@@ -20,6 +20,7 @@ static const struct operation operations[OP__MAX] = {
 };
 
 const struct api_component api_components[] = {
+	{"Agent", api_agent},
 	{"Binding", api_binding},
 	{"Check", api_check},
 	{"Confinement", api_confinement},

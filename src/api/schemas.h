@@ -134,6 +134,11 @@ extern const struct api_field api_oauth_poll[], api_oauth_polled[];
 #define SHAPE_OAUTH_CALLBACK .query = api_oauth_query
 #define SHAPE_OAUTH_POLL     .request = api_oauth_poll, .result = api_oauth_polled
 
+extern const struct api_field api_agent[], api_agent_list[], api_agent_request[], api_agent_new[];
+#define SHAPE_AGENT_LIST     .result = api_agent_list
+#define SHAPE_AGENT_REGISTER .request = api_agent_request, .result = api_agent_new
+#define SHAPE_AGENT_REVOKE   .result = NULL
+
 extern const struct api_field api_audit_query[], api_audit_list[], api_audit_row[], api_audit_event[], api_actor[];
 extern const struct api_field api_audit_post[], api_audit_posted[], api_tail_query[], api_verdict[];
 #define SHAPE_AUDIT_LIST   .query = api_audit_query, .result = api_audit_list

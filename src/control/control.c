@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/version.h"
+#include "control/agents.h"
 #include "control/audit_service.h"
 #include "control/calls.h"
 #include "control/dispatch.h"
@@ -221,6 +222,7 @@ static int start_tokens(struct control *control, struct err *err)
 		.daemon_token = supervise_setting(control->start, SETTING_TOKEN),
 		.caveat_key = supervise_setting(control->start, SETTING_CAVEAT_KEY),
 		.db = control->db,
+		.agents = control->agents,
 	};
 	if (spec.daemon_token.n == 0 || spec.caveat_key.n == 0)
 		return fail(err, ERR_PROTOCOL, "the parent gave no keys");
@@ -299,7 +301,10 @@ static int start_up(struct running *running, struct err *err)
 		return -1;
 	running->patience = loop_timer(control->loop, stop_loop, running);
 	loop_source_background(running->patience);
-	if (start_store(control, err) < 0 || start_tokens(control, err) < 0)
+	if (start_store(control, err) < 0)
+		return -1;
+	control->agents = agents_new(control->db, NULL, err);
+	if (control->agents == NULL || start_tokens(control, err) < 0)
 		return -1;
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);
@@ -331,6 +336,7 @@ static void tear_down(struct running *running)
 	oauth_flows_free(control->oauth);
 	dispatcher_free(control->dispatcher);
 	tokens_free(control->tokens);
+	agents_free(control->agents);
 	loop_source_free(running->patience);
 	loop_free(control->loop);
 }

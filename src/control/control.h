@@ -26,6 +26,7 @@
 #define CONTROL_WAITING_MAX 1024 /* requests waiting for a worker; above, 503 `unavailable` */
 #define CONTROL_ANSWER_MAX  ((size_t)64 << 20)
 
+struct agents;
 struct audit_service;
 struct calls;
 struct dispatcher;
@@ -48,6 +49,7 @@ struct control {
 	struct calls *calls;           /* calls.h: runner pool and link to egress */
 	struct oauth_flows *oauth;     /* oauth.h: flows under way */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
+	struct agents *agents;         /* agents.h: who may ask through MCP */
 	struct processes *processes;   /* processes.h: what the parent tells, with proofs */
 	struct workers *workers;       /* workers.h */
 	struct dispatcher *dispatcher; /* dispatch.h: from an exchange to a handler */
@@ -66,10 +68,13 @@ struct control {
 int control_run(const struct supervise_start *start, struct err *err) __attribute__((warn_unused_result));
 
 /* Who asks. */
-enum identity_kind { IDENTITY_NOBODY, IDENTITY_DAEMON, IDENTITY_PERSON, IDENTITY_SESSION };
+#define AGENT_NAME_SIZE 65 /* with a NUL */
+enum identity_kind { IDENTITY_NOBODY, IDENTITY_DAEMON, IDENTITY_PERSON, IDENTITY_SESSION, IDENTITY_AGENT };
 struct identity {
 	enum identity_kind kind;
-	char session[32];      /* of IDENTITY_SESSION */
+	char session[32]; /* of IDENTITY_SESSION, and of an agent that was launched */
+	char agent[32];   /* of IDENTITY_AGENT: its id, and its name for people */
+	char agent_name[AGENT_NAME_SIZE];
 	unsigned capabilities; /* of IDENTITY_SESSION: enum capability of tokens.h */
 	uint64_t token_id;     /* of IDENTITY_PERSON */
 };

@@ -1,5 +1,6 @@
 #include "api/timestamp.h"
 #include "base/rand.h"
+#include "control/agents.h"
 #include "control/control.h"
 #include "control/event.h"
 #include "control/session.h"
@@ -144,6 +145,9 @@ int handle_session_end(struct request *request, struct err *err)
 	struct session_job job = {
 		.session = {.id = request->parameters[0], .ended_ns = clock_wall_ns(NULL), .exit_code = (int)exit_code},
 	};
+	/* Also of one that has ended already, as a daemon that starts anew says of those of the one before. */
+	const struct audit_event by = request_event(request, AUDIT_AGENT_REVOKED);
+	agents_end_session(request->control->agents, job.session.id, &by);
 	if (tell(request, AUDIT_SESSION_ENDED, do_end, &job, err) < 0)
 		return -1;
 	return put_one(request, err);

@@ -98,6 +98,9 @@ struct audit_event request_event(const struct request *request, enum audit_type 
 	if (request->identity.kind == IDENTITY_SESSION) {
 		event.actor = AUDIT_ACTOR_AGENT;
 		event.actor_id = str_from(request->identity.session);
+	} else if (request->identity.kind == IDENTITY_AGENT) {
+		event.actor = AUDIT_ACTOR_AGENT;
+		event.actor_id = str_from(request->identity.agent);
 	}
 	event.trace_id = request_trace(request, NULL);
 	return event;

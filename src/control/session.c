@@ -84,11 +84,15 @@ bool session_is_open(struct db *db, struct str id)
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
 {
 	struct db_stmt *insert =
-		db_stmt(tx, "INSERT INTO sessions (id, agent, working_dir, started_ns) VALUES (?, ?, ?, ?)");
+		db_stmt(tx, "INSERT INTO sessions (id, agent, working_dir, started_ns, caller) VALUES (?, ?, ?, ?, ?)");
 	db_bind_str(insert, session->id);
 	db_bind_str(insert, session->agent);
 	db_bind_str(insert, session->working_dir);
 	db_bind_int(insert, (int64_t)session->started_ns);
+	if (session->caller.n > 0)
+		db_bind_str(insert, session->caller);
+	else
+		db_bind_null(insert);
 	return db_run(insert, err) < 0 ? -1 : 0;
 }
 

@@ -17,6 +17,7 @@ void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID
 
 struct session {
 	struct str id, agent, working_dir;
+	struct str caller;             /* of `agents`; "" = none. Written, not read */
 	uint64_t started_ns, ended_ns; /* ended: 0 = it runs */
 	int exit_code;                 /* -1 = not known */
 };

@@ -1,6 +1,7 @@
 #include "control/tokens.h"
 #include "base/base64.h"
 #include "base/rand.h"
+#include "control/agents.h"
 #include "control/session.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
@@ -25,6 +26,7 @@ struct person {
 struct tokens {
 	struct secret *daemon_token, *caveat_key;
 	struct db *db;
+	struct agents *agents;
 	const struct clock *clock;
 
 	pthread_mutex_t lock; /* all below */
@@ -62,6 +64,7 @@ struct tokens *tokens_new(const struct tokens_spec *spec, struct err *err)
 	AUTO(tokens) *tokens = NEW(struct tokens);
 	pthread_mutex_init(&tokens->lock, NULL);
 	tokens->db = spec->db;
+	tokens->agents = spec->agents;
 	tokens->clock = spec->clock;
 	tokens->daemon_token = secret_from(spec->daemon_token, err);
 	if (tokens->daemon_token == NULL)
@@ -228,6 +231,9 @@ int tokens_identify(struct tokens *tokens, struct str authorization, struct iden
 	struct identity identity;
 	if (str_starts(token, S(PERSON_PREFIX)) && find_person(tokens, token, ret))
 		return 0;
+	if (tokens->agents != NULL && str_starts(token, S(AGENT_TOKEN_PREFIX)) &&
+	    agents_identify(tokens->agents, token, ret))
+		return 0;
 	if (str_starts(token, S(JWT_HEADER ".")) &&
 	    caveat_verify(secret_borrow(tokens->caveat_key), token, &identity) &&
 	    (tokens->db == NULL || session_is_open(tokens->db, str_from(identity.session)))) {
@@ -258,6 +264,8 @@ int identity_permits(const struct identity *identity, enum api_permission permis
 		return fail(err, ERR_FORBIDDEN, "only the daemon's own token allows this");
 	if (identity->kind == IDENTITY_PERSON)
 		return 0;
+	if (identity->kind == IDENTITY_AGENT)
+		return fail(err, ERR_FORBIDDEN, "an agent's token opens /mcp and nothing else");
 	switch (permission) {
 	case API_CAVEAT_ACTIONS:
 		return check_session(identity, CAPABILITY_ACTIONS_LIST, "actions:list", STR_EMPTY, err);

@@ -1,7 +1,7 @@
 /*
  * tokens: who asks
  *
- * Three kinds, all given by `Authorization: Bearer` and by nothing else:
+ * Four kinds, all given by `Authorization: Bearer` and by nothing else:
  *
  *   the daemon's   64 hex digits from the parent, new at every start of the daemon; everything
  *   a person's     "person_" and 43 characters (base64url of 32 random bytes); twelve hours, revocable, everything but
@@ -10,6 +10,7 @@
  *   a session's    JWT (RFC 7519), HS256 over the caveat key, without expiry: claims iss "aileron-daemon", sub and
  *                  session (the session's id), iat, typ "aileron-caveat", caps. It dies with its session and with the
  *                  daemon
+ *   an agent's     agents.h; it opens /mcp alone, and no operation of the API
  *
  * Comparisons take the same time wherever the difference is. Any thread.
  */
@@ -38,6 +39,7 @@ struct tokens_spec {
 	struct str daemon_token; /* copied into memory of its own */
 	struct str caveat_key;   /* the same */
 	struct db *db;           /* NULL in a test without persons */
+	struct agents *agents;   /* NULL = there are none */
 	const struct clock *clock;
 };
 /* Reads the person tokens that are still valid. */
