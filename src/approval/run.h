@@ -14,6 +14,7 @@
  */
 #pragma once
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "store/db.h"
@@ -33,6 +34,7 @@ enum run_state {
 	RUN_STATE__MAX
 };
 const char *run_state_name(enum run_state state); /* as in the database and on the wire */
+bool run_state_named(struct str name, enum run_state *ret);
 bool run_state_is_terminal(enum run_state state);
 
 #define RUN_PENDING_MAX      20 /* of one caller */
@@ -68,3 +70,11 @@ struct run {
 	struct str error;              /* failure envelope's inner object, JSON; "" = none */
 	struct str audit_id;
 };
+
+/* ---------------------------------------------------------------------------------------------------------- its error */
+
+#define RUN_ERROR_MAX ((size_t)6 * (ERR_MESSAGE_MAX + ERR_DETAILS_MAX) + 1024)
+/* The inner object of the failure envelope: {"class","message","retriable","boundary","details"}. */
+void run_put_error(struct buf *out, const struct err *error);
+/* The same back; INTERNAL_ERROR for a text that is none. */
+void run_get_error(struct str text, struct err *ret);

@@ -1,0 +1,419 @@
+#include "approval/run_table.h"
+#include "approval/digest.h"
+#include "approval/record.h"
+#include "base/hex.h"
+#include "base/vec.h"
+
+#define ROWS_MAX 10000
+
+/* ------------------------------------------------------------------------------------------------------------- reading */
+
+#define COLUMNS_BUT_RESULT                                                                                             \
+	"SELECT id, caller, caller_name, session, working_dir, call_id, action, action_version, action_hash, args, "   \
+	"bound, state, approval_id, grant_id, edited, requested_ns, expires_ns, decided_ns, claimed_ns, ended_ns, "    \
+	"decided_by, reason, preview, error, audit_id"
+#define COLUMNS COLUMNS_BUT_RESULT ", result FROM runs "
+
+static struct str text_of(struct arena *arena, const struct db_stmt *q, int column)
+{
+	return db_is_null(q, column) ? STR_EMPTY : arena_str(arena, db_str(q, column));
+}
+
+static uint64_t time_of(const struct db_stmt *q, int column)
+{
+	return db_is_null(q, column) ? 0 : (uint64_t)db_int(q, column);
+}
+
+/* False: of a state that this version does not know. */
+static bool read_row(struct arena *arena, const struct db_stmt *q, bool result, struct run *ret)
+{
+	struct run run = {
+		.id = text_of(arena, q, 0),
+		.caller = {text_of(arena, q, 1), text_of(arena, q, 2), text_of(arena, q, 3), text_of(arena, q, 4)},
+		.call_id = text_of(arena, q, 5),
+		.action = text_of(arena, q, 6),
+		.action_version = text_of(arena, q, 7),
+		.action_hash = text_of(arena, q, 8),
+		.args = text_of(arena, q, 9),
+		.bound = text_of(arena, q, 10),
+		.approval_id = text_of(arena, q, 12),
+		.grant_id = text_of(arena, q, 13),
+		.edited = db_int(q, 14) != 0,
+		.requested_ns = time_of(q, 15),
+		.expires_ns = time_of(q, 16),
+		.decided_ns = time_of(q, 17),
+		.claimed_ns = time_of(q, 18),
+		.ended_ns = time_of(q, 19),
+		.decided_by = text_of(arena, q, 20),
+		.reason = text_of(arena, q, 21),
+		.preview = text_of(arena, q, 22),
+		.error = text_of(arena, q, 23),
+		.audit_id = text_of(arena, q, 24),
+	};
+	if (!run_state_named(db_str(q, 11), &run.state))
+		return false;
+	if (result)
+		run.result = text_of(arena, q, 25);
+	*ret = run;
+	return true;
+}
+
+static int read_one(struct db_stmt *q, struct arena *arena, struct run *ret, struct err *err)
+{
+	int got = db_step(q, err);
+	if (got == 1 && !read_row(arena, q, true, ret))
+		got = fail(err, ERR_STORE_ERROR, "the database has a run in a state that is none");
+	db_finish(q);
+	return got;
+}
+
+int run_find(struct db_tx *tx, struct arena *arena, struct str id, struct run *ret, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE id = ?1 OR approval_id = ?1");
+	db_bind_str(q, id);
+	return read_one(q, arena, ret, err);
+}
+
+int run_find_call(struct db_tx *tx, struct arena *arena, struct str caller, struct str call_id, struct run *ret,
+		  struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE caller = ? AND call_id = ?");
+	db_bind_str(q, caller);
+	db_bind_str(q, call_id);
+	return read_one(q, arena, ret, err);
+}
+
+int run_find_pending(struct db_tx *tx, struct arena *arena, struct str request_key, struct run *ret, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE request_key = ? AND state = 'pending_approval'");
+	db_bind_blob(q, request_key);
+	return read_one(q, arena, ret, err);
+}
+
+int run_count_pending(struct db_tx *tx, struct str caller, uint64_t *ret, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "SELECT count(*) FROM runs WHERE ended_ns IS NULL AND"
+					" state = 'pending_approval' AND caller = ?");
+	db_bind_str(q, caller);
+	int got = db_step(q, err);
+	if (got == 1)
+		*ret = (uint64_t)db_int(q, 0);
+	db_finish(q);
+	return got == 1 ? 0 : -1;
+}
+
+static int read_list(struct db_stmt *q, struct arena *arena, struct run_list *ret, struct err *err)
+{
+	AUTO_VEC(struct run) rows = VEC_INIT(ROWS_MAX);
+	struct run run;
+	int got;
+	while ((got = db_step(q, err)) == 1) {
+		if (read_row(arena, q, false, &run) && !vec_push(&rows, run))
+			break;
+	}
+	db_finish(q);
+	if (got < 0)
+		return -1;
+	ret->items = arena_array(arena, rows.n + 1, sizeof *ret->items);
+	ret->n = rows.n;
+	if (rows.n > 0)
+		memcpy(ret->items, rows.items, rows.n * sizeof *rows.items);
+	return 0;
+}
+
+int run_list(struct db_tx *tx, struct arena *arena, const struct run_filter *filter, struct run_list *ret,
+	     struct err *err)
+{
+	struct db_stmt *q =
+		db_stmt(tx, COLUMNS_BUT_RESULT " FROM runs WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR action = ?2)"
+					       " AND (?3 = '' OR caller = ?3) AND (?4 = '' OR session = ?4)"
+					       " AND (?5 = '' OR id < ?5) AND (?6 = 0 OR ended_ns IS NULL)"
+					       " AND (?7 = 0 OR approval_id IS NOT NULL) ORDER BY id DESC LIMIT ?8");
+	db_bind_str(q, filter->state);
+	db_bind_str(q, filter->action);
+	db_bind_str(q, filter->caller);
+	db_bind_str(q, filter->session);
+	db_bind_str(q, filter->before);
+	db_bind_int(q, filter->open);
+	db_bind_int(q, filter->approval);
+	db_bind_int(q, filter->limit > 0 ? filter->limit : ROWS_MAX);
+	return read_list(q, arena, ret, err);
+}
+
+int run_next_due(struct db_tx *tx, uint64_t *ret_ns, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "SELECT min(CASE state WHEN 'pending_approval' THEN expires_ns"
+					" WHEN 'awaiting_vault' THEN awaits_until_ns END) FROM runs"
+					" WHERE ended_ns IS NULL");
+	int got = db_step(q, err);
+	if (got == 1)
+		*ret_ns = time_of(q, 0);
+	db_finish(q);
+	return got < 0 ? -1 : 0;
+}
+
+int run_list_due(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct run_list *ret, struct err *err)
+{
+	struct db_stmt *q =
+		db_stmt(tx, COLUMNS_BUT_RESULT " FROM runs WHERE ended_ns IS NULL AND"
+					       " ((state = 'pending_approval' AND expires_ns <= ?1) OR"
+					       " (state = 'awaiting_vault' AND awaits_until_ns <= ?1)) ORDER BY id");
+	db_bind_int(q, (int64_t)now_ns);
+	return read_list(q, arena, ret, err);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- inserting */
+
+static void bind_given(struct db_stmt *q, struct str text)
+{
+	if (text.n > 0)
+		db_bind_str(q, text);
+	else
+		db_bind_null(q);
+}
+
+static void bind_blob_given(struct db_stmt *q, struct str bytes)
+{
+	if (bytes.n > 0)
+		db_bind_blob(q, bytes);
+	else
+		db_bind_null(q);
+}
+
+static void bind_time_given(struct db_stmt *q, uint64_t ns)
+{
+	if (ns > 0)
+		db_bind_int(q, (int64_t)ns);
+	else
+		db_bind_null(q);
+}
+
+static int refuse_double(const struct run *there, struct err *err)
+{
+	fail(err, ERR_CONFLICT, "the same was asked for already: run '%.*s'", STR_FMT(there->id));
+	err_detail(err, "run_id", there->id);
+	return -1;
+}
+
+static int check_new(struct db_tx *tx, struct arena *arena, const struct run_new *new, struct err *err)
+{
+	const struct run *run = new->run;
+	struct run there;
+	int found = run->call_id.n > 0 ? run_find_call(tx, arena, run->caller.id, run->call_id, &there, err) : 0;
+	if (found == 0 && new->request_key.n > 0)
+		found = run_find_pending(tx, arena, new->request_key, &there, err);
+	if (found != 0)
+		return found < 0 ? -1 : refuse_double(&there, err);
+	if (run->state != RUN_PENDING_APPROVAL)
+		return 0;
+	uint64_t pending = 0;
+	if (run_count_pending(tx, run->caller.id, &pending, err) < 0)
+		return -1;
+	if (pending >= RUN_PENDING_MAX)
+		return fail(err, ERR_THROTTLED,
+			    "%d requests of '%.*s' wait for a person already; wait until some of them are decided, or "
+			    "cancel one",
+			    RUN_PENDING_MAX, STR_FMT(run->caller.name));
+	return 0;
+}
+
+static int write_row(struct db_tx *tx, const struct run_new *new, struct err *err)
+{
+	const struct run *run = new->run;
+	unsigned char digest[APPROVAL_DIGEST];
+	approval_digest(run->bound, digest);
+	struct db_stmt *q = db_stmt(
+		tx, "INSERT INTO runs (id, caller, caller_name, session, working_dir, call_id, action, action_version,"
+		    " action_hash, args, bound, digest, request_key, state, approval_id, grant_id, requested_ns,"
+		    " expires_ns, claimed_ns, preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		    "?, ?)");
+	db_bind_str(q, run->id);
+	db_bind_str(q, run->caller.id);
+	db_bind_str(q, run->caller.name);
+	bind_given(q, run->caller.session);
+	bind_given(q, run->caller.working_dir);
+	bind_given(q, run->call_id);
+	db_bind_str(q, run->action);
+	db_bind_str(q, run->action_version);
+	db_bind_str(q, run->action_hash);
+	db_bind_str(q, run->args);
+	bind_given(q, run->bound);
+	bind_blob_given(q, run->bound.n > 0 ? str_of(digest, sizeof digest) : STR_EMPTY);
+	bind_blob_given(q, new->request_key);
+	db_bind_str(q, str_from(run_state_name(run->state)));
+	bind_given(q, run->approval_id);
+	bind_given(q, run->grant_id);
+	db_bind_int(q, (int64_t)run->requested_ns);
+	bind_time_given(q, run->expires_ns);
+	bind_time_given(q, run->claimed_ns);
+	bind_given(q, run->preview);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+static int record_new(struct db_tx *tx, const struct run_new *new, struct err *err)
+{
+	const struct run *run = new->run;
+	bool gated = run->state == RUN_PENDING_APPROVAL;
+	AUTO_RECORD record;
+	record_begin(&record, gated ? AUDIT_APPROVAL_REQUESTED : AUDIT_RUN_STARTED, &new->who, run);
+	if (gated) {
+		unsigned char digest[APPROVAL_DIGEST];
+		char digits[2 * APPROVAL_DIGEST + 1];
+		approval_digest(run->bound, digest);
+		member_z(&record.json, "aileron.approval.digest", hex_format(str_of(digest, sizeof digest), digits));
+		member_time(&record.json, "aileron.approval.expires_at", run->expires_ns);
+	}
+	return record_append(tx, &record, NULL, err);
+}
+
+int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	if (check_new(tx, arena, new, err) < 0 || record_new(tx, new, err) < 0)
+		return -1;
+	return write_row(tx, new, err);
+}
+
+int run_store_preview(struct db_tx *tx, struct str id, struct str preview, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "UPDATE runs SET preview = ? WHERE id = ? AND state = 'pending_approval'");
+	db_bind_str(q, preview);
+	db_bind_str(q, id);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- steps */
+
+int run_step_begin(struct db_tx *tx, const struct run_step *step, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO run_steps (run, step, attempt, name, connector, content_hash, op,"
+					" effect, binding, started_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	db_bind_str(q, step->run);
+	db_bind_int(q, step->step);
+	db_bind_int(q, step->attempt);
+	db_bind_str(q, step->name);
+	db_bind_str(q, step->connector);
+	db_bind_str(q, step->content_hash);
+	db_bind_str(q, step->op);
+	db_bind_str(q, step->effect);
+	bind_given(q, step->binding);
+	db_bind_int(q, (int64_t)step->started_ns);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+int run_step_end(struct db_tx *tx, const struct run_step *step, struct err *err)
+{
+	struct db_stmt *q =
+		db_stmt(tx, "UPDATE run_steps SET ended_ns = ?, class = ? WHERE run = ? AND step = ? AND attempt = ?");
+	db_bind_int(q, (int64_t)step->ended_ns);
+	bind_given(q, step->class);
+	db_bind_str(q, step->run);
+	db_bind_int(q, step->step);
+	db_bind_int(q, step->attempt);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+int run_steps(struct db_tx *tx, struct arena *arena, struct str run, struct run_step_list *ret, struct err *err)
+{
+	AUTO_VEC(struct run_step) rows = VEC_INIT(ROWS_MAX);
+	struct db_stmt *q =
+		db_stmt(tx, "SELECT run, step, attempt, name, connector, content_hash, op, effect, binding,"
+			    " started_ns, ended_ns, class FROM run_steps WHERE run = ? ORDER BY step, attempt");
+	db_bind_str(q, run);
+	int got;
+	while ((got = db_step(q, err)) == 1) {
+		const struct run_step step = {
+			.run = text_of(arena, q, 0),
+			.step = (uint32_t)db_int(q, 1),
+			.attempt = (uint32_t)db_int(q, 2),
+			.name = text_of(arena, q, 3),
+			.connector = text_of(arena, q, 4),
+			.content_hash = text_of(arena, q, 5),
+			.op = text_of(arena, q, 6),
+			.effect = text_of(arena, q, 7),
+			.binding = text_of(arena, q, 8),
+			.started_ns = time_of(q, 9),
+			.ended_ns = time_of(q, 10),
+			.class = text_of(arena, q, 11),
+		};
+		if (!vec_push(&rows, step))
+			break;
+	}
+	db_finish(q);
+	if (got < 0)
+		return -1;
+	ret->items = arena_array(arena, rows.n + 1, sizeof *ret->items);
+	ret->n = rows.n;
+	if (rows.n > 0)
+		memcpy(ret->items, rows.items, rows.n * sizeof *rows.items);
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- interrupted */
+
+static int step_under_way(struct db_tx *tx, struct arena *arena, struct str run, struct str *ret, struct err *err)
+{
+	struct db_stmt *q =
+		db_stmt(tx, "SELECT name FROM run_steps WHERE run = ? ORDER BY step DESC, attempt DESC LIMIT 1");
+	db_bind_str(q, run);
+	int got = db_step(q, err);
+	if (got == 1)
+		*ret = text_of(arena, q, 0);
+	db_finish(q);
+	return got < 0 ? -1 : 0;
+}
+
+static int lose(struct db_tx *tx, struct arena *arena, const struct run *run, uint64_t now_ns, struct err *err)
+{
+	static struct err why; /* of the writer's thread alone */
+	struct str step = STR_EMPTY;
+	if (step_under_way(tx, arena, run->id, &step, err) < 0)
+		return -1;
+	err_clear(&why);
+	fail(&why, ERR_OUTCOME_UNKNOWN,
+	     "the daemon ended while this ran; whether %s%.*s%s took effect is not known, and it is not run again",
+	     step.n > 0 ? "step '" : "it", STR_FMT(step), step.n > 0 ? "'" : "");
+	if (step.n > 0)
+		err_detail(&why, "step", step);
+	err_detail(&why, "reason", S("interrupted"));
+	AUTO_BUF text = BUF_INIT(RUN_ERROR_MAX);
+	run_put_error(&text, &why);
+	const struct run_change change = {
+		.id = run->id,
+		.event = RUN_EVENT_LOSE,
+		.now_ns = now_ns,
+		.who = {.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")},
+		.error = &why,
+		.text = buf_str(&text),
+	};
+	return run_change(tx, &change, NULL, NULL, err);
+}
+
+static int close_steps(struct db_tx *tx, uint64_t now_ns, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "UPDATE run_steps SET ended_ns = ?, class = 'outcome_unknown'"
+					" WHERE ended_ns IS NULL AND run IN"
+					" (SELECT id FROM runs WHERE state = 'running' AND ended_ns IS NULL)");
+	db_bind_int(q, (int64_t)now_ns);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+int run_interrupt_open(struct db_tx *tx, uint64_t now_ns, struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_list open = {0};
+	const struct run_filter filter = {.state = S("running"), .open = true};
+	const struct grant_end restart = {
+		.why = S("restart"),
+		.now_ns = now_ns,
+		.who = {.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")},
+	};
+	if (grant_end(tx, &restart, err) < 0 || close_steps(tx, now_ns, err) < 0 ||
+	    run_list(tx, arena, &filter, &open, err) < 0)
+		return -1;
+	for (size_t i = 0; i < open.n; i++) {
+		if (lose(tx, arena, &open.items[i], now_ns, err) < 0)
+			return -1;
+	}
+	return 0;
+}
