@@ -10,7 +10,8 @@
  * A line is one write of at most LOG_LINE_MAX bytes, which a pipe takes whole, so lines of threads and processes never
  * mix. Values that do not fit are cut and end in "...", fields that do not fit are left out and counted in `left_out`.
  * Values come from anywhere: hidden characters are made visible (base/escape.h). Never pass a secret. Event names and
- * keys are literals of lower-case letters, digits and underscores. Libraries log at debug only; programs log once.
+ * keys are literals of lower-case letters, digits and underscores. An event is its subject and what became of it
+ * ("child_ended", "vault_locked"); what did not come about is <subject>_not_<participle> ("log_not_reopened"). Libraries log at debug only; programs log once.
  * Logging keeps errno, never fails and is any thread's.
  */
 #pragma once

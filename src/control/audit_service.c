@@ -100,13 +100,13 @@ static void drop_old(struct audit_service *service)
 	uint64_t all = 0;
 	do {
 		if (db_write(service->control->db, retain, &retention, &err) < 0) {
-			log_warn("retention_failed", log_err(&err));
+			log_warn("audit_not_pruned", log_err(&err));
 			return;
 		}
 		all += (uint64_t)retention.dropped;
 	} while (retention.dropped > 0 && !service->control->over);
 	if (all > 0)
-		log_info("retention", log_u64("dropped", all));
+		log_info("audit_pruned", log_u64("dropped", all));
 }
 
 static void look(void *user)
@@ -116,7 +116,7 @@ static void look(void *user)
 	err_clear(&err);
 	/* A keeper that is being restarted signs at the next look. */
 	if (make_checkpoint(service, &err) < 0)
-		log_warn("checkpoint_failed", log_err(&err));
+		log_warn("checkpoint_not_made", log_err(&err));
 	drop_old(service);
 	service->looking = false;
 }

@@ -267,7 +267,7 @@ void bindings_check_drift(struct control *control, struct arena *arena, struct s
 	struct binding_list list = {0};
 	struct str_list required = manifest->credential.oauth2.scopes;
 	if (bindings_list(control, arena, connector_fqn, S("oauth2"), &list, &err) < 0) {
-		log_warn("scope_drift_unknown", log_str("connector", connector_fqn), log_err(&err));
+		log_warn("scope_drift_not_checked", log_str("connector", connector_fqn), log_err(&err));
 		return;
 	}
 	for (size_t i = 0; i < list.n; i++) {

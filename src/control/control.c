@@ -109,7 +109,7 @@ static void start_recorded(void *user, const struct err *err)
 {
 	(void)user;
 	if (err != NULL)
-		log_error("start_not_recorded", log_err(err));
+		log_error("daemon_start_not_recorded", log_err(err));
 }
 
 /* --------------------------------------------------------------------------------------------------------- stopping */
@@ -152,7 +152,7 @@ static void on_stop(void *user, uint64_t ms)
 	if (running->stopping)
 		return;
 	running->stopping = true;
-	log_info("stopping", log_u64("ms", ms));
+	log_info("control_stopping", log_u64("ms", ms));
 	audit_service_stop(running->control.audit);
 	spans_flush(running->control.spans);
 	http_server_drain(running->control.http, ms, drained, running);
@@ -351,7 +351,7 @@ int control_run(const struct supervise_start *start, struct err *err)
 	}
 	loop_run(running.control.loop);
 	if (db_write(running.control.db, record_stop, &running.control, err) < 0)
-		log_error("stop_not_recorded", log_err(err));
+		log_error("daemon_stop_not_recorded", log_err(err));
 	if (!running.joined) {
 		/* Some worker holds on to what would be freed now. What it was promised is on disk. */
 		log_warn("requests_abandoned");

@@ -49,7 +49,7 @@ static void log_request(const struct work *work, unsigned status)
 	if (work->began_ns == 0)
 		return;
 	const struct http_exchange *x = work->request.exchange;
-	log_debug("request", log_str("method", http_method(x)), log_str("path", http_path(x)),
+	log_debug("request_answered", log_str("method", http_method(x)), log_str("path", http_path(x)),
 		  log_u64("status", status), log_duration("duration", clock_monotonic_ns(NULL) - work->began_ns),
 		  log_str("request_id", http_request_id(x)));
 }

@@ -67,7 +67,7 @@ static void appended(void *user, const struct err *err)
 {
 	struct later *later = user;
 	if (err != NULL)
-		log_error("event_lost", log_z("type", audit_type_name(later->audit.type)), log_err(err));
+		log_error("event_not_recorded", log_z("type", audit_type_name(later->audit.type)), log_err(err));
 	later_free(later);
 }
 

@@ -196,7 +196,7 @@ static void follow(struct request *request, struct tail *tail)
 	while (go_on && !http_is_gone(request->exchange)) {
 		/* What is committed while we read is seen by the next wait, which then does not. */
 		if (read_piece(control, tail, &err) < 0) {
-			log_warn("tail_failed", log_err(&err));
+			log_warn("audit_tail_not_sent", log_err(&err));
 			return;
 		}
 		if (tail->rows == 0) {
@@ -288,7 +288,7 @@ int handle_audit_export(struct request *request, struct err *err)
 	struct export export = {.exchange = request->exchange, .piece = BUF_INIT(EXPORT_PIECE + 4 * AUDIT_TEXT_MAX)};
 	begin_stream(request, S("application/x-ndjson"));
 	if (stream_export(request->control, &export, err) < 0)
-		log_warn("export_failed", log_err(err));
+		log_warn("audit_export_not_sent", log_err(err));
 	http_stream_end(request->exchange);
 	audit_unfollow(request->control->audit);
 	buf_release(&export.piece);

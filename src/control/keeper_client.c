@@ -135,7 +135,7 @@ static void on_answer(struct keeper_client *client, const struct rpc_frame *fram
 		wait_end(wait, read_answer(wait, frame->body));
 	pthread_mutex_unlock(&client->lock);
 	if (wait == NULL)
-		log_debug("keeper_late_answer", log_u64("id", frame->id));
+		log_debug("keeper_answer_delayed", log_u64("id", frame->id));
 }
 
 static int on_changed(struct keeper_client *client, struct str body, struct err *err)

@@ -196,7 +196,7 @@ static void on_noted(void *user, struct str what, struct str path, uint64_t use,
 		db_write_later(watch->db, notes[i].record, told, told_recorded);
 		return;
 	}
-	log_warn("keeper_note_unknown", log_str("what", what));
+	log_warn("keeper_note_not_understood", log_str("what", what));
 }
 
 struct keeper_listener vault_watch_listener(struct vault_watch *watch)

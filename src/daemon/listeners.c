@@ -185,7 +185,7 @@ int listeners_open(struct listeners *listeners, const char *state_dir, const cha
 	listeners->local = listen_local(state_dir, &why);
 	listeners->local_is_ours = listeners->local >= 0;
 	if (listeners->local < 0)
-		log_warn("no_unix_socket", log_err(&why));
+		log_warn("unix_socket_not_made", log_err(&why));
 	return 0;
 }
 

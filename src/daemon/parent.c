@@ -120,7 +120,8 @@ static void on_stop_signal(void *user, int signal)
 {
 	struct daemon *d = user;
 	bool again = d->phase == DAEMON_STOPPING;
-	log_info("stopping", log_z("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"), log_bool("at_once", again));
+	log_info("daemon_stopping", log_z("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"),
+		 log_bool("at_once", again));
 	if (d->phase == DAEMON_STARTING && d->failure.class == ERR_NONE)
 		fail(&d->failure, ERR_CANCELLED, "the daemon was told to stop before it was ready");
 	if (again)

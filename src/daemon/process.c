@@ -162,7 +162,7 @@ static void on_again(void *user, int what)
 	process->restarts++;
 	if (process_start(process, &err) == 0)
 		return;
-	log_error("restart_failed", log_z("program", process->row->program), log_err(&err));
+	log_error("child_not_restarted", log_z("program", process->row->program), log_err(&err));
 	loop_timer_start(process->again, process->backoff_ms, 0);
 	process->backoff_ms = MIN(2 * process->backoff_ms, (uint64_t)DAEMON_BACKOFF_MAX_MS);
 }
@@ -187,7 +187,7 @@ static void on_end(void *user, int what)
 	/* Its last words may still be on their way. */
 	link_drain(process->link);
 	if (child_wait(&process->child, -1, &err) != 1)
-		log_error("wait_failed", log_z("program", process->row->program), log_err(&err));
+		log_error("child_not_awaited", log_z("program", process->row->program), log_err(&err));
 	child_how_ended(&process->child, process->last_end, sizeof process->last_end);
 	fail(&err, ERR_SYSTEM, "%s ended by %s", process->row->program, process->last_end);
 	note_why(process, &err);

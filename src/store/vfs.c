@@ -63,7 +63,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file
 static void log_message(void *context, int code, const char *text)
 {
 	(void)context;
-	log_debug("sqlite", log_i64("code", code), log_z("text", text));
+	log_debug("sqlite_warned", log_i64("code", code), log_z("text", text));
 }
 
 static void put_over(struct our_vfs *ours, const char *name, sqlite3_vfs *below, bool as_default)

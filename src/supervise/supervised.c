@@ -132,7 +132,7 @@ void supervised_failed(const struct err *err)
 	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
 	supervise_put_err(&body, err);
 	if (supervise_send(SUPERVISE_FD, SUPERVISE_FAILED, 0, buf_str(&body), NULL, 0, NULL) != 0)
-		log_error("failed", log_err(err));
+		log_error("failure_not_told", log_err(err));
 }
 
 /* ---- orders */

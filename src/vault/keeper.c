@@ -160,7 +160,7 @@ static void send_to(struct keeper *keeper, bool control, uint16_t type, uint32_t
 		return;
 	if (rpc_queue(channel, type, id, parts, n, &err) == 0)
 		return;
-	log_warn("keeper_channel_failed", log_z("peer", control ? "control" : "egress"), log_err(&err));
+	log_warn("keeper_channel_broken", log_z("peer", control ? "control" : "egress"), log_err(&err));
 	if (control)
 		keeper->control_broken = true;
 	else

@@ -129,7 +129,7 @@ static int tell_backups(struct keeper *keeper, const struct vault_credential *op
 	size_t before = out->n;
 	if (put_backups(keeper, opener, out, &err) == 0)
 		return 0;
-	log_warn("vault_backups_unknown", log_err(&err));
+	log_warn("vault_backups_not_listed", log_err(&err));
 	buf_truncate(out, before);
 	wire_put_u32(out, 0);
 	return 0;
@@ -404,6 +404,7 @@ int keeper_do_sealed(struct keeper *keeper, struct str body, struct buf *out, st
 	struct call call = {.m = &m, .arena = arena};
 	int rc = run(keeper, &call, out, err);
 	sealed_opened_release(&call.opened);
-	log_debug("keeper_operation", log_z("name", keeper_operation_name(m.operation)), log_bool("done", rc == 0));
+	log_debug("keeper_operation_ended", log_z("name", keeper_operation_name(m.operation)),
+		  log_bool("done", rc == 0));
 	return rc;
 }

@@ -328,7 +328,7 @@ int keeper_on_refreshed(struct keeper *keeper, const struct rpc_frame *frame, st
 		const struct vault_entry *entry = vault_find(keeper->vault, str_from(refresh->path));
 		if (vault_is_unlocked(keeper->vault) && entry != NULL && entry->generation == refresh->generation)
 			set_stale(keeper, str_from(refresh->path), "refresh_lost");
-		log_error("refresh_failed", log_z("binding", refresh->path), log_err(err));
+		log_error("binding_not_refreshed", log_z("binding", refresh->path), log_err(err));
 		err->class = vault_is_unlocked(keeper->vault) ? ERR_BINDING_FAILED : ERR_BINDING_REQUIRED;
 	}
 	end_refresh(keeper, refresh, access, err);
@@ -342,7 +342,7 @@ int keeper_on_refresh_failed(struct keeper *keeper, const struct rpc_frame *fram
 	wire_get_err(&r, &why);
 	if (why.class != ERR_BINDING_FAILED && why.class != ERR_NETWORK_ERROR)
 		r.bad = true;
-	if (wire_done(&r, "refresh_failed", err) != 0)
+	if (wire_done(&r, "binding_not_refreshed", err) != 0)
 		return -1;
 	struct keeper_refresh *refresh = by_id(keeper, frame->id);
 	if (refresh == NULL)

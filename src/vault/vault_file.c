@@ -362,7 +362,7 @@ static void note_what_was_seen(struct vault *vault)
 	static struct err err;
 	err_clear(&err);
 	if (vault_change_commit(vault, next, vault->keys, &err) < 0)
-		log_debug("vault_note_failed", log_err(&err));
+		log_debug("vault_note_not_written", log_err(&err));
 }
 
 static int unlock_current(struct vault *vault, const struct vault_credential *credential,

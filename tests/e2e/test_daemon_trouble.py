@@ -145,7 +145,7 @@ class Trouble(unittest.TestCase):
             wait_for(lambda: len(told) > 2, "some load")
             call = self.held_call()
             restart = self.popen("daemon", "restart")
-            wait_for(self.log_has('"stopping"'), "the daemon's word that it stops")
+            wait_for(self.log_has('"daemon_stopping"'), "the daemon's word that it stops")
             self.assertIsNone(call.poll())
             self.service.hold.set()
             code, out, err = self.end(call, 20)
@@ -162,7 +162,7 @@ class Trouble(unittest.TestCase):
         call = self.held_call()
         pid = self.home.discovery["pid"]
         os.kill(pid, signal.SIGTERM)
-        wait_for(self.log_has('"stopping"'), "the daemon's word that it stops")
+        wait_for(self.log_has('"daemon_stopping"'), "the daemon's word that it stops")
         self.assertIsNone(call.poll())
         os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not programs_of_daemon(), "the end of all processes", 5)
