@@ -5,10 +5,12 @@
 #include "cli/verb_runs.h"
 #include "confine/confine.h"
 #include "daemon/listeners.h"
+#include "daemon/config.h"
 #include "daemon/parent.h"
 #include "daemon/ready.h"
 #include "daemon/spawn.h"
 #include "text/json_members.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define AUTO_LOCK_MAX (365 * 24 * TIME_HOUR)
@@ -52,6 +54,20 @@ static int check_endpoint(const char *url, struct err *err)
 	return fail(err, ERR_USAGE, "'%s' is no address of a collector: http://127.0.0.1:4318, for one", url);
 }
 
+/* What the file sets; a flag or a variable wins over it. */
+static int read_config(struct cli *cli, struct daemon_options *options, struct err *err)
+{
+	static struct config config;
+	static char bind[32];
+	if (config_load(cli->state_dir, &config, err) < 0)
+		return wrap(err, "reading the configuration; `aileron config list` shows what there is");
+	options->config = &config;
+	snprintf(bind, sizeof bind, "127.0.0.1:%.5s", config.value[CONFIG_DAEMON_PORT]);
+	if (options->bind == NULL)
+		options->bind = bind;
+	return 0;
+}
+
 static int read_options(struct cli *cli, struct daemon_options *ret, struct err *err)
 {
 	const char *lock = setting(cli, "auto-lock", "AILERON_AUTO_LOCK");
@@ -78,7 +94,9 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 			    AUDIT_KEEP_DAYS_MAX);
 	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0)
 		return -1;
-	return check_endpoint(ret->otlp_endpoint, err) < 0 ? -1 : check_boundaries(ret->allowed, err);
+	if (check_endpoint(ret->otlp_endpoint, err) < 0 || check_boundaries(ret->allowed, err) < 0)
+		return -1;
+	return read_config(cli, ret, err);
 }
 
 int verb_daemon_run(struct cli *cli, struct err *err)

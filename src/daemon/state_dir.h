@@ -5,6 +5,7 @@
  * others may enter it. What lies in it, and whose it is:
  *
  *     daemon.json daemon.pid daemon.lock daemon.log daemon.sock keeper.pub device.pub     the parent's
+ *     config.yaml (config.h)                                                              the person's
  *     vault/                                                                              the keeper's alone
  *     control/, control/compiled/ (which it could not make itself)                        control's alone
  */
