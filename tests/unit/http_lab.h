@@ -15,6 +15,8 @@
  *     /late        nothing; lab_release() asks to be told that the client is gone, and answers then
  *     /stream      200, LAB_PIECES pieces of LAB_PIECE bytes by another thread
  *     /events      200, three events written on the loop's thread
+ *     /upgrade     101 for who asks for "echo": every byte comes back, "!" ends it; anybody else gets 426
+ *     /flood       the same, and a byte brings LAB_PIECE back
  *     /quiet       200, a stream that ends when the client is gone
  */
 #pragma once
@@ -52,7 +54,7 @@ struct lab {
 	struct http_exchange *held[LAB_HELD];
 	size_t n_held, n_gone, n_drained, n_working;
 	size_t connections;
-	atomic_size_t written;
+	atomic_size_t written, received;
 	atomic_int write_failed;
 };
 
@@ -108,6 +110,59 @@ static inline void lab_hello(struct lab *lab, struct http_exchange *x)
 {
 	(void)lab;
 	http_answer(x, &(struct http_answer){.status = 200, .content_type = S("text/plain"), .body = S("hello")});
+}
+
+struct lab_upgraded {
+	struct lab *lab;
+	struct http_exchange *x;
+	bool floods, ended;
+};
+
+static inline void lab_end_upgraded(struct lab_upgraded *upgraded)
+{
+	if (!upgraded->ended)
+		http_stream_end(upgraded->x);
+	upgraded->ended = true;
+}
+
+static inline void lab_upgraded_gone(void *user)
+{
+	struct lab_upgraded *upgraded = user;
+	lab_end_upgraded(upgraded);
+	lab_say(upgraded->lab, &upgraded->lab->n_gone);
+	free(upgraded);
+}
+
+static inline void lab_upgraded_receive(void *user, struct str bytes)
+{
+	static char piece[LAB_PIECE];
+	struct lab_upgraded *upgraded = user;
+	upgraded->lab->received += bytes.n;
+	for (size_t i = 0; upgraded->floods && i < bytes.n; i++) {
+		if (http_upgraded_write(upgraded->x, str_of(piece, sizeof piece)) < 0)
+			upgraded->lab->write_failed = 1;
+	}
+	if (!upgraded->floods && http_upgraded_write(upgraded->x, bytes) < 0)
+		upgraded->lab->write_failed = 1;
+	if (str_find_char(bytes, '!') == STR_NPOS)
+		return;
+	http_on_gone(upgraded->x, NULL, NULL);
+	lab_end_upgraded(upgraded);
+	free(upgraded);
+}
+
+static inline void lab_upgrade(struct lab *lab, struct http_exchange *x)
+{
+	if (!str_eq(http_upgrade_asked(x), S("echo"))) {
+		http_answer(x, &(struct http_answer){.status = 426});
+		return;
+	}
+	struct lab_upgraded *upgraded = NEW(struct lab_upgraded);
+	*upgraded = (struct lab_upgraded){lab, x, str_eq(http_path(x), S("/flood")), false};
+	const struct h1_header header = {S("X-Lab"), S("yes")};
+	const struct http_upgrade upgrade = {S("echo"), &header, 1, lab_upgraded_receive, upgraded};
+	http_on_gone(x, lab_upgraded_gone, upgraded);
+	http_upgrade(x, &upgrade);
 }
 
 static inline void lab_big(struct lab *lab, struct http_exchange *x)
@@ -214,12 +269,13 @@ static inline void lab_handle(void *user, struct http_exchange *x)
 		void (*work)(struct lab *lab, struct http_exchange *x);
 		bool threaded;
 	} routes[] = {
-		{S("/hello"), lab_hello, false},   {S("/thread"), lab_hello, true},
-		{S("/told"), lab_told, false},     {S("/nothing"), lab_nothing, false},
-		{S("/big"), lab_big, false},       {S("/bigthread"), lab_big, true},
-		{S("/cached"), lab_cached, false}, {S("/hold"), lab_hold, false},
-		{S("/late"), lab_hold, false},     {S("/stream"), lab_stream, true},
-		{S("/events"), lab_events, false}, {S("/quiet"), lab_quiet, false},
+		{S("/hello"), lab_hello, false},     {S("/thread"), lab_hello, true},
+		{S("/told"), lab_told, false},       {S("/nothing"), lab_nothing, false},
+		{S("/big"), lab_big, false},         {S("/bigthread"), lab_big, true},
+		{S("/cached"), lab_cached, false},   {S("/hold"), lab_hold, false},
+		{S("/late"), lab_hold, false},       {S("/stream"), lab_stream, true},
+		{S("/events"), lab_events, false},   {S("/quiet"), lab_quiet, false},
+		{S("/upgrade"), lab_upgrade, false}, {S("/flood"), lab_upgrade, false},
 	};
 	struct lab *lab = user;
 	if (str_eq(http_path(x), S("/echo"))) {

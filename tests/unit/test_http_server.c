@@ -892,6 +892,111 @@ static void many_come_and_go_at_once(void **state)
 	}
 }
 
+#define ASK_ECHO "Connection: keep-alive, Upgrade\r\nUpgrade: echo\r\n"
+
+/* Reads until the text is there. */
+static void read_until(int fd, struct buf *got, const char *text)
+{
+	while (strstr(got->p, text) == NULL) {
+		char bytes[4096];
+		ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+		assert_true(n > 0);
+		buf_add(got, bytes, (size_t)n);
+	}
+}
+
+static void another_protocol_gets_the_bytes(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	for (int i = 0; i < 2; i++) {
+		AUTO_FD fd = i == 0 ? lab_connect(lab) : lab_connect_unix(lab);
+		AUTO_BUF got = BUF_INIT(1 << 16);
+		send_request(fd, "GET /upgrade", lab->host, ASK_ECHO);
+		send_text(fd, S("early")); /* behind the head, or soon after */
+		read_until(fd, &got, "early");
+		assert_int_equal(strncmp(got.p, "HTTP/1.1 101 Switching Protocols\r\n", 34), 0);
+		assert_non_null(strstr(got.p, "\r\nUpgrade: echo\r\n"));
+		assert_non_null(strstr(got.p, "\r\nX-Lab: yes\r\n"));
+		assert_null(strstr(got.p, "Content-Length"));
+		assert_null(strstr(got.p, "chunked"));
+		assert_non_null(strstr(got.p, "\r\n\r\nearly"));
+		send_text(fd, S("GET /hello HTTP/1.1\r\n\r\n;")); /* no request any more */
+		read_until(fd, &got, "GET /hello HTTP/1.1\r\n\r\n;");
+		send_text(fd, S("bye!"));
+		read_until(fd, &got, "bye!");
+		char byte;
+		assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	}
+	while (lab_connections(lab) > 0)
+		sched_yield();
+	assert_int_equal(lab->n_gone, 0);
+}
+
+static void who_does_not_ask_for_it_stays_with_http(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	AUTO_FD fd = lab_connect(lab);
+	struct reader reader = {.fd = fd};
+	static const char *const asked[] = {"", "Upgrade: echo\r\n", "Connection: Upgrade\r\n",
+					    "Connection: Upgrade\r\nUpgrade: h2c\r\n"};
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		send_request(fd, "GET /upgrade", lab->host, asked[i]);
+		assert_reply(&reader, 426, "");
+	}
+}
+
+static void the_end_of_an_upgraded_client_is_told_once(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	for (size_t i = 0; i < 4; i++) {
+		int fd = i % 2 == 0 ? lab_connect(lab) : lab_connect_unix(lab);
+		AUTO_BUF got = BUF_INIT(1 << 16);
+		send_request(fd, "GET /upgrade", lab->host, ASK_ECHO);
+		send_text(fd, S("x;"));
+		read_until(fd, &got, "x;");
+		if (i < 2)
+			close(fd);
+		else
+			shutdown(fd, SHUT_WR);
+		lab_await(lab, &lab->n_gone, i + 1);
+		while (lab_connections(lab) > 0)
+			sched_yield();
+		if (i >= 2)
+			close(fd);
+	}
+	assert_int_equal(lab->n_gone, 4);
+}
+
+/* One byte in brings 64 KiB out: who does not read them is not heard any more. */
+static void who_does_not_listen_is_not_heard(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	AUTO_FD fd = lab_connect_unix(lab);
+	send_request(fd, "GET /flood", lab->host, ASK_ECHO);
+	enum { ASKED = 200 };
+	for (size_t i = 0; i < ASKED; i++) {
+		send_text(fd, S("x"));
+		/* each alone, as long as it is heard */
+		while (lab->received < i + 1 && lab->received * LAB_PIECE < HTTP_STREAM_HIGH)
+			sched_yield();
+	}
+	AUTO_FREE char *bytes = xmalloc(LAB_PIECE);
+	size_t total = 0;
+	/* What is queued, what the socket holds, and what one turn may have read at once on top of it. */
+	assert_true(lab->received * LAB_PIECE <= HTTP_STREAM_HIGH + (size_t)ASKED * LAB_PIECE);
+	while (total < (size_t)ASKED * LAB_PIECE) {
+		ssize_t n = recv(fd, bytes, LAB_PIECE, 0);
+		assert_true(n > 0);
+		total += (size_t)n;
+	}
+	assert_int_equal(lab->received, ASKED);
+	assert_int_equal(lab->write_failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -925,6 +1030,10 @@ int main(void)
 		cmocka_unit_test(a_drain_has_an_end),
 		cmocka_unit_test(an_idle_server_is_drained_at_once),
 		cmocka_unit_test(many_come_and_go_at_once),
+		cmocka_unit_test(another_protocol_gets_the_bytes),
+		cmocka_unit_test(who_does_not_ask_for_it_stays_with_http),
+		cmocka_unit_test(the_end_of_an_upgraded_client_is_told_once),
+		cmocka_unit_test(who_does_not_listen_is_not_heard),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	buf_release(&reply.body);

@@ -90,8 +90,7 @@ static bool on_loop(const struct http_server *server)
 	return pthread_equal(pthread_self(), server->thread) != 0;
 }
 
-/* Under the lock, which it gives back: the loop is to look. From then on a finished exchange is not touched any more. */
-static void hand_over(struct http_exchange *x)
+void answer_hand_over(struct http_exchange *x)
 {
 	struct http_server *server = x->connection->server;
 	bool wake = answer_post(x);
@@ -104,7 +103,7 @@ static void finish(struct http_exchange *x)
 {
 	x->gone = NULL;
 	x->finished = true;
-	hand_over(x);
+	answer_hand_over(x);
 }
 
 void http_answer(struct http_exchange *x, const struct http_answer *answer)
@@ -129,7 +128,7 @@ void http_stream_begin(struct http_exchange *x, const struct http_answer *head)
 	answer_put_head(x, head, true, &x->queued);
 	x->unsent = x->queued.n;
 	x->streaming = true;
-	hand_over(x);
+	answer_hand_over(x);
 }
 
 int http_stream_write(struct http_exchange *x, struct str bytes)
@@ -150,7 +149,7 @@ int http_stream_write(struct http_exchange *x, struct str bytes)
 	else
 		h1_put_chunk(&x->queued, bytes);
 	x->unsent += x->queued.n - before;
-	hand_over(x);
+	answer_hand_over(x);
 	return 0;
 }
 
@@ -171,7 +170,7 @@ void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user)
 	x->gone = gone;
 	x->gone_user = user;
 	if (x->is_gone)
-		hand_over(x);
+		answer_hand_over(x);
 	else
 		pthread_mutex_unlock(&x->connection->server->lock);
 }

@@ -126,12 +126,25 @@ void connection_close(struct connection *connection)
 	tell_gone(connection);
 }
 
+static bool is_upgraded(const struct connection *connection)
+{
+	return is_asked(connection) && connection->exchange.receive != NULL;
+}
+
+static bool wants_input(struct connection *connection)
+{
+	if (connection->state == CONNECTION_READING || connection->state == CONNECTION_LINGERING)
+		return true;
+	if (connection->input_ended)
+		return false;
+	/* While an answer is made, reading shows when the client is gone. */
+	return is_upgraded(connection) ? upgrade_reads(&connection->exchange) : !connection->paused;
+}
+
 static void set_watch(struct connection *connection)
 {
 	int events = 0;
-	bool reads = connection->state == CONNECTION_READING || connection->state == CONNECTION_LINGERING;
-	/* While an answer is made, reading shows when the client is gone. */
-	if (reads || (!connection->paused && !connection->input_ended))
+	if (wants_input(connection))
 		events |= LOOP_READ;
 	if (connection->out.n > 0)
 		events |= LOOP_WRITE;
@@ -463,6 +476,43 @@ static void look_ahead(struct connection *connection)
 		tell_gone(connection);
 }
 
+/* What came behind the request that asked for the other protocol. */
+static void give_rest(struct connection *connection)
+{
+	if (!is_upgraded(connection) || connection->rest.n == 0 || !upgrade_reads(&connection->exchange))
+		return;
+	AUTO_BUF rest = connection->rest;
+	connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
+	upgrade_receive(&connection->exchange, buf_str(&rest));
+}
+
+/* Another protocol's. */
+static void read_upgraded(struct connection *connection)
+{
+	struct http_exchange *x = &connection->exchange;
+	char *in = connection->server->in;
+	give_rest(connection);
+	if (!upgrade_reads(x)) {
+		set_watch(connection);
+		return;
+	}
+	ssize_t n = recv(connection->fd, in, HTTP_IN_ROOM, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		connection_close(connection);
+		return;
+	}
+	if (n > 0) {
+		upgrade_receive(x, str_of(in, (size_t)n));
+		mem_wipe(in, (size_t)n);
+	}
+	connection->input_ended = n == 0;
+	set_watch(connection);
+	if (n == 0)
+		tell_gone(connection);
+}
+
 static void throw_away(struct connection *connection)
 {
 	ssize_t n = recv(connection->fd, connection->server->in, HTTP_IN_ROOM, MSG_DONTWAIT);
@@ -487,6 +537,8 @@ static void on_event(void *user, int what)
 		throw_away(connection);
 	else if ((what & LOOP_WRITE) != 0)
 		push(connection);
+	else if (is_upgraded(connection))
+		read_upgraded(connection);
 	else
 		look_ahead(connection);
 }
@@ -513,6 +565,7 @@ void connection_take_posted(struct connection *connection)
 		connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
 		run(connection, buf_str(&rest));
 	} else if (is_asked(connection) || connection->state == CONNECTION_ANSWERING) {
+		give_rest(connection);
 		push(connection);
 	}
 }

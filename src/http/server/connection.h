@@ -2,7 +2,8 @@
  * connection: what the parts of the server share
  *
  * server.c accepts, keeps time and drains; connection.c reads requests and writes what is to be written; answer.c makes answers
- * and streams, on any thread; exchange.c reads requests. Only they include this.
+ * and streams, on any thread; exchange.c reads requests; upgrade.c lets another protocol have the connection. Only they include
+ * this.
  *
  * A connection and its exchange are one object, which lives until the socket is closed and its exchange, if somebody has one, is
  * answered. Everything is the loop's but what is marked: "shared" fields are under the server's lock, "answerer's" ones belong
@@ -57,6 +58,10 @@ struct http_exchange {
 	struct http_exchange *next_posted;
 	void (*gone)(void *user);
 	void *gone_user;
+	/* Of another protocol that has the connection; it is a stream without chunks. */
+	void (*receive)(void *user, struct str bytes); /* NULL = it is HTTP's */
+	void *receive_user;
+	bool is_held; /* nothing is read for now */
 };
 
 struct connection {
@@ -144,7 +149,13 @@ void connection_take_posted(struct connection *connection); /* its exchange was 
 void answer_put_head(struct http_exchange *x, const struct http_answer *answer, bool stream, struct buf *out);
 bool answer_post(struct http_exchange *x) /* the loop is to look at it; true when it is to be woken */
 	__attribute__((warn_unused_result));
+/* Gives the lock back: the loop is to look. From then on a finished exchange is not touched any more. */
+void answer_hand_over(struct http_exchange *x);
 void answer_unpost(struct http_exchange *x); /* when it was posted: it is going */
+
+/* upgrade.c */
+bool upgrade_reads(struct http_exchange *x);                     /* whether it takes bytes now */
+void upgrade_receive(struct http_exchange *x, struct str bytes); /* what upgrade_reads() said yes to */
 
 /* exchange.c */
 void exchange_begin(struct http_exchange *x, const struct h1_head *head);

@@ -52,6 +52,8 @@ void exchange_clear(struct http_exchange *x)
 	x->unsent = 0;
 	x->streaming = x->finished = false;
 	x->gone = NULL;
+	x->receive = NULL;
+	x->is_held = false;
 }
 
 static bool is_ours(const struct http_server *server, struct str host)

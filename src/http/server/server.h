@@ -119,3 +119,26 @@ int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((
 void http_stream_end(struct http_exchange *x);
 /* One server-sent event, made of lines of `data`. */
 void http_put_event(struct buf *out, struct str event, struct str id, struct str data);
+
+/*
+ * Another protocol over the connection of a request that asked for it (RFC 9110 7.8): raw bytes both ways, until
+ * http_stream_end(). While more than HTTP_STREAM_HIGH bytes wait to be sent nothing is read, so that who does not listen is not
+ * heard. http_on_gone() tells the end of the client's bytes as well as of the connection. The loop's thread may be in `receive`
+ * when another one ends it: `user` outlives both.
+ */
+#define HTTP_UPGRADE_QUEUE ((size_t)64 << 20) /* bytes that wait to be sent; above, http_upgraded_write() says no */
+struct http_upgrade {
+	struct str protocol;             /* as http_upgrade_asked() said it */
+	const struct h1_header *headers; /* of the 101, further ones */
+	size_t n_headers;
+	void (*receive)(void *user, struct str bytes); /* on the loop's thread; may write, hold and end */
+	void *user;
+};
+/* The one protocol of the header Upgrade, when Connection names that header; else "". */
+struct str http_upgrade_asked(const struct http_exchange *x);
+/* In the place of an answer: 101, and from then on the bytes. */
+void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade);
+/* Queues, without waiting; any thread, one at a time. -1: it is closed, or does not listen: it is to be ended. */
+int http_upgraded_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
+/* Whether `receive` is called: false leaves what comes in the socket. Any thread. */
+void http_upgraded_hold(struct http_exchange *x, bool hold);
