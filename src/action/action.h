@@ -18,7 +18,8 @@
 #define ACTION_INPUTS_MAX   128
 #define ACTION_STEPS_MAX    64
 #define ACTION_REQUIRES_MAX 32
-#define ACTION_WORD_MAX     ((size_t)128) /* bytes of a name, an id, an operation */
+#define ACTION_WORD_MAX     ((size_t)128)  /* bytes of a name, an id, an operation */
+#define ACTION_PATH_MAX     ((size_t)1024) /* of a path of the preview's `render` */
 #define ACTION_ARGUMENTS_MAX                                                                                           \
 	((size_t)16 << 20)  /* bytes of a call's arguments, and of a step's with everything in its place */
 #define ACTION_DEPTH_MAX 64 /* of nesting in an argument */

@@ -11,6 +11,7 @@ verb_run verb_help, verb_version, verb_completion, verb_manual;
 verb_run verb_vault_init, verb_vault_unlock, verb_vault_lock, verb_vault_status, verb_vault_list, verb_vault_get_meta;
 verb_run verb_vault_put, verb_vault_delete, verb_vault_passwd, verb_vault_export, verb_vault_import, verb_vault_tune;
 verb_run verb_member_list, verb_member_add, verb_member_remove, verb_backup_list, verb_backup_delete;
+verb_run verb_action_validate;
 verb_run verb_connector_list, verb_connector_show, verb_connector_link, verb_connector_unlink, verb_connector_call;
 verb_run verb_binding_setup, verb_binding_list, verb_binding_inspect, verb_binding_rebind, verb_binding_reauthorize;
 verb_run verb_binding_revoke, verb_binding_hosts;

@@ -464,6 +464,18 @@ const struct verb verbs[] = {
 	 .summary = "delete one of them",
 	 .about = ""},
 
+	{.words = "action validate",
+	 .arguments = "FILE...",
+	 .least = 1,
+	 .most = VERB_VALUES_MAX,
+	 .marks = VERB_NEVER_SPAWNS,
+	 .run = verb_action_validate,
+	 .summary = "check action files, each alone and all together",
+	 .about = "Prints file, line and the first broken rule of each, and exits 1 when there is one. The operation "
+		  "of a "
+		  "preview\n"
+		  "must be known from one of the files given."},
+
 	{.words = "connector list",
 	 .arguments = "",
 	 OPERATIONS(OP_CONNECTOR_LIST),
