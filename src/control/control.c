@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "control/agents.h"
+#include "control/actions.h"
 #include "control/audit_service.h"
 #include "control/calls.h"
 #include "control/dispatch.h"
@@ -182,6 +183,12 @@ static void on_child(void *user, const struct supervise_child *child)
 	processes_told(running->control.processes, child);
 }
 
+static void on_changed(void *user, uint32_t watch)
+{
+	struct running *running = user;
+	actions_told(running->control.actions, watch);
+}
+
 /* --------------------------------------------------------------------------------------------------------- starting */
 
 /* The parent passes /dev/null for a listener that there is none of. */
@@ -248,7 +255,7 @@ static int start_links(struct running *running, struct err *err)
 	struct control *control = &running->control;
 	const struct keeper_listener keeper = vault_watch_listener(control->vault);
 	control->keeper = keeper_client_new(control->loop, &keeper);
-	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, running};
+	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, on_changed, running};
 	control->parent = parent_client_new(control->loop, &parent, err);
 	if (control->parent == NULL)
 		return -1;
@@ -308,6 +315,7 @@ static int start_up(struct running *running, struct err *err)
 		return -1;
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);
+	control->actions = actions_new(control);
 	control->workers = workers_new(CONTROL_WORKERS, CONTROL_WAITING_MAX);
 	control->oauth = oauth_flows_new(NULL);
 	control->dispatcher = dispatcher_new(control, control_handlers);
@@ -316,7 +324,8 @@ static int start_up(struct running *running, struct err *err)
 	    start_http(control, err) < 0)
 		return -1;
 	db_write_later(control->db, record_start, control, start_recorded);
-	return supervised_ready(STR_EMPTY, err);
+	/* The parent takes no requests before. */
+	return supervised_ready(STR_EMPTY, err) < 0 ? -1 : actions_start(control->actions, err);
 }
 
 /* Of whatever was started. No worker is left. */
@@ -326,6 +335,7 @@ static void tear_down(struct running *running)
 	http_server_free(control->http);
 	calls_free(control->calls);
 	workers_free(control->workers);
+	actions_free(control->actions);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
 	audit_service_free(control->audit);
 	spans_free(control->spans);

@@ -27,6 +27,7 @@
 #define CONTROL_ANSWER_MAX  ((size_t)64 << 20)
 
 struct agents;
+struct actions;
 struct audit_service;
 struct calls;
 struct dispatcher;
@@ -46,6 +47,7 @@ struct control {
 	struct http_server *http;
 	struct parent_client *parent;  /* parent_client.h: runners, folders */
 	struct keeper_client *keeper;  /* keeper_client.h */
+	struct actions *actions;       /* actions.h: what is linked, in sets */
 	struct calls *calls;           /* calls.h: runner pool and link to egress */
 	struct oauth_flows *oauth;     /* oauth.h: flows under way */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */

@@ -1,6 +1,7 @@
 #include "control/parent_client.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "base/vec.h"
 #include "text/wire.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -217,7 +218,14 @@ static int on_other(void *user, struct supervise_message *message, struct err *e
 	case SUPERVISE_RUNNER_FAILED:
 	case SUPERVISE_FOLDER:
 	case SUPERVISE_FOLDER_FAILED:
+	case SUPERVISE_WATCHED:
+	case SUPERVISE_LISTING:
+	case SUPERVISE_FILE:
+	case SUPERVISE_WATCH_FAILED:
 		on_answer(client, message);
+		return 0;
+	case SUPERVISE_CHANGED:
+		client->listener.changed(client->listener.user, message->frame.id);
 		return 0;
 	default:
 		return supervised_refuse(message, err);
@@ -430,4 +438,133 @@ int parent_open_folder(struct parent_client *client, struct str path, struct are
 	*ret_manifest = answer.fds[0];
 	*ret_wasm = answer.fds[1];
 	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------- watched files */
+
+/* WATCH, LIST or OPEN_FILE; *ret_id may be NULL. The answer's descriptors are the caller's. */
+struct asking {
+	uint32_t type, want;
+	struct str body;
+};
+static int ask_about_files(struct parent_client *client, const struct asking *asking, struct supervise_message *ret,
+			   uint32_t *ret_id, struct err *err)
+{
+	const struct question question = {.type = asking->type, .body = asking->body};
+	struct wait wait = {.want = asking->want, .refusal = SUPERVISE_WATCH_FAILED, .answer = ret};
+	pthread_mutex_lock(&client->lock);
+	wait.id = next_id(client);
+	int rc = ask(client, &question, &wait, err);
+	pthread_mutex_unlock(&client->lock);
+	if (rc == 0 && ret_id != NULL)
+		*ret_id = wait.id;
+	return rc;
+}
+
+void parent_unwatch(struct parent_client *client, uint32_t watch)
+{
+	(void)client;
+	/* A parent that is gone watches nothing. */
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_UNWATCH, watch, STR_EMPTY, NULL, 0, NULL);
+}
+
+int parent_watch(struct parent_client *client, const struct parent_watch *watch, struct arena *arena,
+		 uint32_t *ret_watch, struct str *ret_path, struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_u8(&body, (uint8_t)watch->kind);
+	wire_put_bool(&body, watch->keep);
+	wire_put_str(&body, watch->path);
+	if (buf_check(&body, "the path", err) < 0)
+		return -1;
+	const struct asking asking = {SUPERVISE_WATCH, SUPERVISE_WATCHED, buf_str(&body)};
+	struct supervise_message answer;
+	uint32_t id = 0;
+	if (ask_about_files(client, &asking, &answer, &id, err) < 0)
+		return -1;
+	supervise_close_fds(&answer);
+	struct wire_reader r = wire_reader(supervise_body(&answer));
+	struct str path = wire_str(&r);
+	if (wire_done(&r, "watch", err) < 0) {
+		parent_unwatch(client, id);
+		return -1;
+	}
+	*ret_watch = id;
+	if (ret_path != NULL)
+		*ret_path = arena_str(arena, path);
+	return 0;
+}
+
+struct listing {
+	struct arena *arena;
+	VEC(struct parent_file) files;
+	bool more;
+};
+
+static int read_page(struct listing *listing, struct str body, struct err *err)
+{
+	struct wire_reader r = wire_reader(body);
+	listing->more = wire_bool(&r);
+	uint32_t n = wire_count(&r, 12);
+	for (uint32_t i = 0; i < n; i++) {
+		struct str name = wire_str(&r);
+		uint64_t stamp = wire_u64(&r);
+		if (!r.bad && !vec_push(&listing->files, (struct parent_file){arena_str(listing->arena, name), stamp}))
+			return fail(err, ERR_PROTOCOL, "the parent's list of files does not end");
+	}
+	if (n == 0 && listing->more)
+		return fail(err, ERR_PROTOCOL, "the parent's list of files does not go on");
+	return wire_done(&r, "list of files", err);
+}
+
+static int ask_page(struct parent_client *client, uint32_t watch, struct listing *listing, struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_u32(&body, watch);
+	wire_put_str(&body, listing->files.n > 0 ? vec_last(&listing->files)->name : STR_EMPTY);
+	const struct asking asking = {SUPERVISE_LIST, SUPERVISE_LISTING, buf_str(&body)};
+	struct supervise_message answer;
+	if (ask_about_files(client, &asking, &answer, NULL, err) < 0)
+		return -1;
+	supervise_close_fds(&answer);
+	return read_page(listing, supervise_body(&answer), err);
+}
+
+int parent_list(struct parent_client *client, uint32_t watch, struct arena *arena, struct parent_files *ret,
+		struct err *err)
+{
+	struct listing listing = {.arena = arena, .files = VEC_INIT(SUPERVISE_WATCH_FILES_MAX)};
+	int rc;
+	do
+		rc = ask_page(client, watch, &listing, err);
+	while (rc == 0 && listing.more);
+	if (rc == 0) {
+		ret->n = listing.files.n;
+		ret->items = arena_array(arena, ret->n + 1, sizeof *ret->items);
+		for (size_t i = 0; i < ret->n; i++)
+			ret->items[i] = listing.files.items[i];
+	}
+	vec_release(&listing.files);
+	return rc;
+}
+
+int parent_open_file(struct parent_client *client, uint32_t watch, struct str name, uint64_t *ret_stamp,
+		     struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_u32(&body, watch);
+	wire_put_str(&body, name);
+	const struct asking asking = {SUPERVISE_OPEN_FILE, SUPERVISE_FILE, buf_str(&body)};
+	struct supervise_message answer;
+	if (buf_check(&body, "the name of the file", err) < 0 ||
+	    ask_about_files(client, &asking, &answer, NULL, err) < 0)
+		return -1;
+	struct wire_reader r = wire_reader(supervise_body(&answer));
+	uint64_t stamp = wire_u64(&r);
+	if (wire_done(&r, "file", err) < 0 || answer.n_fds != 1) {
+		supervise_close_fds(&answer);
+		return fail(err, ERR_PROTOCOL, "the parent's word of a file cannot be read");
+	}
+	*ret_stamp = stamp;
+	return answer.fds[0];
 }

@@ -1,6 +1,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "confine/policies.h"
+#include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/folder.h"
 #include "os/file.h"
@@ -57,6 +58,10 @@ static void put_for_control(struct settings *settings, const struct daemon *d)
 	put(settings, SETTING_OTLP_SERVICE,
 	    options->otlp_service != NULL ? str_from(options->otlp_service) : S("aileron"));
 	put_number(settings, SETTING_AUDIT_KEEP_DAYS, options->audit_keep_days);
+	for (int i = 0; options->config != NULL && i < CONFIG__MAX; i++) {
+		if (config_rows[i].setting != NULL)
+			put(settings, config_rows[i].setting, str_from(options->config->value[i]));
+	}
 }
 
 static void put_settings(void *user, const struct process *process, struct buf *out)
@@ -178,10 +183,12 @@ static int on_ready(void *user, struct process *process, struct str body, struct
 static bool on_ended(void *user, struct process *process, const struct err *why)
 {
 	struct daemon *d = user;
-	if (process == control_of(d))
+	if (process == control_of(d)) {
 		runners_kill_all(d->runners);
-	else if (process == &d->children[CHILD_EGRESS])
+		watches_clear(d->watches);
+	} else if (process == &d->children[CHILD_EGRESS]) {
 		runners_kill_serving(d->runners);
+	}
 	if (d->phase == DAEMON_RUNNING) {
 		log_warn("child_ended", log_z("program", process->row->program), log_err(why),
 			 log_u64("again_in_ms", process->backoff_ms));
@@ -228,6 +235,11 @@ static bool on_request(void *user, struct process *process, struct supervise_mes
 		return runners_kill(d->runners, m);
 	case SUPERVISE_OPEN_FOLDER:
 		return open_folder(d, m);
+	case SUPERVISE_WATCH:
+	case SUPERVISE_UNWATCH:
+	case SUPERVISE_LIST:
+	case SUPERVISE_OPEN_FILE:
+		return watches_asked(d->watches, m);
 	default:
 		return false;
 	}
@@ -271,6 +283,7 @@ int children_init(struct daemon *d, struct err *err)
 		process->null_fd = d->null_fd;
 	}
 	give_descriptors(d);
+	d->watches = watches_new(d->loop, control_of(d));
 	d->runners = runners_new(control_of(d), &d->children[CHILD_EGRESS], programs[SUPERVISE_RUNNER], err);
 	return d->runners != NULL ? 0 : -1;
 }
@@ -311,6 +324,7 @@ void children_release(struct daemon *d)
 {
 	runners_free(d->runners); /* it sends to control */
 	d->runners = NULL;
+	watches_free(TAKE(d->watches));
 	for (int i = 0; i < CHILDREN; i++)
 		process_release(&d->children[i]);
 }

@@ -8,6 +8,7 @@
 #include "daemon/process.h"
 #include "daemon/runners.h"
 #include "daemon/state_dir.h"
+#include "daemon/watches.h"
 #include "os/lock.h"
 #include "os/loop.h"
 
@@ -44,6 +45,7 @@ struct daemon {
 
 	struct process children[CHILDREN];
 	struct runners *runners;
+	struct watches *watches;
 };
 
 /* children.c */

@@ -30,7 +30,7 @@ static int check_owner(int fd, const char *path, mode_t kind, struct err *err)
  * Looked at before it is opened: opening alone makes some files act (devices), and some never end (pipes). What is opened
  * then is what was looked at, by way of its descriptor.
  */
-static int open_file(int folder, const char *folder_path, const char *name, struct err *err)
+int folder_open_file(int folder, const char *folder_path, const char *name, struct err *err)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", folder_path, name);
 	struct open_how how = {
@@ -61,7 +61,7 @@ static int find_path(int fd, const char *path, char ret[PATH_MAX], struct err *e
 	return 0;
 }
 
-int folder_open(struct str path, struct folder *ret, struct err *err)
+int folder_find(struct str path, char ret[PATH_MAX], struct err *err)
 {
 	if (path.n == 0 || path.n >= PATH_MAX || path.p[0] != '/' || str_find_char(path, '\0') != STR_NPOS)
 		return fail(err, ERR_INVALID_REQUEST, "a folder is named by its absolute path");
@@ -69,13 +69,23 @@ int folder_open(struct str path, struct folder *ret, struct err *err)
 	AUTO_FD folder = open(given, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return refuse(err, "cannot open the folder", given);
-	AUTO_FOLDER found = FOLDER_INIT;
-	if (find_path(folder, given, found.path, err) != 0 || check_owner(folder, found.path, S_IFDIR, err) != 0)
+	char found[PATH_MAX];
+	if (find_path(folder, given, found, err) != 0 || check_owner(folder, found, S_IFDIR, err) != 0)
 		return -1;
-	found.manifest = open_file(folder, found.path, "manifest.toml", err);
+	memcpy(ret, found, strlen(found) + 1);
+	return TAKE_FD(folder);
+}
+
+int folder_open(struct str path, struct folder *ret, struct err *err)
+{
+	AUTO_FOLDER found = FOLDER_INIT;
+	AUTO_FD folder = folder_find(path, found.path, err);
+	if (folder < 0)
+		return -1;
+	found.manifest = folder_open_file(folder, found.path, "manifest.toml", err);
 	if (found.manifest < 0)
 		return -1;
-	found.wasm = open_file(folder, found.path, "connector.wasm", err);
+	found.wasm = folder_open_file(folder, found.path, "connector.wasm", err);
 	if (found.wasm < 0)
 		return -1;
 	*ret = found;

@@ -24,19 +24,21 @@
 #define DAEMON_TURNS        4    /* of the pulse without a sign of life, after which a child is ended: 20 s */
 #define DAEMON_TURNS_KEEPER 18   /* the keeper: 90 s */
 
+struct config;
 struct daemon_options {
 	const char *state_dir;    /* state_dir_path() */
 	const char *bind;         /* "127.0.0.1:PORT" or "[::1]:PORT"; NULL = "127.0.0.1:0" */
 	struct str allowed;       /* --allow-unconfined; "" for none */
 	enum log_level log_level; /* of the children, too */
 	bool spawned; /* by spawn.h: DAEMON_FD_LOCK and DAEMON_FD_READY are open, standard error is daemon.log */
-	unsigned api_revision;     /* for daemon.json */
-	uint64_t auto_lock_ms;     /* of the keeper; 0 = never */
-	const char *otlp_endpoint; /* NULL or "" = off */
-	const char *otlp_service;  /* NULL = "aileron" */
-	uint64_t audit_keep_days;  /* 0 = for ever */
-	unsigned pulse_ms;         /* 0 = DAEMON_PULSE_MS */
-	const char *ca_file;       /* certificates for egress to trust instead of the system's; NULL = none */
+	unsigned api_revision;       /* for daemon.json */
+	uint64_t auto_lock_ms;       /* of the keeper; 0 = never */
+	const char *otlp_endpoint;   /* NULL or "" = off */
+	const char *otlp_service;    /* NULL = "aileron" */
+	uint64_t audit_keep_days;    /* 0 = for ever */
+	unsigned pulse_ms;           /* 0 = DAEMON_PULSE_MS */
+	const struct config *config; /* daemon/config.h; NULL = every default */
+	const char *ca_file;         /* certificates for egress to trust instead of the system's; NULL = none */
 	const char *programs[SUPERVISE_ROLE__MAX]; /* paths; NULL = beside this program */
 };
 /*

@@ -49,6 +49,10 @@ enum supervise_type {
 	SUPERVISE_KILL_RUNNER = 17,  /* control; id */
 	SUPERVISE_OPEN_FOLDER = 18,  /* control; id; str path: manifest.toml and connector.wasm of a linked folder */
 	SUPERVISE_PONG = 19,         /* answers PING */
+	SUPERVISE_WATCH = 20,        /* control; id, from then on the watch's; u8 kind, bool keep, str path */
+	SUPERVISE_UNWATCH = 21,      /* control; id of a watch */
+	SUPERVISE_LIST = 22,      /* control; id; u32 watch, str after: its files by name, from the one behind that */
+	SUPERVISE_OPEN_FILE = 23, /* control; id; u32 watch, str name */
 	/* parent to child */
 	SUPERVISE_START = 32,          /* u32 count, (str key, str value) …: supervise_setting() */
 	SUPERVISE_PEER = 33,           /* u8 role of the neighbour; fd */
@@ -62,8 +66,27 @@ enum supervise_type {
 	SUPERVISE_RUNNER_ENDED = 51,   /* control; id; i32 exit status or -1, i32 signal */
 	SUPERVISE_FOLDER = 52,         /* control; id; str canonical path; fds: manifest, wasm */
 	SUPERVISE_FOLDER_FAILED = 53,  /* control; id; err */
+	SUPERVISE_WATCHED = 54,        /* control; id; str canonical path */
+	SUPERVISE_LISTING = 55,        /* control; id; bool more, u32 count, (str name, u64 stamp) … */
+	SUPERVISE_FILE = 56,           /* control; id; u64 stamp; fd */
+	SUPERVISE_WATCH_FAILED = 57,   /* control; id; err: of WATCH, LIST and OPEN_FILE */
+	SUPERVISE_CHANGED = 58,        /* control; id of a watch: a stamp of it is another, a file came or went */
 	SUPERVISE_RELAY = 64,          /* egress; id = the runner's; fds: the runner's socket, control's socket */
 };
+
+/*
+ * What of the user's the parent watches for control, which may open none of it. A path that ends in `.md` is a file, every
+ * other one a folder; files are opened for reading, if they are ordinary ones of the user and no symbolic links.
+ */
+enum supervise_watch {
+	SUPERVISE_WATCH_ACTIONS,   /* a file, or the `*.md` of a folder without those that begin with '.' */
+	SUPERVISE_WATCH_CONNECTOR, /* manifest.toml and connector.wasm of a folder; opened by OPEN_FOLDER */
+	SUPERVISE_WATCH__MAX
+};
+#define SUPERVISE_WATCH_FILES_MAX 1024 /* action files of a folder */
+#define SUPERVISE_WATCHES_MAX     512
+#define SUPERVISE_PATH_MAX        4095 /* bytes of a path */
+#define SUPERVISE_NAME_MAX        255  /* bytes of a file's name */
 
 struct supervise_frame {
 	uint32_t type, id;
@@ -133,6 +156,16 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 #define SETTING_OTLP_ENDPOINT   "otlp_endpoint"   /* "http://127.0.0.1:4318", "" = off */
 #define SETTING_OTLP_SERVICE    "otlp_service"    /* service.name */
 #define SETTING_AUDIT_KEEP_DAYS "audit_keep_days" /* 0 = for ever */
+/* of config.yaml (daemon/config.h): flags are "0" or "1", "" stands for the default */
+#define SETTING_APPROVAL_GRANTS          "approval_grants"
+#define SETTING_APPROVAL_CONFIRM         "approval_confirm"  /* "none", "passphrase" */
+#define SETTING_APPROVAL_EXPIRY_S        "approval_expiry_s" /* 1 and up */
+#define SETTING_MCP_TOOL_APPROVAL        "mcp_tool_approval"
+#define SETTING_GATEWAY_ANTHROPIC        "gateway_anthropic" /* URL */
+#define SETTING_GATEWAY_OPENAI           "gateway_openai"
+#define SETTING_GATEWAY_ALLOW_PRIVATE    "gateway_allow_private"
+#define SETTING_GATEWAY_INJECT_ANTHROPIC "gateway_inject_anthropic" /* name of a vault entry, "" = none */
+#define SETTING_GATEWAY_INJECT_OPENAI    "gateway_inject_openai"
 /* keeper, egress */
 #define SETTING_AUTO_LOCK_MS "auto_lock_ms" /* 0 = never */
 #define SETTING_CA_FILE      "ca_file"      /* "1" when EGRESS_FD_CA holds certificates, else "0" */

@@ -23,6 +23,7 @@ struct stage {
 	int peer_fd;
 	uint32_t child_pid;
 	uint64_t stop_ms;
+	uint32_t watch; /* that changed */
 	bool gone;
 };
 
@@ -66,6 +67,14 @@ static void on_gone(void *user)
 	told(stage);
 }
 
+static void on_changed(void *user, uint32_t watch)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->watch = watch;
+	told(stage);
+}
+
 static void wait_events(struct stage *stage, int n)
 {
 	pthread_mutex_lock(&stage->lock);
@@ -100,7 +109,7 @@ static void set_up(struct stage *stage)
 	}
 	stage->loop = loop_new(NULL);
 	stage->stop = loop_wakeup(stage->loop, on_stop, stage, NULL);
-	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, stage};
+	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, on_changed, stage};
 	stage->client = parent_client_new(stage->loop, &listener, NULL);
 	assert_non_null(stage->client);
 	pthread_create(&stage->thread, NULL, run_loop, stage);
