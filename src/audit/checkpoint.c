@@ -88,10 +88,6 @@ static int64_t drop(struct db_tx *tx, int64_t seq, struct err *err)
 	db_bind_int(stmt, seq);
 	if (db_run(stmt, err) < 0)
 		return -1;
-	stmt = db_stmt(tx, "DELETE FROM executions WHERE ended_ns IS NOT NULL AND seq <= ?");
-	db_bind_int(stmt, seq);
-	if (db_run(stmt, err) < 0)
-		return -1;
 	stmt = db_stmt(tx, "DELETE FROM audit WHERE seq <= ?");
 	db_bind_int(stmt, seq);
 	return db_run(stmt, err);

@@ -1,4 +1,5 @@
 #include "audit/line.h"
+#include "store/schema.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
@@ -64,7 +65,8 @@ int audit_get(struct db_tx *tx, struct str audit_id, struct buf *out, struct err
 
 /*
  * One statement for each way in: SQLite finds the rows by the column that tells most of them apart, and the other filters
- * are applied to what it finds. Rows come in the order of seq from each index, so none is sorted.
+ * are applied to what it finds. Rows come in the order of seq from each index, so none is sorted. Types that each call has
+ * are in no index: most rows are of them.
  */
 #define FILTERS                                                                                                        \
 	"seq > ?1 AND seq < ?2 AND ts_ns >= ?3 AND ts_ns < ?4 AND (?5 IS NULL OR audit_id = ?5) AND "                  \
@@ -87,7 +89,7 @@ static const struct way_in {
 	 BOTH_ORDERS(
 		 "seq IN (SELECT seq FROM audit WHERE connector = ?6 UNION SELECT seq FROM audit WHERE action = ?6) "
 		 "AND ")},
-	{offsetof(struct audit_query, type), BOTH_ORDERS("type = ?9 AND ")},
+	{offsetof(struct audit_query, type), BOTH_ORDERS("type = ?9 AND type NOT IN (" SCHEMA_TYPES_OF_CALLS ") AND ")},
 	{SIZE_MAX, BOTH_ORDERS("")},
 };
 
@@ -97,24 +99,25 @@ static const char *choose(const struct audit_query *query)
 	for (; ways_in[i].filter != SIZE_MAX; i++) {
 		struct str filter;
 		memcpy(&filter, (const char *)query + ways_in[i].filter, sizeof filter);
-		if (filter.n > 0)
+		bool is_type = ways_in[i].filter == offsetof(struct audit_query, type);
+		if (filter.n > 0 && !(is_type && str_find(S(SCHEMA_TYPES_OF_CALLS), filter) != STR_NPOS))
 			break;
 	}
 	return ways_in[i].sql[query->after_seq > 0];
 }
 
 /*
- * The event before the first one since a time, so that a listing does not walk through all that are older. Clocks may be
- * set back: the time of each event is looked at too.
+ * An event that all since a time come after, so that a listing does not walk through all that are older: that before the
+ * first checkpoint with one of them, or the last checkpoint. Clocks may be set back: the time of each event is looked at too.
  */
 static int seq_before(struct db_tx *tx, uint64_t since_ns, int64_t *ret, struct err *err)
 {
 	*ret = 0;
 	if (since_ns == 0)
 		return 0;
-	struct db_stmt *stmt =
-		db_stmt(tx, "SELECT coalesce(min(seq), (SELECT max(seq) + 1 FROM audit), 1) - 1 FROM audit "
-			    "WHERE ts_ns >= ?");
+	struct db_stmt *stmt = db_stmt(
+		tx, "SELECT coalesce((SELECT first_seq FROM checkpoints WHERE newest_ns >= ? ORDER BY seq LIMIT 1), "
+		    "(SELECT max(seq) + 1 FROM checkpoints), 1) - 1");
 	db_bind_int(stmt, (int64_t)MIN(since_ns, (uint64_t)INT64_MAX));
 	int got = db_step(stmt, err);
 	if (got == 1)

@@ -120,13 +120,17 @@ int bindings_list(struct control *control, struct arena *arena, struct str conne
 		list.n++;
 	}
 	qsort(list.items, list.n, sizeof *list.items, by_name);
+	*ret = list;
+	return 0;
+}
+
+int bindings_add_uses(struct control *control, struct binding_list *list, struct err *err)
+{
 	struct db_tx *tx = db_read(control->db);
 	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < list.n; i++)
-		rc = add_use(tx, &list.items[i], err);
+	for (size_t i = 0; rc == 0 && i < list->n; i++)
+		rc = add_use(tx, &list->items[i], err);
 	db_done(tx);
-	if (rc == 0)
-		*ret = list;
 	return rc;
 }
 

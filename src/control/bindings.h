@@ -19,7 +19,7 @@ struct binding {
 	struct str status, stale_reason;
 	struct str granted_scopes, missing_scopes; /* joined by one space */
 	uint64_t created_at, last_refreshed_at;    /* Unix seconds, 0 = unknown */
-	uint64_t last_used_at;                     /* of the database */
+	uint64_t last_used_at;                     /* of the database; in a list after bindings_add_uses() */
 	bool has_refresh_token;
 	bool verified;
 	bool consented; /* false: it was made before consent was asked for, and may be used nowhere */
@@ -34,6 +34,8 @@ struct binding_list {
 /* All bindings, or those of a connector and a kind ("" = any), by name. */
 int bindings_list(struct control *control, struct arena *arena, struct str connector_fqn, struct str kind,
 		  struct binding_list *ret, struct err *err) __attribute__((warn_unused_result));
+int bindings_add_uses(struct control *control, struct binding_list *list, struct err *err)
+	__attribute__((warn_unused_result));
 /* How many there are; 0 when the keeper cannot be asked. */
 size_t bindings_count(struct control *control, struct arena *arena);
 /* BINDING_NOT_FOUND when there is none of that name. */

@@ -12,8 +12,8 @@
 /* ---------------------------------------------------------------------------------------------------------------- rows */
 
 #define COLUMNS                                                                                                        \
-	"SELECT fqn, path, name, content_hash, version, manifest, linked_ns,"                                          \
-	" (SELECT max(started_ns) FROM executions WHERE connector = fqn) FROM connectors "
+	"SELECT fqn, path, name, content_hash, version, manifest, linked_ns, last_used_ns"                             \
+	" FROM connectors LEFT JOIN connector_use ON connector = fqn "
 
 static struct connector_row read_row(struct arena *arena, const struct db_stmt *q)
 {

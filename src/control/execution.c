@@ -66,15 +66,18 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct execution_starting *starting = user;
 	const struct execution *execution = starting->execution;
-	uint64_t seq;
-	if (audit_append(tx, &starting->event.audit, NULL, &seq, err) < 0)
+	if (audit_append(tx, &starting->event.audit, NULL, NULL, err) < 0)
 		return -1;
-	struct db_stmt *q = db_stmt(tx, "INSERT INTO executions (id, seq, connector, op, started_ns) "
-					"VALUES (?, ?, ?, ?, ?)");
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO calls_open (id, connector, op, started_ns) VALUES (?, ?, ?, ?)");
 	db_bind_str(q, str_from(execution->id));
-	db_bind_int(q, (int64_t)seq);
 	db_bind_str(q, execution->connector);
 	db_bind_str(q, execution->op);
+	db_bind_int(q, (int64_t)execution->started_ns);
+	if (db_run(q, err) < 0)
+		return -1;
+	q = db_stmt(tx, "INSERT INTO connector_use (connector, last_used_ns) VALUES (?1, ?2)"
+			" ON CONFLICT (connector) DO UPDATE SET last_used_ns = ?2");
+	db_bind_str(q, execution->connector);
 	db_bind_int(q, (int64_t)execution->started_ns);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
@@ -110,21 +113,19 @@ struct end_job {
 	const struct execution *execution;
 	struct event event;
 	char *ret_audit_id;
-	uint64_t now;
 };
 
-static int close_row(struct db_tx *tx, struct str id, uint64_t now, struct err *err)
+static int drop_row(struct db_tx *tx, struct str id, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "UPDATE executions SET ended_ns = ? WHERE id = ?");
-	db_bind_int(q, (int64_t)now);
+	struct db_stmt *q = db_stmt(tx, "DELETE FROM calls_open WHERE id = ?");
 	db_bind_str(q, id);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {
-	struct end_job *job = user;
-	if (close_row(tx, str_from(job->execution->id), job->now, err) < 0)
+	const struct end_job *job = user;
+	if (drop_row(tx, str_from(job->execution->id), err) < 0)
 		return -1;
 	return audit_append(tx, &job->event.audit, job->ret_audit_id, NULL, err);
 }
@@ -132,7 +133,7 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
 		  const struct execution_end *end, struct err *err)
 {
-	struct end_job job = {.execution = execution, .ret_audit_id = end->ret_audit_id, .now = clock_wall_ns(NULL)};
+	struct end_job job = {.execution = execution, .ret_audit_id = end->ret_audit_id};
 	begin_event(&job.event, by, end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED, execution);
 	put_report(&job.event.json, end->report);
 	if (end->error != NULL)
@@ -148,8 +149,7 @@ int execution_end(struct db *db, const struct audit_event *by, const struct exec
 
 static int read_open(struct db_tx *tx, struct arena *arena, struct execution *ret, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "SELECT id, connector, op FROM executions WHERE ended_ns IS NULL "
-					"ORDER BY started_ns LIMIT 1");
+	struct db_stmt *q = db_stmt(tx, "SELECT id, connector, op FROM calls_open ORDER BY started_ns LIMIT 1");
 	int got = db_step(q, err);
 	if (got == 1) {
 		struct str id = str_slice(db_str(q, 0), 0, sizeof ret->id - 1);
@@ -174,7 +174,7 @@ static int interrupt_one(struct db_tx *tx, const struct execution *execution, st
 	begin_event(&event, &by, AUDIT_EXECUTION_FAILED, execution);
 	put_failure(&event.json, &why);
 	member_z(&event.json, "aileron.reason", "interrupted");
-	if (close_row(tx, str_from(execution->id), clock_wall_ns(NULL), err) < 0)
+	if (drop_row(tx, str_from(execution->id), err) < 0)
 		return -1;
 	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
 }

@@ -1,7 +1,7 @@
 /*
  * execution: one call of a connector in the record
  *
- * A row of `executions` and two events: execution.started is committed before the call is sent, execution.succeeded or
+ * A row of `calls_open` while it is under way, and two events: execution.started is committed before the call is sent, execution.succeeded or
  * .failed before the caller is answered. What a crash leaves open is ended at the next start (reason `interrupted`), never run
  * again. Worker threads.
  */

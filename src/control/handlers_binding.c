@@ -18,7 +18,8 @@ int handle_binding_list(struct request *r, struct err *err)
 {
 	struct binding_list list = {0};
 	if (bindings_list(r->control, r->arena, request_query(r, "connector_fqn"), request_query(r, "kind"), &list,
-			  err) < 0)
+			  err) < 0 ||
+	    bindings_add_uses(r->control, &list, err) < 0)
 		return -1;
 	struct json_writer *w = &r->json;
 	bool verified = true;

@@ -1,13 +1,16 @@
 #include "control/keeper_client.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/time.h"
 #include "text/wire.h"
+#include "vault/path.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#define LIST_KEPT_MAX   (256 * KIB)
 #define ANSWER_MS       10000
 #define ANSWER_STATE_MS 3000 /* `status` is asked when something hangs, and has 5 s for all it tells */
 #define ANSWER_SEALED_MS                                                                                               \
@@ -37,6 +40,11 @@ struct keeper_client {
 	struct wait *waits;
 	uint32_t last_id;
 	uint64_t patience_ms; /* 0 = as said above */
+	uint64_t changes;     /* that the keeper told of, and keepers that went */
+	struct {
+		struct buf prefix, body; /* what was asked and answered */
+		uint64_t changes;        /* as of when it was asked; 0 = nothing is kept */
+	} list;
 };
 
 /* ---------------------------------------------------------------------------------------------------------- waiting */
@@ -97,6 +105,7 @@ static void detach(struct keeper_client *client)
 	loop_source_free(TAKE(client->watch));
 	pthread_mutex_lock(&client->lock);
 	rpc_channel_free(TAKE(client->channel));
+	client->changes++;
 	while (client->waits != NULL) {
 		struct wait *wait = client->waits;
 		client->waits = wait->next;
@@ -146,6 +155,9 @@ static int on_changed(struct keeper_client *client, struct str body, struct err 
 	struct str reason = wire_str(&r);
 	if (wire_done(&r, "changed", err) < 0)
 		return -1;
+	pthread_mutex_lock(&client->lock);
+	client->changes++;
+	pthread_mutex_unlock(&client->lock);
 	if (client->listener.changed != NULL)
 		client->listener.changed(client->listener.user, &state, reason);
 	return 0;
@@ -225,6 +237,9 @@ struct keeper_client *keeper_client_new(struct loop *loop, const struct keeper_l
 	struct keeper_client *client = NEW(struct keeper_client);
 	client->loop = loop;
 	client->listener = *listener;
+	client->changes = 1;
+	buf_init(&client->list.prefix, VAULT_PATH_MAX);
+	buf_init(&client->list.body, LIST_KEPT_MAX);
 	/* A control that was restarted speaks to the same keeper: its numbers must not be those of the last one. */
 	atomic_init(&client->number, rand_u64() >> 1);
 	pthread_mutex_init(&client->lock, NULL);
@@ -242,6 +257,8 @@ void keeper_client_free(struct keeper_client *client)
 		return;
 	detach(client);
 	loop_source_free(client->wake);
+	buf_release(&client->list.prefix);
+	buf_release(&client->list.body);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
 }
@@ -366,6 +383,35 @@ int keeper_ask_state(struct keeper_client *client, struct arena *arena, struct k
 	return 0;
 }
 
+/*
+ * Each call of a connector asks for the bindings of its kind. The last answer is good until the keeper tells of a change,
+ * which it does before it answers whoever made it; an answer that a change may have overtaken is not kept. False: ask, and
+ * give *ret_changes to keep_list() then.
+ */
+static bool find_list(struct keeper_client *client, struct str prefix, struct arena *arena, struct str *ret_body,
+		      uint64_t *ret_changes)
+{
+	pthread_mutex_lock(&client->lock);
+	bool found = client->list.changes == client->changes && str_eq(buf_str(&client->list.prefix), prefix);
+	if (found)
+		*ret_body = arena_str(arena, buf_str(&client->list.body));
+	*ret_changes = client->changes;
+	pthread_mutex_unlock(&client->lock);
+	return found;
+}
+
+static void keep_list(struct keeper_client *client, struct str prefix, struct str body, uint64_t changes)
+{
+	pthread_mutex_lock(&client->lock);
+	buf_clear(&client->list.prefix);
+	buf_clear(&client->list.body);
+	buf_add_str(&client->list.prefix, prefix);
+	buf_add_str(&client->list.body, body);
+	bool whole = buf_ok(&client->list.prefix) && buf_ok(&client->list.body);
+	client->list.changes = whole ? changes : 0;
+	pthread_mutex_unlock(&client->lock);
+}
+
 /* Five strings and a generation. */
 #define ENTRY_MIN (5 * 4 + 8)
 
@@ -375,7 +421,9 @@ int keeper_ask_list(struct keeper_client *client, struct str prefix, struct aren
 	AUTO_BUF request = BUF_INIT(RPC_BODY_MAX);
 	wire_put_str(&request, prefix);
 	struct str body;
-	if (keeper_ask(client, KEEPER_LIST, buf_str(&request), arena, &body, err) < 0)
+	uint64_t changes;
+	bool kept = find_list(client, prefix, arena, &body, &changes);
+	if (!kept && keeper_ask(client, KEEPER_LIST, buf_str(&request), arena, &body, err) < 0)
 		return -1;
 	struct wire_reader r = wire_reader(body);
 	bool verified = wire_bool(&r);
@@ -385,6 +433,8 @@ int keeper_ask_list(struct keeper_client *client, struct str prefix, struct aren
 		keeper_entry_get(&r, &entries[i]);
 	if (wire_done(&r, "list", err) < 0)
 		return -1;
+	if (!kept)
+		keep_list(client, prefix, body, changes);
 	*ret = entries;
 	*ret_n = n;
 	*ret_verified = verified;

@@ -41,7 +41,10 @@ int keeper_ask_sealed(struct keeper_client *client, const struct keeper_sealed *
 /* Strings in `arena`. */
 int keeper_ask_state(struct keeper_client *client, struct arena *arena, struct keeper_state *ret, struct err *err)
 	__attribute__((warn_unused_result));
-/* All entries whose path begins with prefix; *ret_verified: the vault is unlocked and metadata was authenticated. */
+/*
+ * All entries whose path begins with prefix; *ret_verified: the vault is unlocked and metadata was authenticated. The last
+ * answer is kept until the keeper tells of a change.
+ */
 int keeper_ask_list(struct keeper_client *client, struct str prefix, struct arena *arena, struct keeper_entry **ret,
 		    size_t *ret_n, bool *ret_verified, struct err *err) __attribute__((warn_unused_result));
 void keeper_tell_end_use(struct keeper_client *client, uint64_t use); /* any thread, does not wait */

@@ -931,8 +931,8 @@ static void a_thousand_events_are_signed_for(void **state)
 static int insert_open_execution(struct db_tx *tx, void *user, struct err *err)
 {
 	(void)user;
-	return db_run(db_stmt(tx, "INSERT INTO executions (id, seq, connector, op, started_ns)"
-				  " VALUES ('e1', 1, 'github.com/a/b', 'list', 1)"),
+	return db_run(db_stmt(tx, "INSERT INTO calls_open (id, connector, op, started_ns)"
+				  " VALUES ('e1', 'github.com/a/b', 'list', 1)"),
 		      err) < 0
 		       ? -1
 		       : 0;

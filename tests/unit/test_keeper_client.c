@@ -302,23 +302,28 @@ static void what_the_keeper_would_not_take_is_not_sent(void **state)
 	tear_down(&stage);
 }
 
+static void push_changed(struct rpc_channel *keeper)
+{
+	AUTO_BUF body = BUF_INIT(1024);
+	keeper_state_put(&body, &(struct keeper_state){.state = KEEPER_UNLOCKED, .generation = 4});
+	wire_put_str(&body, S("unlocked"));
+	struct str part = buf_str(&body);
+	assert_int_equal(rpc_send(keeper, KEEPER_CHANGED, 0, &part, 1, NULL), 0);
+}
+
 static void pushes_reach_the_listener(void **state)
 {
 	(void)state;
 	struct stage stage;
 	set_up(&stage, true);
-	AUTO_BUF body = BUF_INIT(1024);
-	keeper_state_put(&body, &(struct keeper_state){.state = KEEPER_UNLOCKED, .generation = 4});
-	wire_put_str(&body, S("unlocked"));
-	struct str part = buf_str(&body);
-	assert_int_equal(rpc_send(stage.keeper, KEEPER_CHANGED, 0, &part, 1, NULL), 0);
+	push_changed(stage.keeper);
 	AUTO_BUF noted = BUF_INIT(1024);
 	wire_put_str(&noted, S("released"));
 	wire_put_str(&noted, S("api_key/a/b"));
 	wire_put_u64(&noted, 17);
 	wire_put_str(&noted, S("example.com:443"));
 	wire_put_str(&noted, S("x"));
-	part = buf_str(&noted);
+	struct str part = buf_str(&noted);
 	assert_int_equal(rpc_send(stage.keeper, KEEPER_NOTED, 0, &part, 1, NULL), 0);
 	pthread_mutex_lock(&stage.lock);
 	while (stage.n_noted == 0)
@@ -335,14 +340,74 @@ static void pushes_reach_the_listener(void **state)
 struct lister {
 	struct rpc_channel *keeper;
 	struct str body;
+	bool changes; /* between question and answer */
 	pthread_t thread;
 };
 
 static void *answer_list(void *user)
 {
 	struct lister *lister = user;
-	answer(lister->keeper, expect(lister->keeper, KEEPER_LIST).id, lister->body);
+	uint32_t id = expect(lister->keeper, KEEPER_LIST).id;
+	if (lister->changes)
+		push_changed(lister->keeper);
+	answer(lister->keeper, id, lister->body);
 	return NULL;
+}
+
+/* How many entries there are; `by` NULL: without asking the keeper. */
+static size_t list(struct stage *stage, struct str prefix, struct lister *by)
+{
+	AUTO(arena) *arena = arena_new();
+	struct keeper_entry *entries = NULL;
+	size_t n = 0;
+	bool verified = false;
+	if (by != NULL)
+		pthread_create(&by->thread, NULL, answer_list, by);
+	assert_int_equal(keeper_ask_list(stage->client, prefix, arena, &entries, &n, &verified, NULL), 0);
+	if (by != NULL)
+		pthread_join(by->thread, NULL);
+	assert_true(verified);
+	return n;
+}
+
+static void a_list_is_kept_until_something_changes(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, true);
+	AUTO_BUF none = BUF_INIT(64);
+	wire_put_bool(&none, true);
+	wire_put_u32(&none, 0);
+	AUTO_BUF one = BUF_INIT(1024);
+	wire_put_bool(&one, true);
+	wire_put_u32(&one, 1);
+	keeper_entry_put(&one, &(struct keeper_entry){.path = S("api_key/a/b"), .labels = S("{}")});
+	struct lister with_one = {.keeper = stage.keeper, .body = buf_str(&one)};
+	struct lister with_none = {.keeper = stage.keeper, .body = buf_str(&none)};
+
+	assert_int_equal(list(&stage, S("api_key/"), &with_one), 1);
+	assert_int_equal(list(&stage, S("api_key/"), NULL), 1);
+	assert_int_equal(list(&stage, S("basic/"), &with_none), 0);
+	assert_int_equal(list(&stage, S("basic/"), NULL), 0);
+	assert_int_equal(list(&stage, S("api_key/"), &with_one), 1);
+
+	push_changed(stage.keeper);
+	pthread_mutex_lock(&stage.lock);
+	while (stage.n_changed == 0)
+		pthread_cond_wait(&stage.changed, &stage.lock);
+	pthread_mutex_unlock(&stage.lock);
+	with_none.changes = true; /* the answer may be of before it */
+	assert_int_equal(list(&stage, S("api_key/"), &with_none), 0);
+	with_none.changes = false;
+	assert_int_equal(list(&stage, S("api_key/"), &with_none), 0);
+	assert_int_equal(list(&stage, S("api_key/"), NULL), 0);
+
+	struct rpc_channel *old = stage.keeper;
+	connect_keeper(&stage);
+	rpc_channel_free(old);
+	with_one.keeper = stage.keeper;
+	assert_int_equal(list(&stage, S("api_key/"), &with_one), 1);
+	tear_down(&stage);
 }
 
 static void a_list_is_read_and_a_broken_one_refused(void **state)
@@ -373,7 +438,7 @@ static void a_list_is_read_and_a_broken_one_refused(void **state)
 	n = 77;
 	lister.body.n--;
 	pthread_create(&lister.thread, NULL, answer_list, &lister);
-	assert_int_equal(keeper_ask_list(stage.client, S(""), arena, &entries, &n, &verified, &err), -1);
+	assert_int_equal(keeper_ask_list(stage.client, S("x"), arena, &entries, &n, &verified, &err), -1);
 	pthread_join(lister.thread, NULL);
 	assert_int_equal(err.class, ERR_PROTOCOL);
 	assert_int_equal(n, 77);
@@ -391,6 +456,7 @@ int main(void)
 		cmocka_unit_test(what_the_keeper_would_not_take_is_not_sent),
 		cmocka_unit_test(pushes_reach_the_listener),
 		cmocka_unit_test(a_list_is_read_and_a_broken_one_refused),
+		cmocka_unit_test(a_list_is_kept_until_something_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,12 +60,20 @@ static const struct {
 	 "INSERT INTO person_tokens VALUES (8, zeroblob(32), 1, 2, NULL);",
 	 "SELECT (SELECT group_concat(seq || ' ' || first_seq || ' ' || newest_ns || ' ' || (dropped_ns IS NULL), ', ')"
 	 "	FROM (SELECT * FROM checkpoints ORDER BY seq))"
-	 "	|| '; ' || (SELECT count(*) FROM audit) || (SELECT id FROM executions) || (SELECT name FROM connectors)"
+	 "	|| '; ' || (SELECT count(*) FROM audit) || (SELECT id FROM calls_open) || (SELECT name FROM "
+	 "connectors)"
 	 "	|| (SELECT path FROM binding_use) || (SELECT generation FROM vault_seen)"
 	 "	|| (SELECT started_ns FROM sessions) || (SELECT id FROM person_tokens)",
 	 "3 1 300 1, 4 4 400 1, 9 5 999 1; 4enp718"},
 	{2, "INSERT INTO executions VALUES ('e', 1, 'c', 'op', 100, NULL), ('f', 2, 'c', 'op', 300, 400);",
-	 "SELECT max(started_ns) FROM executions INDEXED BY executions_by_connector WHERE connector = 'c'", "300"},
+	 "SELECT (SELECT last_used_ns FROM connector_use) || group_concat(id || connector || op || started_ns) FROM "
+	 "calls_open",
+	 "300ecop100"},
+	{3, "", "SELECT count(*) FROM calls_open", "0"},
+	{4, "INSERT INTO executions VALUES ('e', 1, 'c', 'op', 100, 200), ('f', 2, 'd', 'op', 300, NULL);",
+	 "SELECT group_concat(connector || last_used_ns) || (SELECT group_concat(id) FROM calls_open) FROM "
+	 "connector_use",
+	 "c100,d300f"},
 };
 
 /* A database as the program of that version left it. */
