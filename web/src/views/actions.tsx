@@ -1,0 +1,286 @@
+import { ask, get, segment } from "../api";
+import { useCell } from "../cell";
+import { place } from "../route";
+import { Hash, LongText, Members, Text, Time } from "../text";
+import type { Action, ActionConnector, Connector, ConnectorFull, LoadError } from "../types";
+import { Badge, Fact, Facts, Loading, Note, Table, Trouble, View, announce, useDoing, useLoaded } from "../ui";
+import { effectText } from "./approval_card";
+import { Capabilities } from "./capabilities";
+
+interface ActionList {
+  items: Action[];
+  load_errors: LoadError[];
+}
+
+function Switch({ of, changed }: { of: Action; changed: () => Promise<void> }) {
+  const doing = useDoing();
+  return (
+    <>
+      <button
+        type="button"
+        class="small"
+        disabled={doing.busy}
+        aria-label={(of.enabled ? "Disable " : "Enable ") + of.name}
+        onClick={() =>
+          void doing.run(async () => {
+            await ask("PATCH", "/v1/actions/" + segment(of.name), { enabled: !of.enabled });
+            announce(`${of.name} is ${of.enabled ? "disabled" : "enabled"}.`);
+            await changed();
+          })
+        }
+      >
+        {of.enabled ? "Disable" : "Enable"}
+      </button>
+      <Trouble error={doing.error} />
+    </>
+  );
+}
+
+const PINNED = { match: "is the pinned one", differs: "is not the one that the action pins", unpinned: "unpinned" };
+
+function Needs({ of }: { of: ActionConnector }) {
+  return (
+    <li>
+      <a href={"/actions?connector=" + segment(of.name)}>
+        <Text of={of.name} />
+      </a>{" "}
+      {of.status === "missing" && <Badge kind="bad">missing</Badge>}
+      {of.pinned && <Badge {...(of.pinned === "match" ? { kind: "good" as const } : { kind: "warn" as const })}>{PINNED[of.pinned]}</Badge>}
+      <Facts>
+        <Fact name="Operations">{(of.capabilities ?? []).map((one, i) => <>{i > 0 && ", "}<Text of={one} code /></>)}</Fact>
+        {of.hosts && <Fact name="Hosts">{of.hosts.map((one, i) => <>{i > 0 && ", "}<Text of={one} code /></>)}</Fact>}
+        <Fact name="Pinned">
+          <Hash of={of.hash} />
+        </Fact>
+        <Fact name="Content">
+          <Hash of={of.actual_hash} />
+        </Fact>
+      </Facts>
+    </li>
+  );
+}
+
+function ActionDetail({ name }: { name: string }) {
+  const action = useLoaded(() => get<Action>("/v1/actions/" + segment(name)), [name]);
+  const one = action.value;
+  return (
+    <View title="Action" actions={<a href="/actions">All actions</a>}>
+      <Loading of={action} />
+      {one && (
+        <>
+          <h2>
+            <Text of={one.title || one.name} />
+          </h2>
+          <p class="badges">
+            {one.enabled ? <Badge kind="good">enabled</Badge> : <Badge>disabled</Badge>}
+            {one.linked && <Badge kind="warn">linked folder</Badge>}
+            {one.signed === false && <Badge kind="warn">unsigned</Badge>}
+            {one.approval?.required ? <Badge kind="good">asks a person</Badge> : <Badge kind="warn">runs without asking</Badge>}
+            <Switch of={one} changed={action.reload} />
+          </p>
+          {one.tool_problem && (
+            <Note kind="bad">
+              Not offered as a tool: <Text of={one.tool_problem} />
+            </Note>
+          )}
+          <Facts>
+            <Fact name="Name">
+              <Text of={one.name} code /> <Text of={one.version} />
+            </Fact>
+            {one.tool && (
+              <Fact name="Tool">
+                <Text of={one.tool} code />
+              </Fact>
+            )}
+            {one.match?.intent && (
+              <Fact name="For">
+                <Text of={one.match.intent} />
+              </Fact>
+            )}
+            <Fact name="File">
+              <Text of={one.path} code />
+            </Fact>
+            <Fact name="Content">
+              <Hash of={one.hash} />
+            </Fact>
+            <Fact name="Linked">
+              <Time at={one.linked_at} />
+            </Fact>
+          </Facts>
+          <h2>Inputs</h2>
+          {(one.inputs ?? []).length === 0 ? (
+            <p class="muted">None.</p>
+          ) : (
+            <Table caption="Inputs" heads={["Name", "Type", "Required", "What it is"]}>
+              {(one.inputs ?? []).map((input) => (
+                <tr key={input.name}>
+                  <td>
+                    <Text of={input.name} code />
+                  </td>
+                  <td>
+                    <Text of={input.type} />
+                  </td>
+                  <td>{input.required === false ? "no" : "yes"}</td>
+                  <td>
+                    <Text of={input.description ?? ""} />
+                  </td>
+                </tr>
+              ))}
+            </Table>
+          )}
+          <h2>Steps</h2>
+          <ol class="steps">
+            {(one.execute ?? []).map((step) => (
+              <li key={step.id}>
+                <Text of={step.id} code />: <Text of={step.op} code /> of <Text of={step.connector} />, which {effectText(step.effect)}.
+                <Members of={step.inputs} none="Without arguments of its own." />
+              </li>
+            ))}
+          </ol>
+          <h2>Connectors that it needs</h2>
+          <ul class="plain">
+            {(one.requires?.connectors ?? []).map((connector) => (
+              <Needs key={connector.name} of={connector} />
+            ))}
+          </ul>
+          {one.body && (
+            <>
+              <h2>What its author says</h2>
+              <div class="quoted">
+                <LongText of={one.body} />
+              </div>
+            </>
+          )}
+        </>
+      )}
+    </View>
+  );
+}
+
+function ConnectorDetail({ fqn }: { fqn: string }) {
+  const connector = useLoaded(() => get<ConnectorFull>("/v1/connectors/" + segment(fqn)), [fqn]);
+  return (
+    <View title="Connector" actions={<a href="/actions">All connectors</a>}>
+      <Loading of={connector} />
+      {connector.value && (
+        <>
+          <h2>
+            <Text of={connector.value.fqn} />
+          </h2>
+          <Capabilities of={connector.value} />
+          {connector.value.credential && <a href={"/bindings?new=" + segment(fqn)}>Bind a credential</a>}
+        </>
+      )}
+    </View>
+  );
+}
+
+function LoadErrors({ of }: { of: LoadError[] }) {
+  if (of.length === 0) return null;
+  return (
+    <Note kind="bad">
+      <p>Files that are no actions:</p>
+      <ul>
+        {of.map((error, i) => (
+          <li key={i}>
+            {error.file && (
+              <>
+                <Text of={error.file + (error.line ? ":" + error.line : "")} code />{" "}
+              </>
+            )}
+            <Text of={error.message} />
+          </li>
+        ))}
+      </ul>
+    </Note>
+  );
+}
+
+function Actions() {
+  const actions = useLoaded(() => get<ActionList>("/v1/actions"));
+  const items = actions.value?.items ?? [];
+  return (
+    <section>
+      <h2>Actions</h2>
+      <Loading of={actions} empty={actions.value !== undefined && items.length === 0} />
+      {actions.value && <LoadErrors of={actions.value.load_errors} />}
+      {items.length > 0 && (
+        <Table caption="Actions, what agents may ask for" heads={["Action", "What it does", "Asks", "State", ""]}>
+          {items.map((one) => (
+            <tr key={one.name}>
+              <td>
+                <a href={"/actions?name=" + segment(one.name)}>
+                  <Text of={one.name} />
+                </a>{" "}
+                <Text of={one.version} />
+              </td>
+              <td>
+                <Text of={one.title || one.match?.intent || ""} />
+                {one.tool_problem && <Badge kind="bad">no tool</Badge>}
+              </td>
+              <td>{one.approval?.required ? "always" : "never"}</td>
+              <td>{one.enabled ? <Badge kind="good">enabled</Badge> : <Badge>disabled</Badge>}</td>
+              <td>
+                <Switch of={one} changed={actions.reload} />
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </section>
+  );
+}
+
+function Connectors() {
+  const connectors = useLoaded(() => get<{ items: Connector[] }>("/v1/connectors"));
+  const items = connectors.value?.items ?? [];
+  return (
+    <section>
+      <h2>Connectors</h2>
+      <Loading of={connectors} empty={connectors.value !== undefined && items.length === 0} />
+      {items.length > 0 && (
+        <Table caption="Connectors, the code that reaches services" heads={["Connector", "Publisher", "Trust", "Credential", "Content", "Last used"]}>
+          {items.map((one) => (
+            <tr key={one.fqn}>
+              <td>
+                <a href={"/actions?connector=" + segment(one.fqn)}>
+                  <Text of={one.fqn} />
+                </a>{" "}
+                <Text of={one.version} />
+              </td>
+              <td>
+                <Text of={one.publisher ?? "–"} />
+              </td>
+              <td>
+                {one.linked && <Badge kind="warn">linked</Badge>} {!one.signed && <Badge kind="warn">unsigned</Badge>}
+              </td>
+              <td>
+                <Text of={one.credential_kind ?? "none"} />
+              </td>
+              <td>
+                <Hash of={one.content_hash} />
+              </td>
+              <td>
+                <Time at={one.last_used_at} />
+              </td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </section>
+  );
+}
+
+export function ActionsView() {
+  const { query } = useCell(place);
+  const name = query.get("name");
+  const connector = query.get("connector");
+  if (name !== null) return <ActionDetail key={name} name={name} />;
+  if (connector !== null) return <ConnectorDetail key={connector} fqn={connector} />;
+  return (
+    <View title="Actions and connectors">
+      <Actions />
+      <Connectors />
+    </View>
+  );
+}

@@ -1,0 +1,124 @@
+import { useEffect, useState } from "preact/hooks";
+import { get, ask, segment } from "../api";
+import { approvals, dropDecided, result, waiting, type Entry } from "../approvals";
+import { useCell } from "../cell";
+import { place } from "../route";
+import { Members, Text } from "../text";
+import type { Grant, JsonObject } from "../types";
+import { Badge, Confirmed, Note, View, announce, useLoaded } from "../ui";
+import { loadVault } from "../vault_state";
+import { ApprovalCard } from "./approval_card";
+
+function cardOf(id: string): HTMLElement | null {
+  return document.getElementById("card-" + id);
+}
+
+/** Keys are for who is not typing. */
+function isTyping(target: EventTarget | null): boolean {
+  const at = target as HTMLElement | null;
+  return at !== null && (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.isContentEditable || at.closest("dialog") !== null);
+}
+
+/** j and k choose; a goes to the button that approves, d to the reason of a denial: Enter there does it. */
+function useKeys(entries: Entry[], selected: string | undefined, select: (id: string) => void): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      const at = entries.findIndex((entry) => entry.pending.id === selected);
+      const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
+      if (step !== 0 && entries.length > 0) {
+        const next = entries[Math.min(entries.length - 1, Math.max(0, at < 0 ? 0 : at + step))]!;
+        select(next.pending.id);
+        cardOf(next.pending.id)?.focus();
+        event.preventDefault();
+      }
+      const entry = entries[at];
+      if (entry === undefined || entry.outcome !== undefined) return;
+      if (event.key === "a" || event.key === "d") {
+        const name = event.key === "a" ? ".approve" : ".reason";
+        cardOf(entry.pending.id)?.querySelector<HTMLElement>(name)?.focus();
+        announce(`Press Enter to ${event.key === "a" ? "approve" : "deny"} ${entry.pending.action_name}.`);
+        event.preventDefault();
+      }
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [entries, selected]);
+}
+
+function Focused({ id, there, known }: { id: string; there: boolean; known: boolean }) {
+  const stands = useLoaded(async () => (known && !there ? await result(id).catch(() => null) : undefined), [id, there, known]);
+  useEffect(() => {
+    if (there) cardOf(id)?.scrollIntoView({ block: "start" });
+  }, [id, there]);
+  if (!known || there) return null;
+  return (
+    <Note kind="warn">
+      <p role="status">
+        <Text of={id} code /> is no longer pending
+        {stands.value ? (
+          <>
+            : it is <Badge>{stands.value.status.replaceAll("_", " ")}</Badge>
+          </>
+        ) : (
+          "."
+        )}
+      </p>
+    </Note>
+  );
+}
+
+function Grants() {
+  const grants = useLoaded(() => get<{ items: Grant[] }>("/v1/grants"));
+  const items = grants.value?.items ?? [];
+  if (grants.error !== undefined || items.length === 0) return null;
+  return (
+    <section>
+      <h2>What runs without asking now</h2>
+      {items.map((grant) => (
+        <article class="card" key={grant.id}>
+          <Members of={grant as JsonObject} none="" />
+          <Confirmed
+            label="Revoke"
+            title="Revoke this grant"
+            does={async () => {
+              await ask("DELETE", "/v1/grants/" + segment(grant.id));
+              await grants.reload();
+            }}
+          >
+            <p>From then on every run asks again.</p>
+          </Confirmed>
+        </article>
+      ))}
+    </section>
+  );
+}
+
+export function ApprovalsView() {
+  const state = useCell(approvals);
+  const focus = useCell(place).query.get("focus") ?? undefined;
+  const [selected, select] = useState<string | undefined>(focus);
+  const open = waiting(state).length;
+  useKeys(state.entries, selected, select);
+  useEffect(() => {
+    void loadVault().catch(() => {});
+    return dropDecided;
+  }, []);
+  const there = state.entries.some((entry) => entry.pending.id === focus);
+  return (
+    <View title="Approvals">
+      <p class="muted">
+        {!state.known ? "Loading …" : open === 0 ? "Nothing waits for you." : open === 1 ? "One request waits for you." : `${open} requests wait for you.`}{" "}
+        {state.live ? "This list is live." : "Not live: trying to reach the daemon."}{" "}
+        <span class="keys">
+          Keys: <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>a</kbd> then <kbd>Enter</kbd> approves, <kbd>d</kbd> then <kbd>Enter</kbd> denies.
+        </span>
+      </p>
+      {focus !== undefined && <Focused id={focus} there={there} known={state.known} />}
+      {state.entries.map((entry) => (
+        <ApprovalCard key={entry.pending.id} entry={entry} focused={entry.pending.id === focus} selected={entry.pending.id === selected} select={() => select(entry.pending.id)} />
+      ))}
+      <Grants />
+    </View>
+  );
+}
