@@ -20,6 +20,7 @@ static const struct operation operations[OP__MAX] = {
 };
 
 const struct api_component api_components[] = {
+	{"Action", api_action},
 	{"Agent", api_agent},
 	{"Binding", api_binding},
 	{"Check", api_check},
@@ -29,6 +30,7 @@ const struct api_component api_components[] = {
 	{"Credential", api_credential},
 	{"Event", api_audit_event},
 	{"EventRow", api_audit_row},
+	{"LoadError", api_load_error},
 	{"Member", api_member},
 	{"Metadata", api_metadata},
 	{"OAuth2", api_oauth2},

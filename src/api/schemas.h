@@ -147,3 +147,14 @@ extern const struct api_field api_audit_post[], api_audit_posted[], api_tail_que
 #define SHAPE_AUDIT_TAIL   .query = api_tail_query
 #define SHAPE_AUDIT_EXPORT .result = NULL
 #define SHAPE_AUDIT_VERIFY .result = api_verdict
+
+extern const struct api_field api_action[], api_action_connector[], api_action_requires[], api_action_match[];
+extern const struct api_field api_action_input[], api_action_step[], api_action_preview[], api_action_approval[];
+extern const struct api_field api_action_hints[], api_load_error[], api_action_list[], api_action_patch[];
+extern const struct api_field api_action_link_request[], api_action_link[];
+extern const struct api_field api_action_unlink_request[], api_action_unlink[];
+#define SHAPE_ACTION_LIST   .result = api_action_list
+#define SHAPE_ACTION_SHOW   .result = api_action
+#define SHAPE_ACTION_PATCH  .request = api_action_patch, .result = api_action
+#define SHAPE_ACTION_LINK   .request = api_action_link_request, .result = api_action_link
+#define SHAPE_ACTION_UNLINK .request = api_action_unlink_request, .result = api_action_unlink

@@ -1,24 +1,16 @@
 #include "control/actions.h"
 #include "base/escape.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/time.h"
 #include "control/action_files.h"
+#include "control/action_record.h"
 #include "control/action_sets.h"
-#include "control/event.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define FIRST_SET_S   20
 #define LISTENERS_MAX 8
-#define STATES_MAX    100000
-
-/* What is remembered by an action's name. */
-struct state {
-	bool enabled;
-	char *hash; /* as seen last, "" = it is not there */
-};
 
 struct listener {
 	void (*changed)(void *user);
@@ -39,7 +31,7 @@ struct actions {
 
 	pthread_mutex_t making; /* the links, the states, and who makes the next set; may be held for long */
 	VEC(struct action_link *) links;
-	struct map *states;
+	struct action_states *states;
 
 	pthread_mutex_t lock; /* all below; held for moments */
 	pthread_cond_t changed;
@@ -88,198 +80,12 @@ const struct action_set *actions_await(struct actions *actions, struct err *err)
 	return set;
 }
 
-/* ----------------------------------------------------------------------------------------------- the record of changes */
-
-/* One thing that is written with the next set. */
-struct change {
-	enum audit_type type;
-	struct str name, path;
-	const struct action *action; /* NULL when it is gone */
-	struct str previous;         /* hash */
-};
-
-struct writing {
-	const struct audit_event *by; /* NULL: nobody asked */
-	VEC(struct change) changes;
-	const struct action_link *link, *unlink; /* rows that come and go, or NULL */
-};
-
-static const struct state *state_of(const struct actions *actions, struct str name)
-{
-	return map_get(actions->states, name);
-}
-
-static struct str hash_seen(const struct state *state)
-{
-	return state != NULL ? str_from(state->hash) : STR_EMPTY;
-}
-
-static void find_arrivals(const struct actions *actions, const struct action_set *set, struct writing *writing)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		const struct action_entry *entry = &set->items[i];
-		struct str seen = hash_seen(state_of(actions, entry->action->name));
-		if (str_eq(seen, entry->action->hash))
-			continue;
-		(void)vec_push(&writing->changes,
-			       (struct change){
-				       .type = seen.n > 0 ? AUDIT_ACTION_CHANGED : AUDIT_ACTION_LINKED,
-				       .name = entry->action->name,
-				       .path = entry->path,
-				       .action = entry->action,
-				       .previous = seen,
-			       });
-	}
-}
-
-static bool is_at_fault(const struct action_set *set, struct str name)
-{
-	for (size_t i = 0; i < set->n_faults; i++) {
-		if (str_eq(set->faults[i].name, name))
-			return true;
-	}
-	return false;
-}
-
-/* After a start nobody knows what a file that cannot be read used to be. */
-static bool may_be_hidden(const struct action_set *set)
-{
-	return set->generation == 1 && is_at_fault(set, STR_EMPTY);
-}
-
-static void find_departures(const struct actions *actions, const struct action_set *set, struct writing *writing)
-{
-	struct map_iter it = {0};
-	while (!may_be_hidden(set) && map_next(actions->states, &it)) {
-		struct str seen = hash_seen(it.value);
-		if (seen.n == 0 || action_named(set, it.key) != NULL || is_at_fault(set, it.key))
-			continue;
-		(void)vec_push(&writing->changes,
-			       (struct change){.type = AUDIT_ACTION_UNLINKED, .name = it.key, .previous = seen});
-	}
-}
-
-static int append_change(struct db_tx *tx, const struct writing *writing, const struct change *change, struct err *err)
-{
-	AUTO_EVENT event;
-	struct audit_event who = writing->by != NULL ? *writing->by : event_of_service(AUDIT_ACTION_CHANGED, "control");
-	who.type = change->type;
-	event_begin(&event, who);
-	struct json_writer *w = &event.json;
-	member_str(w, "aileron.action.fqn", change->name);
-	if (change->action != NULL) {
-		member_str(w, "aileron.action.version", change->action->version);
-		member_str(w, "aileron.action.hash", change->action->hash);
-	}
-	member_str_given(w, "aileron.action.previous_hash", change->previous);
-	member_str_given(w, "aileron.action.path", change->path);
-	member_bool(w, "aileron.action.linked", true);
-	member_bool(w, "aileron.action.signed", false);
-	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
-}
-
-/* ENABLED and DISABLED are about the switch, the others about the hash. */
-static int store_state(struct db_tx *tx, const struct change *change, struct err *err)
-{
-	bool switched = change->type == AUDIT_ACTION_ENABLED || change->type == AUDIT_ACTION_DISABLED;
-	struct db_stmt *q;
-	if (switched) {
-		q = db_stmt(tx, "INSERT INTO action_state (name, enabled) VALUES (?, ?) "
-				"ON CONFLICT (name) DO UPDATE SET enabled = excluded.enabled");
-		db_bind_str(q, change->name);
-		db_bind_int(q, change->type == AUDIT_ACTION_ENABLED);
-	} else {
-		q = db_stmt(tx, "INSERT INTO action_state (name, hash) VALUES (?, ?) "
-				"ON CONFLICT (name) DO UPDATE SET hash = excluded.hash");
-		db_bind_str(q, change->name);
-		db_bind_str(q, change->action != NULL ? change->action->hash : S(""));
-	}
-	return db_run(q, err) < 0 ? -1 : 0;
-}
-
-static int store_links(struct db_tx *tx, const struct writing *writing, struct err *err)
-{
-	if (writing->link != NULL) {
-		struct db_stmt *q = db_stmt(tx, "INSERT OR REPLACE INTO action_links (path, linked_ns) VALUES (?, ?)");
-		db_bind_str(q, str_from(writing->link->path));
-		db_bind_int(q, (int64_t)writing->link->linked_ns);
-		if (db_run(q, err) < 0)
-			return -1;
-	}
-	if (writing->unlink != NULL) {
-		struct db_stmt *q = db_stmt(tx, "DELETE FROM action_links WHERE path = ?");
-		db_bind_str(q, str_from(writing->unlink->path));
-		if (db_run(q, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int write_changes(struct db_tx *tx, void *user, struct err *err)
-{
-	const struct writing *writing = user;
-	if (store_links(tx, writing, err) < 0)
-		return -1;
-	for (size_t i = 0; i < writing->changes.n; i++) {
-		const struct change *change = &writing->changes.items[i];
-		if (store_state(tx, change, err) < 0 || append_change(tx, writing, change, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static void tell_log(const struct change *change)
-{
-	log_info(audit_type_name(change->type), log_str("action", change->name),
-		 log_str("hash", change->action != NULL ? change->action->hash : STR_EMPTY),
-		 log_str("previous_hash", change->previous));
-}
-
-/* ---------------------------------------------------------------------------------------------------- states, in memory */
-
-static void free_state(void *value)
-{
-	struct state *state = value;
-	free(state->hash);
-	free(state);
-}
-
-static struct state *make_state(struct actions *actions, struct str name)
-{
-	struct state *state = map_get(actions->states, name);
-	if (state != NULL)
-		return state;
-	state = NEW(struct state);
-	*state = (struct state){.enabled = true, .hash = xstrdup("")};
-	if (map_add(actions->states, name, state))
-		return state;
-	free_state(state);
-	return NULL;
-}
-
-static void set_hash(struct state *state, struct str hash)
-{
-	free(state->hash);
-	state->hash = str_dup(hash);
-}
-
-static void remember(struct actions *actions, const struct change *change)
-{
-	struct state *state = make_state(actions, change->name);
-	if (state == NULL)
-		return;
-	if (change->type == AUDIT_ACTION_ENABLED || change->type == AUDIT_ACTION_DISABLED)
-		state->enabled = change->type == AUDIT_ACTION_ENABLED;
-	else
-		set_hash(state, change->action != NULL ? change->action->hash : STR_EMPTY);
-}
-
 /* ------------------------------------------------------------------------------------------------------------- a new set */
 
 static bool is_enabled(void *user, struct str name)
 {
-	const struct state *state = state_of(user, name);
-	return state == NULL || state->enabled;
+	const struct actions *actions = user;
+	return action_states_enabled(actions->states, name);
 }
 
 static struct set *make_set(struct actions *actions)
@@ -310,24 +116,16 @@ static void publish(struct actions *actions, struct set *set)
  * Holds what is linked against what was, records the difference, and makes it the set. When it cannot be recorded, nothing
  * is another for who asked (`must`); what is on disk is what it is all the same.
  */
-static int renew(struct actions *actions, struct writing *writing, bool must, struct err *err)
+static int renew(struct actions *actions, struct action_writing *writing, bool must, struct err *err)
 {
 	struct set *set = make_set(actions);
-	writing->changes.cap = (size_t)2 * STATES_MAX;
-	find_arrivals(actions, set_public(set), writing);
-	find_departures(actions, set_public(set), writing);
-	int rc = 0;
-	if (writing->changes.n > 0 || writing->link != NULL || writing->unlink != NULL)
-		rc = db_write(actions->control->db, write_changes, writing, err);
-	for (size_t i = 0; rc == 0 && i < writing->changes.n; i++) {
-		tell_log(&writing->changes.items[i]);
-		remember(actions, &writing->changes.items[i]);
-	}
+	action_changes_find(actions->states, set_public(set), writing);
+	int rc = action_changes_write(actions->states, actions->control->db, writing, err);
+	vec_release(&writing->changes);
 	if (rc == 0 || !must)
 		publish(actions, set);
 	else
 		set_release(set);
-	vec_release(&writing->changes);
 	return rc;
 }
 
@@ -335,24 +133,9 @@ static void renew_unasked(struct actions *actions)
 {
 	static _Thread_local struct err err;
 	err_clear(&err);
-	struct writing writing = {.by = NULL};
+	struct action_writing writing = {.by = NULL};
 	if (renew(actions, &writing, false, &err) < 0)
 		log_error("action_changes_lost", log_err(&err));
-}
-
-/* Of one that is there: it is written, and then the set is made anew, with whatever else there is. */
-static int write_switch(struct actions *actions, struct writing *writing, const struct change *change, struct err *err)
-{
-	writing->changes.cap = 1;
-	(void)vec_push(&writing->changes, *change);
-	int rc = db_write(actions->control->db, write_changes, writing, err);
-	vec_release(&writing->changes);
-	if (rc < 0)
-		return -1;
-	tell_log(change);
-	remember(actions, change);
-	renew_unasked(actions);
-	return 0;
 }
 
 static void read_link(struct actions *actions, struct action_link *link, const struct action_file *force)
@@ -387,27 +170,12 @@ static int read_links(struct db_tx *tx, struct actions *actions, struct err *err
 	return got < 0 ? -1 : 0;
 }
 
-static int read_states(struct db_tx *tx, struct actions *actions, struct err *err)
-{
-	struct db_stmt *q = db_stmt(tx, "SELECT name, enabled, hash FROM action_state");
-	int got;
-	while ((got = db_step(q, err)) == 1) {
-		struct state *state = make_state(actions, db_str(q, 0));
-		if (state == NULL)
-			break;
-		state->enabled = db_int(q, 1) != 0;
-		set_hash(state, db_str(q, 2));
-	}
-	db_finish(q);
-	return got < 0 ? -1 : 0;
-}
-
 static void load(struct actions *actions)
 {
 	static _Thread_local struct err err;
 	err_clear(&err);
 	struct db_tx *tx = db_read(actions->control->db);
-	int rc = read_links(tx, actions, &err) < 0 ? -1 : read_states(tx, actions, &err);
+	int rc = read_links(tx, actions, &err) < 0 ? -1 : action_states_read(actions->states, tx, &err);
 	db_done(tx);
 	if (rc < 0)
 		log_error("actions_not_read", log_err(&err));
@@ -490,7 +258,7 @@ struct actions *actions_new(struct control *control)
 	actions->control = control;
 	actions->links.cap = ACTION_LINKS_MAX;
 	actions->told = (struct told){.watches = VEC_INIT(SUPERVISE_WATCHES_MAX)};
-	actions->states = map_new(STATES_MAX);
+	actions->states = action_states_new();
 	actions->current = set_empty();
 	pthread_mutex_init(&actions->making, NULL);
 	pthread_mutex_init(&actions->lock, NULL);
@@ -525,7 +293,7 @@ void actions_free(struct actions *actions)
 		action_link_free(NULL, actions->links.items[i]);
 	vec_release(&actions->links);
 	vec_release(&actions->told.watches);
-	map_free_with(actions->states, free_state);
+	action_states_free(actions->states);
 	set_release(actions->current);
 	pthread_cond_destroy(&actions->changed);
 	pthread_mutex_destroy(&actions->lock);
@@ -580,28 +348,36 @@ static int fail_unknown(const struct action_set *set, struct str name, struct er
 		    escape_shown(name, shown));
 }
 
+const struct action_entry *actions_look_up(struct actions *actions, struct str name, const struct action_set **ret_set,
+					   struct err *err)
+{
+	const struct action_set *set = actions_await(actions, err);
+	const struct action_entry *entry = set != NULL ? action_named(set, name) : NULL;
+	if (set != NULL && entry == NULL) {
+		(void)fail_unknown(set, name, err);
+		actions_release(actions, set);
+	}
+	if (entry != NULL)
+		*ret_set = set;
+	return entry;
+}
+
 const struct action_entry *actions_use(struct actions *actions, struct str name, const struct action_set **ret_set,
 				       struct err *err)
 {
-	const struct action_set *set = actions_await(actions, err);
-	if (set == NULL)
-		return NULL;
-	const struct action_entry *entry = action_named(set, name);
+	const struct action_set *set = NULL;
+	const struct action_entry *entry = actions_look_up(actions, name, &set, err);
 	if (entry != NULL && !action_file_is_current(set_file(set, entry))) {
 		read_anew(actions, set_file(set, entry));
 		actions_release(actions, set);
-		set = actions_hold(actions);
-		entry = action_named(set, name);
+		entry = actions_look_up(actions, name, &set, err);
 	}
-	int rc = 0;
 	if (entry == NULL)
-		rc = fail_unknown(set, name, err);
-	else if (!entry->enabled)
-		rc = fail(err, ERR_ACTION_DISABLED,
-			  "the action '%.*s' is switched off; a person can enable it with "
-			  "`aileron action enable %.*s`",
-			  STR_FMT(entry->action->name), STR_FMT(entry->action->name));
-	if (rc < 0) {
+		return NULL;
+	if (!entry->enabled) {
+		fail(err, ERR_ACTION_DISABLED,
+		     "the action '%.*s' is switched off; a person can enable it with `aileron action enable %.*s`",
+		     STR_FMT(entry->action->name), STR_FMT(entry->action->name));
 		actions_release(actions, set);
 		return NULL;
 	}
@@ -655,7 +431,7 @@ static int add_link(struct actions *actions, struct action_link *link, const str
 			    ACTION_LINKS_MAX);
 	}
 	read_link(actions, link, NULL);
-	struct writing writing = {.by = by, .link = link};
+	struct action_writing writing = {.by = by, .link_path = link->path, .linked_ns = link->linked_ns};
 	if (check_link(link, err) == 0 && renew(actions, &writing, true, err) == 0)
 		return 0;
 	(void)vec_pop(&actions->links);
@@ -685,7 +461,7 @@ int actions_link(struct actions *actions, struct str path, const struct audit_ev
 	int rc;
 	if (link != NULL) {
 		parent_unwatch(actions->control->parent, id);
-		struct writing writing = {.by = by};
+		struct action_writing writing = {.by = by};
 		read_link(actions, link, NULL);
 		rc = renew(actions, &writing, true, err);
 	} else {
@@ -738,7 +514,7 @@ static void tell_gone(struct actions *actions, const struct action_set *before, 
 static int remove_link(struct actions *actions, size_t index, const struct audit_event *by, struct err *err)
 {
 	struct action_link *link = actions->links.items[index];
-	struct writing writing = {.by = by, .unlink = link};
+	struct action_writing writing = {.by = by, .unlink_path = link->path};
 	vec_remove(&actions->links, index);
 	if (renew(actions, &writing, true, err) < 0) {
 		(void)vec_push(&actions->links, link);
@@ -771,25 +547,34 @@ int actions_unlink(struct actions *actions, struct str path_or_name, const struc
 	return rc;
 }
 
+/* It is written, and then the set is made anew, with whatever else there is. */
+static int write_switch(struct actions *actions, const struct action_change *change, const struct audit_event *by,
+			struct err *err)
+{
+	struct action_writing writing = {.by = by, .changes = VEC_INIT(1)};
+	(void)vec_push(&writing.changes, *change);
+	int rc = action_changes_write(actions->states, actions->control->db, &writing, err);
+	vec_release(&writing.changes);
+	if (rc == 0)
+		renew_unasked(actions);
+	return rc;
+}
+
 int actions_enable(struct actions *actions, struct str name, bool enabled, const struct audit_event *by,
 		   struct err *err)
 {
-	const struct action_set *set = actions_await(actions, err);
-	if (set == NULL)
+	const struct action_set *set = NULL;
+	const struct action_entry *entry = actions_look_up(actions, name, &set, err);
+	if (entry == NULL)
 		return -1;
+	const struct action_change change = {
+		.type = enabled ? AUDIT_ACTION_ENABLED : AUDIT_ACTION_DISABLED,
+		.name = entry->action->name,
+		.path = entry->path,
+		.action = entry->action,
+	};
 	pthread_mutex_lock(&actions->making);
-	const struct action_entry *entry = action_named(set, name);
-	int rc = entry == NULL ? fail_unknown(set, name, err) : 0;
-	if (rc == 0 && is_enabled(actions, name) != enabled) {
-		struct writing writing = {.by = by};
-		const struct change change = {
-			.type = enabled ? AUDIT_ACTION_ENABLED : AUDIT_ACTION_DISABLED,
-			.name = entry->action->name,
-			.path = entry->path,
-			.action = entry->action,
-		};
-		rc = write_switch(actions, &writing, &change, err);
-	}
+	int rc = is_enabled(actions, name) == enabled ? 0 : write_switch(actions, &change, by, err);
 	pthread_mutex_unlock(&actions->making);
 	actions_release(actions, set);
 	return rc;

@@ -50,6 +50,9 @@ const struct action_entry *action_of_tool(const struct action_set *set, struct s
  */
 const struct action_entry *actions_use(struct actions *actions, struct str name, const struct action_set **ret_set,
 				       struct err *err) __attribute__((warn_unused_result));
+/* The same for showing: a disabled one, too, and as it was read last. */
+const struct action_entry *actions_look_up(struct actions *actions, struct str name, const struct action_set **ret_set,
+					   struct err *err) __attribute__((warn_unused_result));
 /* Called after each new set, on whichever thread made it; must not wait. Added while control starts, never removed. */
 void actions_on_change(struct actions *actions, void (*changed)(void *user), void *user);
 
