@@ -2,7 +2,8 @@
  * content_hash: the name of a connector by its content
  *
  * SHA-256 over the bytes of connector.wasm, immediately followed by those of manifest.toml (docs/formats/manifest.md).
- * The module is read in pieces, so that its size is nobody's memory.
+ * The module is read in pieces, so that its size is nobody's memory. Of the last few small ones the bytes are kept: one that
+ * is read again and is the same byte for byte is not digested again. Any thread.
  */
 #pragma once
 #include "base/err.h"

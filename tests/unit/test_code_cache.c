@@ -321,6 +321,59 @@ static void large_modules_are_hashed_in_pieces(void **state)
 	assert_memory_equal(got, expected, 32);
 }
 
+static void assert_hash(int fd, const char *manifest, struct str whole)
+{
+	uint8_t got[32], expected[32];
+	assert_int_equal(content_hash(fd, "m", str_from(manifest), got, NULL), 0);
+	sha256(whole, expected);
+	assert_memory_equal(got, expected, 32);
+}
+
+/* What was hashed before is compared: any byte of either, and where one ends. */
+static void a_module_that_changed_has_another_hash(void **state)
+{
+	(void)state;
+	static char bytes[70000];
+	AUTO_FD fd = file_of(bytes, sizeof bytes);
+	size_t places[] = {0, 32767, 32768, sizeof bytes - 1};
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		assert_hash(fd, "", str_of(bytes, sizeof bytes));
+		bytes[places[i]] = 'x';
+		assert_int_equal(pwrite(fd, "x", 1, (off_t)places[i]), 1);
+		assert_hash(fd, "", str_of(bytes, sizeof bytes));
+		assert_hash(fd, "", str_of(bytes, sizeof bytes));
+	}
+	assert_int_equal(ftruncate(fd, 5), 0);
+	assert_int_equal(pwrite(fd, "wasmt", 5, 0), 5);
+	assert_hash(fd, "oml", S("wasmtoml"));
+	assert_hash(fd, "omL", S("wasmtomL"));
+	assert_int_equal(ftruncate(fd, 4), 0);
+	assert_hash(fd, "oml", S("wasmoml"));
+	assert_hash(fd, "toml", S("wasmtoml"));
+	assert_int_equal(pwrite(fd, "wasmtoml", 8, 0), 8);
+	assert_hash(fd, "", S("wasmtoml"));
+	assert_hash(fd, "", S("wasmtoml"));
+}
+
+static void more_modules_than_are_kept_are_hashed(void **state)
+{
+	(void)state;
+	enum { MANY = 20 };
+	int fds[MANY];
+	char bytes[2] = {'0', 0};
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < MANY; i++) {
+			bytes[1] = (char)i;
+			if (round == 0)
+				fds[i] = file_of(bytes, sizeof bytes);
+			assert_hash(fds[i], "", str_of(bytes, sizeof bytes));
+			assert_hash(fds[i], "", str_of(bytes, sizeof bytes));
+		}
+	}
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+
 static void too_large_a_module_is_refused(void **state)
 {
 	(void)state;
@@ -373,6 +426,8 @@ int main(void)
 		CACHE_TEST(several_at_once_do_not_hurt),
 		cmocka_unit_test(the_content_hash_is_of_module_then_manifest),
 		cmocka_unit_test(large_modules_are_hashed_in_pieces),
+		cmocka_unit_test(a_module_that_changed_has_another_hash),
+		cmocka_unit_test(more_modules_than_are_kept_are_hashed),
 		cmocka_unit_test(too_large_a_module_is_refused),
 		cmocka_unit_test(a_copy_is_sealed_and_is_the_one_that_was_hashed),
 	};
