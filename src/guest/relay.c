@@ -1,0 +1,486 @@
+#include "guest/relay.h"
+#include "base/hex.h"
+#include "base/rand.h"
+#include "guest/away.h"
+#include "guest/scan.h"
+#include <stdlib.h>
+
+#define OWN_PREFIX  "aileron-guest-" /* of ids that are ours, and whose answers nobody else sees */
+#define WHY_MAX     512
+#define ANSWER_MAX  (RELAY_LINE_MAX + 4096) /* an id is as long as a line at most */
+#define CALL_ID_KEY "aileron/call-id"
+
+enum progress {
+	WAITS, /* for the daemon */
+	SENT,
+	ASKED, /* a call of the connection before, whose end was asked for */
+};
+
+struct open_request {
+	enum progress progress;
+	bool is_call, is_modern;
+	bool kept;         /* after it was sent, too */
+	struct buf line;   /* as it is sent */
+	struct str id;     /* raw; these point into `copy` */
+	struct str method; /* without quotes */
+	struct str params; /* when kept */
+	struct str meta;   /* params._meta, unless that is too long */
+	struct buf copy;
+	char call_id[RELAY_CALL_ID + 1];
+	uint64_t asked;    /* number of our own request */
+	uint64_t until_ms; /* answered here then, when the daemon is away */
+};
+
+struct relay {
+	struct relay_options options;
+	bool is_here;
+	bool was_here;
+	uint64_t grace_ms; /* until when the daemon is thought to come back */
+	struct buf why;
+	struct buf initialize, initialized, level; /* the client's own lines, to be said again; empty = not said */
+	bool is_initialized;                       /* initialize was answered, by whomever */
+	bool told_away;                            /* something was answered here since the daemon was here */
+	uint64_t own;                              /* number of our last own request */
+	struct open_request *open[RELAY_OPEN_MAX]; /* in the order in which they came */
+	size_t n;
+};
+
+/* ------------------------------------------------------------------------------------------------------- life cycle */
+
+struct relay *relay_new(const struct relay_options *options, uint64_t now_ms)
+{
+	struct relay *relay = NEW(struct relay);
+	relay->options = *options;
+	relay->grace_ms = now_ms + RELAY_PATIENCE_MS;
+	relay->why = BUF_INIT(WHY_MAX);
+	relay->initialize = BUF_INIT(RELAY_KEPT_MAX);
+	relay->initialized = BUF_INIT(RELAY_KEPT_MAX);
+	relay->level = BUF_INIT(RELAY_KEPT_MAX);
+	return relay;
+}
+
+static void request_free(struct open_request *request)
+{
+	buf_release(&request->line);
+	buf_release(&request->copy);
+	free(request);
+}
+
+void relay_free(struct relay *relay)
+{
+	if (relay == NULL)
+		return;
+	for (size_t i = 0; i < relay->n; i++)
+		request_free(relay->open[i]);
+	buf_release(&relay->why);
+	buf_release(&relay->initialize);
+	buf_release(&relay->initialized);
+	buf_release(&relay->level);
+	free(relay);
+}
+
+size_t relay_open(const struct relay *relay)
+{
+	return relay->n;
+}
+
+static void remove_at(struct relay *relay, size_t index)
+{
+	request_free(relay->open[index]);
+	relay->n--;
+	memmove(&relay->open[index], &relay->open[index + 1], (relay->n - index) * sizeof relay->open[0]);
+}
+
+static void to_client(struct relay *relay, const struct buf *line)
+{
+	if (!buf_ok(line))
+		BUG("an answer of our own is too long");
+	relay->options.to_client(relay->options.user, buf_str(line));
+}
+
+/* Lines are capped on their way in: what does not fit is not kept. */
+static void keep(struct buf *buf, struct str line)
+{
+	buf_clear(buf);
+	buf_add_str(buf, line);
+	if (!buf_ok(buf))
+		buf_clear(buf);
+}
+
+/* ------------------------------------------------------------------------------------------------- while it is away */
+
+static struct away_request away_of(const struct relay *relay, const struct open_request *request)
+{
+	return (struct away_request){
+		.id = request->id,
+		.method = request->method,
+		.params = request->params,
+		.is_modern = request->is_modern,
+		.why = relay->why.n > 0 ? buf_str(&relay->why) : S("the Aileron daemon cannot be reached"),
+		.version = relay->options.version,
+	};
+}
+
+static void answer_here(struct relay *relay, size_t index)
+{
+	struct open_request *request = relay->open[index];
+	const struct away_request away = away_of(relay, request);
+	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
+	if (request->progress != WAITS && request->is_call)
+		away_lost_call(&out, &away, str_from(request->call_id));
+	else
+		away_answer(&out, &away);
+	if (str_eq(request->method, S("initialize")))
+		relay->is_initialized = true;
+	relay->told_away = true;
+	to_client(relay, &out);
+	remove_at(relay, index);
+}
+
+static uint64_t deadline_of(const struct relay *relay, const struct open_request *request)
+{
+	return request->progress == WAITS || !request->is_call ? MAX(request->until_ms, relay->grace_ms)
+							       : request->until_ms;
+}
+
+uint64_t relay_deadline(const struct relay *relay)
+{
+	uint64_t first = UINT64_MAX;
+	for (size_t i = 0; i < relay->n && !relay->is_here; i++)
+		first = MIN(first, deadline_of(relay, relay->open[i]));
+	return first;
+}
+
+void relay_tick(struct relay *relay, uint64_t now_ms)
+{
+	for (size_t i = 0; i < relay->n && !relay->is_here;) {
+		if (deadline_of(relay, relay->open[i]) <= now_ms)
+			answer_here(relay, i);
+		else
+			i++;
+	}
+}
+
+void relay_disconnected(struct relay *relay, struct str why, uint64_t now_ms)
+{
+	buf_clear(&relay->why);
+	buf_add_str(&relay->why, str_slice(why, 0, WHY_MAX));
+	if (!relay->is_here && !relay->was_here) /* it is not there at all: nobody waits for it */
+		relay->grace_ms = now_ms;
+	for (size_t i = 0; i < relay->n && relay->is_here; i++) {
+		struct open_request *request = relay->open[i];
+		request->until_ms = now_ms + (request->is_call ? RELAY_LOST_MS : RELAY_PATIENCE_MS);
+		if (request->progress == ASKED)
+			request->progress = SENT; /* to be asked for again */
+	}
+	if (relay->is_here)
+		relay->grace_ms = now_ms + RELAY_PATIENCE_MS;
+	relay->is_here = false;
+	relay_tick(relay, now_ms);
+}
+
+/* -------------------------------------------------------------------------------------------------- from the client */
+
+static bool is_quoted(struct str raw)
+{
+	return raw.n >= 2 && raw.p[0] == '"';
+}
+
+static struct str unquoted(struct str raw)
+{
+	return is_quoted(raw) ? str_slice(raw, 1, raw.n - 1) : STR_EMPTY;
+}
+
+/* The line with "aileron/call-id" as the first member of params._meta; false when it has no object of params. */
+static bool put_call_id(struct buf *out, struct str line, struct str params, const char *call_id)
+{
+	struct scan_member meta = {.name = "_meta"};
+	if (params.n == 0 || !scan_object(params, &meta, 1))
+		return false;
+	bool has_meta = meta.value.n > 0;
+	if (has_meta && meta.value.p[0] != '{')
+		return false;
+	struct str object = has_meta ? meta.value : params;
+	struct str tail = str_trim(str_slice(object, 1, object.n));
+	bool is_empty = tail.p[0] == '}';
+	size_t at = (size_t)(object.p - line.p) + 1;
+	buf_add_str(out, str_slice(line, 0, at));
+	if (!has_meta)
+		buf_add_z(out, "\"_meta\":{");
+	buf_addf(out, "\"" CALL_ID_KEY "\":\"%s\"", call_id);
+	if (!has_meta)
+		buf_add_char(out, '}');
+	if (!is_empty)
+		buf_add_char(out, ',');
+	buf_add_str(out, str_slice(line, at, line.n));
+	return true;
+}
+
+static bool says_modern(struct str params)
+{
+	return scan_member(scan_member(params, "_meta"), "io.modelcontextprotocol/protocolVersion").n > 0;
+}
+
+/* Pieces move with their buffer: all are copied, then pointed at. */
+static void copy_pieces(struct open_request *request, const struct str pieces[4])
+{
+	struct str *const kept[] = {&request->id, &request->method, &request->params, &request->meta};
+	request->copy = BUF_INIT(2 * RELAY_LINE_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		buf_add_str(&request->copy, pieces[i]);
+	size_t at = 0;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		*kept[i] = str_slice(buf_str(&request->copy), at, at + pieces[i].n);
+		at += pieces[i].n;
+	}
+}
+
+static struct open_request *request_new(struct str line, const struct scan_member *members, uint64_t now_ms)
+{
+	struct str id = members[0].value, method = unquoted(members[1].value), params = members[2].value;
+	struct open_request *request = NEW(struct open_request);
+	request->is_call = str_eq(method, S("tools/call"));
+	request->is_modern = says_modern(params);
+	request->kept = line.n <= RELAY_KEPT_MAX;
+	request->until_ms = now_ms;
+	request->line = BUF_INIT(RELAY_LINE_MAX + 128);
+	struct str meta = scan_member(params, "_meta");
+	const struct str pieces[] = {id, method, request->kept ? params : STR_EMPTY,
+				     meta.n <= RELAY_KEPT_MAX ? meta : STR_EMPTY};
+	copy_pieces(request, pieces);
+	unsigned char random[RELAY_CALL_ID / 2];
+	rand_bytes(random, sizeof random);
+	hex_format(str_of(random, sizeof random), request->call_id);
+	if (!request->is_call || !put_call_id(&request->line, line, params, request->call_id))
+		buf_add_str(&request->line, line);
+	return request;
+}
+
+static void send_request(struct relay *relay, struct open_request *request)
+{
+	request->progress = SENT;
+	relay->options.to_daemon(relay->options.user, buf_str(&request->line));
+	if (!request->kept)
+		buf_release(&request->line);
+}
+
+static void take_request(struct relay *relay, struct str line, const struct scan_member *members, uint64_t now_ms)
+{
+	struct str method = unquoted(members[1].value);
+	if (relay->n == RELAY_OPEN_MAX) {
+		AUTO_BUF out = BUF_INIT(ANSWER_MAX);
+		away_error(&out, members[0].value, -32603, "too many requests are under way; wait for answers");
+		to_client(relay, &out);
+		return;
+	}
+	if (str_eq(method, S("initialize"))) {
+		keep(&relay->initialize, line);
+		relay->is_initialized = false;
+	} else if (str_eq(method, S("logging/setLevel"))) {
+		keep(&relay->level, line);
+	}
+	struct open_request *request = request_new(line, members, now_ms);
+	relay->open[relay->n++] = request;
+	if (relay->is_here)
+		send_request(relay, request);
+	else
+		relay_tick(relay, now_ms);
+}
+
+/* What nobody waits for any more: a call that was sent is cancelled there, one that waits is forgotten. True: it is passed on. */
+static bool take_cancelled(struct relay *relay, struct str params)
+{
+	struct str id = scan_member(params, "requestId");
+	for (size_t i = 0; i < relay->n && id.n > 0; i++) {
+		struct open_request *request = relay->open[i];
+		if (!str_eq(request->id, id))
+			continue;
+		bool sent = request->progress == SENT;
+		remove_at(relay, i);
+		return sent;
+	}
+	return true;
+}
+
+static void take_notification(struct relay *relay, struct str line, const struct scan_member *members)
+{
+	struct str method = unquoted(members[1].value);
+	if (str_eq(method, S("notifications/initialized")))
+		keep(&relay->initialized, line);
+	if (str_eq(method, S("notifications/cancelled")) && !take_cancelled(relay, members[2].value))
+		return;
+	if (relay->is_here)
+		relay->options.to_daemon(relay->options.user, line);
+}
+
+void relay_from_client(struct relay *relay, struct str line, uint64_t now_ms)
+{
+	struct scan_member members[] = {{.name = "id"}, {.name = "method"}, {.name = "params"}};
+	line = str_trim(line);
+	if (line.n == 0)
+		return;
+	bool is_object = scan_object(line, members, ARRAY_LEN(members));
+	if (is_object && is_quoted(members[1].value) && members[0].value.n > 0)
+		take_request(relay, line, members, now_ms);
+	else if (is_object && is_quoted(members[1].value))
+		take_notification(relay, line, members);
+	else if (relay->is_here) /* an answer, a batch, or nonsense that is told there */
+		relay->options.to_daemon(relay->options.user, line);
+}
+
+void relay_from_client_too_long(struct relay *relay)
+{
+	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
+	away_error(&out, STR_EMPTY, -32700, "the message is longer than 4 MiB");
+	to_client(relay, &out);
+}
+
+/* ------------------------------------------------------------------------------------------------------ it is back */
+
+/* A line of the client's under an id of our own, whose answer nobody waits for. */
+static void say_again(struct relay *relay, const struct buf *line)
+{
+	struct str text = buf_str(line), id = scan_member(text, "id");
+	if (text.n == 0 || id.n == 0)
+		return;
+	size_t from = (size_t)(id.p - text.p);
+	AUTO_BUF out = BUF_INIT(RELAY_KEPT_MAX + 128);
+	buf_add_str(&out, str_slice(text, 0, from));
+	buf_addf(&out, "\"" OWN_PREFIX "%llu\"", (unsigned long long)++relay->own);
+	buf_add_str(&out, str_slice(text, from + id.n, text.n));
+	relay->options.to_daemon(relay->options.user, buf_str(&out));
+}
+
+static void ask_for(struct relay *relay, struct open_request *request)
+{
+	AUTO_BUF out = BUF_INIT(RELAY_LINE_MAX);
+	request->progress = ASKED;
+	request->asked = ++relay->own;
+	buf_addf(&out,
+		 "{\"jsonrpc\":\"2.0\",\"id\":\"" OWN_PREFIX "%llu\",\"method\":\"tools/call\",\"params\":{\"name\":"
+		 "\"check_action_status\",\"arguments\":{\"call_id\":\"%s\"}",
+		 (unsigned long long)request->asked, request->call_id);
+	if (request->is_modern) {
+		buf_add_z(&out, ",\"_meta\":");
+		buf_add_str(&out, request->meta);
+	}
+	buf_add_z(&out, "}}");
+	relay->options.to_daemon(relay->options.user, buf_str(&out));
+}
+
+/* Too long to be kept, so it cannot be sent again. */
+static void drop(struct relay *relay, size_t index)
+{
+	struct open_request *request = relay->open[index];
+	const struct away_request away = away_of(relay, request);
+	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
+	if (request->progress == ASKED)
+		away_dropped_call(&out, &away);
+	else if (request->is_call)
+		away_lost_call(&out, &away, str_from(request->call_id));
+	else
+		away_error(&out, away.id, -32603, "the daemon was started anew meanwhile; ask again");
+	to_client(relay, &out);
+	remove_at(relay, index);
+}
+
+static void resume(struct relay *relay)
+{
+	for (size_t i = 0; i < relay->n;) {
+		struct open_request *request = relay->open[i];
+		bool was_sent = request->progress == SENT;
+		bool can_ask = !request->is_modern || request->meta.n > 0;
+		if (was_sent && (request->is_call ? !can_ask : !request->kept)) {
+			drop(relay, i);
+			continue;
+		}
+		if (was_sent && request->is_call)
+			ask_for(relay, request);
+		else
+			send_request(relay, request);
+		i++;
+	}
+}
+
+void relay_connected(struct relay *relay)
+{
+	bool again = relay->was_here || relay->told_away;
+	relay->is_here = relay->was_here = true;
+	if (relay->is_initialized) {
+		say_again(relay, &relay->initialize);
+		if (relay->initialized.n > 0)
+			relay->options.to_daemon(relay->options.user, buf_str(&relay->initialized));
+		say_again(relay, &relay->level);
+	}
+	resume(relay);
+	if (again && relay->initialized.n > 0)
+		relay->options.to_client(relay->options.user,
+					 S("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"));
+	relay->told_away = false;
+}
+
+/* -------------------------------------------------------------------------------------------------- from the daemon */
+
+static void replace_id(struct buf *out, struct str line, struct str id, struct str with)
+{
+	size_t from = (size_t)(id.p - line.p);
+	buf_add_str(out, str_slice(line, 0, from));
+	buf_add_str(out, with);
+	buf_add_str(out, str_slice(line, from + id.n, line.n));
+}
+
+/* The daemon never took it: it is sent now, for the first time that counts. */
+static bool is_unknown(struct str result)
+{
+	return scan_is_string(scan_member(scan_member(result, "_meta"), "aileron/call"), S("unknown"));
+}
+
+/* The answer to one of our own requests. */
+static void take_own(struct relay *relay, struct str line, const struct scan_member *members)
+{
+	struct str digits = unquoted(members[0].value);
+	uint64_t number;
+	if (!str_to_u64(str_slice(digits, strlen(OWN_PREFIX), digits.n), UINT64_MAX, &number))
+		return;
+	for (size_t i = 0; i < relay->n; i++) {
+		struct open_request *request = relay->open[i];
+		if (request->progress != ASKED || request->asked != number)
+			continue;
+		if (is_unknown(members[2].value)) {
+			if (request->kept)
+				send_request(relay, request);
+			else
+				drop(relay, i);
+			return;
+		}
+		AUTO_BUF out = BUF_INIT(line.n + request->id.n);
+		replace_id(&out, line, members[0].value, request->id);
+		to_client(relay, &out);
+		remove_at(relay, i);
+		return;
+	}
+}
+
+void relay_from_daemon(struct relay *relay, struct str line)
+{
+	struct scan_member members[] = {{.name = "id"}, {.name = "method"}, {.name = "result"}};
+	bool is_object = scan_object(line, members, ARRAY_LEN(members));
+	struct str id = members[0].value;
+	if (!is_object || members[1].value.n > 0 || id.n == 0) {
+		relay->options.to_client(relay->options.user, line);
+		return;
+	}
+	if (is_quoted(id) && str_starts(unquoted(id), S(OWN_PREFIX))) {
+		take_own(relay, line, members);
+		return;
+	}
+	for (size_t i = 0; i < relay->n; i++) {
+		if (relay->open[i]->progress != SENT || !str_eq(relay->open[i]->id, id))
+			continue;
+		if (str_eq(relay->open[i]->method, S("initialize")))
+			relay->is_initialized = true;
+		remove_at(relay, i);
+		break;
+	}
+	relay->options.to_client(relay->options.user, line);
+}
