@@ -35,6 +35,19 @@ static int find_client(struct cli *cli, bool spawn, struct err *err)
 	return found;
 }
 
+int cli_absolute(struct cli *cli, const char *path, struct str *ret, struct err *err)
+{
+	if (path[0] == '/') {
+		*ret = str_from(path);
+		return 0;
+	}
+	AUTO_FREE char *here = getcwd(NULL, 0);
+	if (here == NULL)
+		return fail_errno(err, "cannot tell the working directory");
+	*ret = arena_printf(cli->arena, "%s/%s", here, path);
+	return 0;
+}
+
 int cli_client_if_alive(struct cli *cli, struct err *err)
 {
 	return find_client(cli, false, err);

@@ -39,6 +39,10 @@ int cli_call(struct cli *cli, const struct client_request *request, struct json 
 
 const char *cli_argument(const struct cli *cli, size_t n); /* NULL when there are fewer */
 
+/* A path as the daemon, which works elsewhere, has to be given it: a relative one is taken from here. */
+int cli_absolute(struct cli *cli, const char *path, struct str *ret, struct err *err)
+	__attribute__((warn_unused_result));
+
 /* Members of an answer; "", 0, false when absent or of another kind. */
 struct str cli_str(const struct json *object, const char *name);
 int64_t cli_int(const struct json *object, const char *name);

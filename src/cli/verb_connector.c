@@ -50,31 +50,18 @@ int verb_connector_show(struct cli *cli, struct err *err)
 	return cli_call(cli, &request, &connector, err) < 0 ? -1 : show(cli, connector);
 }
 
-/* The daemon works elsewhere: a relative folder is taken from here. */
-static int put_absolute(struct buf *out, const char *folder, struct err *err)
-{
-	char here[PATH_BYTES_MAX];
-	if (folder[0] != '/') {
-		if (getcwd(here, sizeof here) == NULL)
-			return fail_errno(err, "cannot tell the working directory");
-		buf_addf(out, "%s/", here);
-	}
-	buf_add_z(out, folder);
-	return buf_check(out, "the folder's path", err);
-}
-
 int verb_connector_link(struct cli *cli, struct err *err)
 {
 	AUTO(json) *connector = NULL;
-	AUTO_BUF path = BUF_INIT((size_t)2 * PATH_BYTES_MAX);
+	struct str path;
 	AUTO_BUF body = BUF_INIT((size_t)16 * PATH_BYTES_MAX);
 	const char *name = verb_text(cli->line, "name");
 	struct json_writer w;
-	if (put_absolute(&path, cli_argument(cli, 0), err) < 0)
+	if (cli_absolute(cli, cli_argument(cli, 0), &path, err) < 0)
 		return -1;
 	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	member_str(&w, "path", buf_str(&path));
+	member_str(&w, "path", path);
 	if (name != NULL)
 		member_str(&w, "name", str_from(name));
 	jsonw_end_object(&w);
