@@ -2,7 +2,7 @@
 // came of it, so that nothing moves below a finger.
 import { ApiError, ask, get, listen, segment, type StreamEvent } from "./api";
 import { Cell } from "./cell";
-import { FIELD, askSealed } from "./sealing";
+import { FIELD, askSealed, sha256, toHex } from "./sealing";
 import { canonical } from "./canonical";
 import type { ApprovalResult, JsonObject, Pending, Resolved } from "./types";
 
@@ -125,11 +125,13 @@ export interface Decision {
   grant?: boolean;
 }
 
-/** The metadata of the sealed confirmation: what the person saw is what is confirmed. */
-function confirmation(pending: Pending, decision: Decision, passphrase: string): Promise<void> {
-  const metadata = canonical({ approved: decision.approved, digest: pending.digest ?? "", grant: decision.grant === true });
-  const sealing = { operation: "approval.decide", path: pending.id, metadata, fields: [[FIELD.passphrase, passphrase]] as [number, string][] };
-  return askSealed<void>("POST", `${base}/${segment(pending.id)}/decide`, sealing, (sealed) => ({ ...decision, sealed }));
+/** What the person saw is what is confirmed: the approval's digest, and with edited arguments these. */
+async function confirmation(pending: Pending, decision: Decision, passphrase: string): Promise<void> {
+  const about: JsonObject = { approved: decision.approved, digest: pending.digest ?? "", grant: decision.grant === true };
+  if (decision.edited_payload) about["edited"] = toHex(await sha256(new TextEncoder().encode(canonical(decision.edited_payload))));
+  const fields: [number, string][] = [[FIELD.passphrase, passphrase]];
+  const sealing = { operation: "approval.decide", path: pending.id, metadata: canonical(about), fields };
+  await askSealed<void>("POST", `${base}/${segment(pending.id)}/decide`, sealing, (sealed) => ({ ...decision, sealed }));
 }
 
 /** Throws when it was not decided here; one who came too late finds that on the card. */
