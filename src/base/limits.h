@@ -26,6 +26,7 @@
 #define LIMIT_LOG_LINE        (4 * KIB)  /* longer lines are cut */
 #define LIMIT_AUDIT_LINES     100        /* audit_emit() answers -3 to what follows */
 #define LIMIT_AUDIT_LINE      (4 * KIB)  /* audit_emit() answers -2 to a longer one */
+#define LIMIT_AUDIT_DEPTH     60 /* audit_emit() answers -1 to one that is nested deeper; below what an event holds */
 #define LIMIT_TRACE_LINES     10000      /* host calls that a trace shows; what follows is counted and dropped */
 #define LIMIT_TRACE_LINE      KIB        /* longer ones are cut */
 #define LIMIT_REQUEST_BODY    (8 * MIB)  /* [request_body] */

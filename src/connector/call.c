@@ -155,17 +155,33 @@ static void on_spawn(void *owner, unsigned which)
 	runner_answer_spawn(call->runner, call->id, -3);
 }
 
-static bool is_object(struct str text)
+/* Whether the value has more levels than `most`, itself the first. */
+static bool is_deeper(const struct json *json, unsigned most)
+{
+	struct json_iter it;
+	enum json_kind kind = json_kind(json);
+	if (kind != JSON_KIND_OBJECT && kind != JSON_KIND_ARRAY)
+		return false;
+	bool deeper = most == 0;
+	for (json_iter_init(&it, json); !deeper && json_iter_next(&it);)
+		deeper = is_deeper(it.value, most - 1);
+	for (size_t i = 0; kind == JSON_KIND_ARRAY && !deeper && i < json_length(json); i++)
+		deeper = is_deeper(json_at(json, i), most - 1);
+	return deeper;
+}
+
+/* What is answered "stored" must be what the record can hold. */
+static bool can_be_stored(struct str text)
 {
 	AUTO(json) *json = json_parse(text, JSON_READ_STRICT, NULL);
-	return json != NULL && json_kind(json) == JSON_KIND_OBJECT;
+	return json != NULL && json_kind(json) == JSON_KIND_OBJECT && !is_deeper(json, LIMIT_AUDIT_DEPTH);
 }
 
 static void on_audit(void *owner, struct str text)
 {
 	struct call *call = owner;
 	int32_t rc = -1;
-	if (is_object(text))
+	if (can_be_stored(text))
 		rc = call->events->audit != NULL ? call->events->audit(call->owner, text) : 0;
 	call->report.audits += rc == 0;
 	runner_answer_audit(call->runner, call->id, rc);

@@ -1,4 +1,5 @@
 #include "fake_peer.h"
+#include "base/limits.h"
 #include "connector/call.h"
 #include "connector/grant.h"
 #include <fcntl.h>
@@ -195,6 +196,16 @@ static void only_objects_reach_the_audit(void **state)
 		AUTO_FREE char *script =
 			xasprintf(RUNNER "audit %s\nanswer\ndone {\"output\":{\"rc\":%%}}\nhang", others[i]);
 		play(script, "hang", "ended", "{\"rc\":-1}");
+	}
+	for (int levels = LIMIT_AUDIT_DEPTH; levels <= LIMIT_AUDIT_DEPTH + 1; levels++) {
+		char open[LIMIT_AUDIT_DEPTH + 1] = "", close[LIMIT_AUDIT_DEPTH + 1] = "";
+		memset(open, '[', (size_t)levels - 1);
+		memset(close, ']', (size_t)levels - 1);
+		AUTO_FREE char *script = xasprintf(
+			RUNNER "audit {\"a\":%s%s}\nanswer\ndone {\"output\":{\"rc\":%%}}\nhang", open, close);
+		AUTO_FREE char *told = xasprintf("audit({\"a\":%s%s}) ended", open, close);
+		bool fits = levels == LIMIT_AUDIT_DEPTH;
+		play(script, "hang", fits ? told : "ended", fits ? "{\"rc\":0}" : "{\"rc\":-1}");
 	}
 }
 
