@@ -49,25 +49,34 @@ int connectors_list(struct db_tx *tx, struct arena *arena, struct connector_rows
 	return got < 0 ? -1 : 0;
 }
 
-static int find_row(struct db_tx *tx, struct arena *arena, struct str fqn, struct connector_row *ret, struct err *err)
+/* How many rows: 0, 1, or 2 for several; *ret is the first. */
+static int find_by(struct db_tx *tx, const char *sql, struct arena *arena, struct str name, struct connector_row *ret,
+		   struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE fqn = ?1 OR name = ?1 ORDER BY fqn = ?1 DESC LIMIT 2");
-	struct connector_row row = {0};
-	db_bind_str(q, fqn);
+	struct db_stmt *q = db_stmt(tx, sql);
+	db_bind_str(q, name);
 	int got = db_step(q, err);
 	if (got == 1)
-		row = read_row(arena, q);
-	bool exact = got == 1 && str_eq(row.fqn, fqn);
-	int second = got == 1 && !exact ? db_step(q, err) : 0;
+		*ret = read_row(arena, q);
+	int second = got == 1 ? db_step(q, err) : 0;
 	db_finish(q);
-	if (got < 0 || second < 0)
+	return got < 0 || second < 0 ? -1 : got + second;
+}
+
+static int find_row(struct db_tx *tx, struct arena *arena, struct str fqn, struct connector_row *ret, struct err *err)
+{
+	struct connector_row row = {0};
+	int got = find_by(tx, COLUMNS "WHERE fqn = ?", arena, fqn, &row, err);
+	if (got == 0)
+		got = find_by(tx, COLUMNS "WHERE name = ? ORDER BY fqn LIMIT 2", arena, fqn, &row, err);
+	if (got < 0)
 		return -1;
 	if (got == 0)
 		return fail(err, ERR_CONNECTOR_NOT_INSTALLED,
 			    "there is no connector '%.*s'; see `aileron connector list`, or link one with `aileron "
 			    "connector link DIR`",
 			    STR_FMT(fqn));
-	if (second == 1)
+	if (got == 2)
 		return fail(err, ERR_VALIDATION_ERROR, "several connectors are called '%.*s'; give the full name",
 			    STR_FMT(fqn));
 	*ret = row;
