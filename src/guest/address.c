@@ -40,7 +40,10 @@ static int open_folder(struct err *err)
 				      "start`");
 	}
 	int fd = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : fail(err, ERR_UNREACHABLE, "the folder that AILERON_HOME names cannot be opened; start the daemon with `aileron daemon start`");
+	return fd >= 0 ? fd
+		       : fail(err, ERR_UNREACHABLE,
+			      "the folder that AILERON_HOME names cannot be opened; start the daemon with `aileron "
+			      "daemon start`");
 }
 
 /* What only we could have written. -1 with errno: there is none that is to be trusted. */

@@ -1,9 +1,9 @@
 #include "guest/guest.h"
 #include "base/time.h"
 #include "base/version.h"
-#include "guest/lines.h"
-#include "guest/link.h"
-#include "guest/relay.h"
+#include "base/line_cut.h"
+#include "guest/tether.h"
+#include "guest/mediator.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,10 +20,10 @@
 
 struct guest {
 	const char *id;
-	char session[LINK_SESSION_MAX];
-	struct relay *relay;
-	struct link *link; /* NULL = none */
-	struct lines lines;
+	char session[TETHER_SESSION_MAX];
+	struct mediator *mediator;
+	struct tether *tether; /* NULL = none */
+	struct line_cut lines;
 	struct buf out; /* for the client */
 	size_t sent;
 	uint64_t retry_ms, retry_at; /* when the next connection is tried */
@@ -81,13 +81,13 @@ static void flush_client(struct guest *guest)
 static void client_line(void *user, struct str line)
 {
 	struct guest *guest = user;
-	relay_from_client(guest->relay, line, guest->now);
+	mediator_from_client(guest->mediator, line, guest->now);
 }
 
 static void client_too_long(void *user)
 {
 	struct guest *guest = user;
-	relay_from_client_too_long(guest->relay);
+	mediator_from_client_too_long(guest->mediator);
 }
 
 static void read_client(struct guest *guest)
@@ -97,7 +97,7 @@ static void read_client(struct guest *guest)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0)
-		lines_feed(&guest->lines, str_of(bytes, (size_t)n), client_line, client_too_long, guest);
+		line_cut_feed(&guest->lines, str_of(bytes, (size_t)n), client_line, client_too_long, guest);
 	else
 		guest->end_at = guest->now + LAST_WORDS_MS;
 }
@@ -107,7 +107,7 @@ static void read_client(struct guest *guest)
 static void to_daemon(void *user, struct str line)
 {
 	struct guest *guest = user;
-	link_send(guest->link, line);
+	tether_send(guest->tether, line);
 }
 
 static void on_opened(void *user)
@@ -117,33 +117,33 @@ static void on_opened(void *user)
 	if (guest->told)
 		fprintf(stderr, "aileron-guest: the daemon is back\n");
 	guest->told = false;
-	relay_connected(guest->relay);
+	mediator_connected(guest->mediator);
 }
 
 static void on_line(void *user, struct str line)
 {
 	struct guest *guest = user;
-	relay_from_daemon(guest->relay, line);
+	mediator_from_daemon(guest->mediator, line);
 }
 
 static void lose(struct guest *guest, const struct err *err)
 {
-	link_free(TAKE(guest->link));
+	tether_free(TAKE(guest->tether));
 	guest->retry_ms = MIN(MAX(2 * guest->retry_ms, RETRY_FIRST), RETRY_MAX);
 	guest->retry_at = guest->now + guest->retry_ms;
 	if (!guest->told)
 		fprintf(stderr, "aileron-guest: %s\n", err->message);
 	guest->told = true;
-	relay_disconnected(guest->relay, str_from(err->message), guest->now);
+	mediator_disconnected(guest->mediator, str_from(err->message), guest->now);
 }
 
 static void try_daemon(struct guest *guest)
 {
 	static struct err err;
 	err_clear(&err);
-	const struct link_listener listener = {on_opened, on_line, guest};
-	guest->link = link_new(guest->id, guest->session, &listener, guest->now, &err);
-	if (guest->link == NULL || link_turn(guest->link, 0, guest->now, &err) < 0)
+	const struct tether_listener listener = {on_opened, on_line, guest};
+	guest->tether = tether_new(guest->id, guest->session, &listener, guest->now, &err);
+	if (guest->tether == NULL || tether_turn(guest->tether, 0, guest->now, &err) < 0)
 		lose(guest, &err);
 }
 
@@ -151,7 +151,7 @@ static void turn_link(struct guest *guest, short events)
 {
 	static struct err err;
 	err_clear(&err);
-	if (link_turn(guest->link, events, guest->now, &err) < 0)
+	if (tether_turn(guest->tether, events, guest->now, &err) < 0)
 		lose(guest, &err);
 }
 
@@ -159,8 +159,8 @@ static void turn_link(struct guest *guest, short events)
 
 static uint64_t next_deadline(const struct guest *guest)
 {
-	uint64_t at = MIN(guest->end_at, relay_deadline(guest->relay));
-	return MIN(at, guest->link != NULL ? link_deadline(guest->link) : guest->retry_at);
+	uint64_t at = MIN(guest->end_at, mediator_deadline(guest->mediator));
+	return MIN(at, guest->tether != NULL ? tether_deadline(guest->tether) : guest->retry_at);
 }
 
 static int wait_ms(const struct guest *guest)
@@ -175,23 +175,23 @@ enum { CLIENT_IN, CLIENT_OUT, DAEMON, POLLED };
 
 static void fill_polled(const struct guest *guest, struct pollfd polled[POLLED])
 {
-	bool daemon_takes = guest->link == NULL || link_queued(guest->link) < LINK_QUEUE_HIGH;
+	bool daemon_takes = guest->tether == NULL || tether_queued(guest->tether) < TETHER_QUEUE_HIGH;
 	bool client_takes = guest->out.n - guest->sent < CLIENT_HIGH;
 	bool reads = guest->end_at == UINT64_MAX && daemon_takes && client_takes;
 	polled[CLIENT_IN] = (struct pollfd){.fd = reads ? STDIN_FILENO : -1, .events = POLLIN};
 	/* Without events, the end of its reader is told all the same. */
 	polled[CLIENT_OUT] = (struct pollfd){.fd = STDOUT_FILENO, .events = guest->out.n > 0 ? POLLOUT : 0};
 	polled[DAEMON] = (struct pollfd){.fd = -1};
-	if (guest->link != NULL)
-		polled[DAEMON] =
-			(struct pollfd){.fd = link_fd(guest->link), .events = link_events(guest->link, client_takes)};
+	if (guest->tether != NULL)
+		polled[DAEMON] = (struct pollfd){.fd = tether_fd(guest->tether),
+						 .events = tether_events(guest->tether, client_takes)};
 }
 
 static bool is_over(const struct guest *guest)
 {
 	if (guest->over || guest->end_at == UINT64_MAX)
 		return guest->over;
-	return guest->now >= guest->end_at || (relay_open(guest->relay) == 0 && guest->out.n == 0);
+	return guest->now >= guest->end_at || (mediator_open(guest->mediator) == 0 && guest->out.n == 0);
 }
 
 static void turn(struct guest *guest)
@@ -203,11 +203,11 @@ static void turn(struct guest *guest)
 	guest->now = now_ms();
 	if (polled[CLIENT_IN].revents != 0)
 		read_client(guest);
-	if (guest->link != NULL)
+	if (guest->tether != NULL)
 		turn_link(guest, polled[DAEMON].revents);
-	if (guest->link == NULL && guest->now >= guest->retry_at)
+	if (guest->tether == NULL && guest->now >= guest->retry_at)
 		try_daemon(guest);
-	relay_tick(guest->relay, guest->now);
+	mediator_tick(guest->mediator, guest->now);
 	if ((polled[CLIENT_OUT].revents & POLLOUT) != 0 && guest->out.n > 0)
 		flush_client(guest);
 	else if ((polled[CLIENT_OUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
@@ -218,15 +218,15 @@ int guest_relay(const char *id)
 {
 	struct guest guest = {.id = id, .out = BUF_INIT(SIZE_MAX / 2), .end_at = UINT64_MAX, .now = now_ms()};
 	signal(SIGPIPE, SIG_IGN);
-	const struct relay_options options = {to_client, to_daemon, &guest, S(AILERON_VERSION)};
-	guest.relay = relay_new(&options, guest.now);
-	lines_init(&guest.lines, RELAY_LINE_MAX);
+	const struct mediator_options options = {to_client, to_daemon, &guest, S(AILERON_VERSION)};
+	guest.mediator = mediator_new(&options, guest.now);
+	line_cut_init(&guest.lines, MEDIATOR_LINE_MAX);
 	try_daemon(&guest);
 	while (!is_over(&guest))
 		turn(&guest);
-	link_free(guest.link);
-	relay_free(guest.relay);
-	lines_release(&guest.lines);
+	tether_free(guest.tether);
+	mediator_free(guest.mediator);
+	line_cut_release(&guest.lines);
 	buf_release(&guest.out);
 	return 0;
 }

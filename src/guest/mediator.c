@@ -1,4 +1,4 @@
-#include "guest/relay.h"
+#include "guest/mediator.h"
 #include "base/hex.h"
 #include "base/rand.h"
 #include "guest/away.h"
@@ -7,7 +7,7 @@
 
 #define OWN_PREFIX  "aileron-guest-" /* of ids that are ours, and whose answers nobody else sees */
 #define WHY_MAX     512
-#define ANSWER_MAX  (RELAY_LINE_MAX + 4096) /* an id is as long as a line at most */
+#define ANSWER_MAX  (MEDIATOR_LINE_MAX + 4096) /* an id is as long as a line at most */
 #define CALL_ID_KEY "aileron/call-id"
 
 enum progress {
@@ -26,37 +26,37 @@ struct open_request {
 	struct str params; /* when kept */
 	struct str meta;   /* params._meta, unless that is too long */
 	struct buf copy;
-	char call_id[RELAY_CALL_ID + 1];
+	char call_id[MEDIATOR_CALL_ID + 1];
 	uint64_t asked;    /* number of our own request */
 	uint64_t until_ms; /* answered here then, when the daemon is away */
 };
 
-struct relay {
-	struct relay_options options;
+struct mediator {
+	struct mediator_options options;
 	bool is_here;
 	bool was_here;
 	uint64_t grace_ms; /* until when the daemon is thought to come back */
 	struct buf why;
-	struct buf initialize, initialized, level; /* the client's own lines, to be said again; empty = not said */
-	bool is_initialized;                       /* initialize was answered, by whomever */
-	bool told_away;                            /* something was answered here since the daemon was here */
-	uint64_t own;                              /* number of our last own request */
-	struct open_request *open[RELAY_OPEN_MAX]; /* in the order in which they came */
+	struct buf initialize, initialized, level;    /* the client's own lines, to be said again; empty = not said */
+	bool is_initialized;                          /* initialize was answered, by whomever */
+	bool told_away;                               /* something was answered here since the daemon was here */
+	uint64_t own;                                 /* number of our last own request */
+	struct open_request *open[MEDIATOR_OPEN_MAX]; /* in the order in which they came */
 	size_t n;
 };
 
 /* ------------------------------------------------------------------------------------------------------- life cycle */
 
-struct relay *relay_new(const struct relay_options *options, uint64_t now_ms)
+struct mediator *mediator_new(const struct mediator_options *options, uint64_t now_ms)
 {
-	struct relay *relay = NEW(struct relay);
-	relay->options = *options;
-	relay->grace_ms = now_ms + RELAY_PATIENCE_MS;
-	relay->why = BUF_INIT(WHY_MAX);
-	relay->initialize = BUF_INIT(RELAY_KEPT_MAX);
-	relay->initialized = BUF_INIT(RELAY_KEPT_MAX);
-	relay->level = BUF_INIT(RELAY_KEPT_MAX);
-	return relay;
+	struct mediator *mediator = NEW(struct mediator);
+	mediator->options = *options;
+	mediator->grace_ms = now_ms + MEDIATOR_PATIENCE_MS;
+	mediator->why = BUF_INIT(WHY_MAX);
+	mediator->initialize = BUF_INIT(MEDIATOR_KEPT_MAX);
+	mediator->initialized = BUF_INIT(MEDIATOR_KEPT_MAX);
+	mediator->level = BUF_INIT(MEDIATOR_KEPT_MAX);
+	return mediator;
 }
 
 static void request_free(struct open_request *request)
@@ -66,36 +66,36 @@ static void request_free(struct open_request *request)
 	free(request);
 }
 
-void relay_free(struct relay *relay)
+void mediator_free(struct mediator *mediator)
 {
-	if (relay == NULL)
+	if (mediator == NULL)
 		return;
-	for (size_t i = 0; i < relay->n; i++)
-		request_free(relay->open[i]);
-	buf_release(&relay->why);
-	buf_release(&relay->initialize);
-	buf_release(&relay->initialized);
-	buf_release(&relay->level);
-	free(relay);
+	for (size_t i = 0; i < mediator->n; i++)
+		request_free(mediator->open[i]);
+	buf_release(&mediator->why);
+	buf_release(&mediator->initialize);
+	buf_release(&mediator->initialized);
+	buf_release(&mediator->level);
+	free(mediator);
 }
 
-size_t relay_open(const struct relay *relay)
+size_t mediator_open(const struct mediator *mediator)
 {
-	return relay->n;
+	return mediator->n;
 }
 
-static void remove_at(struct relay *relay, size_t index)
+static void remove_at(struct mediator *mediator, size_t index)
 {
-	request_free(relay->open[index]);
-	relay->n--;
-	memmove(&relay->open[index], &relay->open[index + 1], (relay->n - index) * sizeof relay->open[0]);
+	request_free(mediator->open[index]);
+	mediator->n--;
+	memmove(&mediator->open[index], &mediator->open[index + 1], (mediator->n - index) * sizeof mediator->open[0]);
 }
 
-static void to_client(struct relay *relay, const struct buf *line)
+static void to_client(struct mediator *mediator, const struct buf *line)
 {
 	if (!buf_ok(line))
 		BUG("an answer of our own is too long");
-	relay->options.to_client(relay->options.user, buf_str(line));
+	mediator->options.to_client(mediator->options.user, buf_str(line));
 }
 
 /* Lines are capped on their way in: what does not fit is not kept. */
@@ -109,74 +109,74 @@ static void keep(struct buf *buf, struct str line)
 
 /* ------------------------------------------------------------------------------------------------- while it is away */
 
-static struct away_request away_of(const struct relay *relay, const struct open_request *request)
+static struct away_request away_of(const struct mediator *mediator, const struct open_request *request)
 {
 	return (struct away_request){
 		.id = request->id,
 		.method = request->method,
 		.params = request->params,
 		.is_modern = request->is_modern,
-		.why = relay->why.n > 0 ? buf_str(&relay->why) : S("the Aileron daemon cannot be reached"),
-		.version = relay->options.version,
+		.why = mediator->why.n > 0 ? buf_str(&mediator->why) : S("the Aileron daemon cannot be reached"),
+		.version = mediator->options.version,
 	};
 }
 
-static void answer_here(struct relay *relay, size_t index)
+static void answer_here(struct mediator *mediator, size_t index)
 {
-	struct open_request *request = relay->open[index];
-	const struct away_request away = away_of(relay, request);
+	struct open_request *request = mediator->open[index];
+	const struct away_request away = away_of(mediator, request);
 	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
 	if (request->progress != WAITS && request->is_call)
 		away_lost_call(&out, &away, str_from(request->call_id));
 	else
 		away_answer(&out, &away);
 	if (str_eq(request->method, S("initialize")))
-		relay->is_initialized = true;
-	relay->told_away = true;
-	to_client(relay, &out);
-	remove_at(relay, index);
+		mediator->is_initialized = true;
+	mediator->told_away = true;
+	to_client(mediator, &out);
+	remove_at(mediator, index);
 }
 
-static uint64_t deadline_of(const struct relay *relay, const struct open_request *request)
+static uint64_t deadline_of(const struct mediator *mediator, const struct open_request *request)
 {
-	return request->progress == WAITS || !request->is_call ? MAX(request->until_ms, relay->grace_ms)
+	return request->progress == WAITS || !request->is_call ? MAX(request->until_ms, mediator->grace_ms)
 							       : request->until_ms;
 }
 
-uint64_t relay_deadline(const struct relay *relay)
+uint64_t mediator_deadline(const struct mediator *mediator)
 {
 	uint64_t first = UINT64_MAX;
-	for (size_t i = 0; i < relay->n && !relay->is_here; i++)
-		first = MIN(first, deadline_of(relay, relay->open[i]));
+	for (size_t i = 0; i < mediator->n && !mediator->is_here; i++)
+		first = MIN(first, deadline_of(mediator, mediator->open[i]));
 	return first;
 }
 
-void relay_tick(struct relay *relay, uint64_t now_ms)
+void mediator_tick(struct mediator *mediator, uint64_t now_ms)
 {
-	for (size_t i = 0; i < relay->n && !relay->is_here;) {
-		if (deadline_of(relay, relay->open[i]) <= now_ms)
-			answer_here(relay, i);
+	for (size_t i = 0; i < mediator->n && !mediator->is_here;) {
+		if (deadline_of(mediator, mediator->open[i]) <= now_ms)
+			answer_here(mediator, i);
 		else
 			i++;
 	}
 }
 
-void relay_disconnected(struct relay *relay, struct str why, uint64_t now_ms)
+void mediator_disconnected(struct mediator *mediator, struct str why, uint64_t now_ms)
 {
-	buf_clear(&relay->why);
-	buf_add_str(&relay->why, str_slice(why, 0, WHY_MAX));
-	if (!relay->is_here && !relay->was_here) /* it is not there at all: nobody waits for it */
-		relay->grace_ms = now_ms;
-	for (size_t i = 0; i < relay->n && relay->is_here; i++) {
-		struct open_request *request = relay->open[i];
-		request->until_ms = now_ms + (request->is_call ? RELAY_LOST_MS : RELAY_PATIENCE_MS);
+	buf_clear(&mediator->why);
+	buf_add_str(&mediator->why, str_slice(why, 0, WHY_MAX));
+	if (!mediator->is_here && !mediator->was_here) /* it is not there at all: nobody waits for it */
+		mediator->grace_ms = now_ms;
+	for (size_t i = 0; i < mediator->n && mediator->is_here; i++) {
+		struct open_request *request = mediator->open[i];
+		request->until_ms = now_ms + (request->is_call ? MEDIATOR_LOST_MS : MEDIATOR_PATIENCE_MS);
 		if (request->progress == ASKED)
 			request->progress = SENT; /* to be asked for again */
 	}
-	if (relay->is_here)
-		relay->grace_ms = now_ms + RELAY_PATIENCE_MS;
-	relay->is_here = false;
-	relay_tick(relay, now_ms);
+	if (mediator->is_here)
+		mediator->grace_ms = now_ms + MEDIATOR_PATIENCE_MS;
+	mediator->is_here = false;
+	mediator_tick(mediator, now_ms);
 }
 
 /* -------------------------------------------------------------------------------------------------- from the client */
@@ -225,7 +225,7 @@ static bool says_modern(struct str params)
 static void copy_pieces(struct open_request *request, const struct str pieces[4])
 {
 	struct str *const kept[] = {&request->id, &request->method, &request->params, &request->meta};
-	request->copy = BUF_INIT(2 * RELAY_LINE_MAX);
+	request->copy = BUF_INIT(2 * MEDIATOR_LINE_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		buf_add_str(&request->copy, pieces[i]);
 	size_t at = 0;
@@ -241,14 +241,14 @@ static struct open_request *request_new(struct str line, const struct scan_membe
 	struct open_request *request = NEW(struct open_request);
 	request->is_call = str_eq(method, S("tools/call"));
 	request->is_modern = says_modern(params);
-	request->kept = line.n <= RELAY_KEPT_MAX;
+	request->kept = line.n <= MEDIATOR_KEPT_MAX;
 	request->until_ms = now_ms;
-	request->line = BUF_INIT(RELAY_LINE_MAX + 128);
+	request->line = BUF_INIT(MEDIATOR_LINE_MAX + 128);
 	struct str meta = scan_member(params, "_meta");
 	const struct str pieces[] = {id, method, request->kept ? params : STR_EMPTY,
-				     meta.n <= RELAY_KEPT_MAX ? meta : STR_EMPTY};
+				     meta.n <= MEDIATOR_KEPT_MAX ? meta : STR_EMPTY};
 	copy_pieces(request, pieces);
-	unsigned char random[RELAY_CALL_ID / 2];
+	unsigned char random[MEDIATOR_CALL_ID / 2];
 	rand_bytes(random, sizeof random);
 	hex_format(str_of(random, sizeof random), request->call_id);
 	if (!request->is_call || !put_call_id(&request->line, line, params, request->call_id))
@@ -256,64 +256,64 @@ static struct open_request *request_new(struct str line, const struct scan_membe
 	return request;
 }
 
-static void send_request(struct relay *relay, struct open_request *request)
+static void send_request(struct mediator *mediator, struct open_request *request)
 {
 	request->progress = SENT;
-	relay->options.to_daemon(relay->options.user, buf_str(&request->line));
+	mediator->options.to_daemon(mediator->options.user, buf_str(&request->line));
 	if (!request->kept)
 		buf_release(&request->line);
 }
 
-static void take_request(struct relay *relay, struct str line, const struct scan_member *members, uint64_t now_ms)
+static void take_request(struct mediator *mediator, struct str line, const struct scan_member *members, uint64_t now_ms)
 {
 	struct str method = unquoted(members[1].value);
-	if (relay->n == RELAY_OPEN_MAX) {
+	if (mediator->n == MEDIATOR_OPEN_MAX) {
 		AUTO_BUF out = BUF_INIT(ANSWER_MAX);
 		away_error(&out, members[0].value, -32603, "too many requests are under way; wait for answers");
-		to_client(relay, &out);
+		to_client(mediator, &out);
 		return;
 	}
 	if (str_eq(method, S("initialize"))) {
-		keep(&relay->initialize, line);
-		relay->is_initialized = false;
+		keep(&mediator->initialize, line);
+		mediator->is_initialized = false;
 	} else if (str_eq(method, S("logging/setLevel"))) {
-		keep(&relay->level, line);
+		keep(&mediator->level, line);
 	}
 	struct open_request *request = request_new(line, members, now_ms);
-	relay->open[relay->n++] = request;
-	if (relay->is_here)
-		send_request(relay, request);
+	mediator->open[mediator->n++] = request;
+	if (mediator->is_here)
+		send_request(mediator, request);
 	else
-		relay_tick(relay, now_ms);
+		mediator_tick(mediator, now_ms);
 }
 
 /* What nobody waits for any more: a call that was sent is cancelled there, one that waits is forgotten. True: it is passed on. */
-static bool take_cancelled(struct relay *relay, struct str params)
+static bool take_cancelled(struct mediator *mediator, struct str params)
 {
 	struct str id = scan_member(params, "requestId");
-	for (size_t i = 0; i < relay->n && id.n > 0; i++) {
-		struct open_request *request = relay->open[i];
+	for (size_t i = 0; i < mediator->n && id.n > 0; i++) {
+		struct open_request *request = mediator->open[i];
 		if (!str_eq(request->id, id))
 			continue;
 		bool sent = request->progress == SENT;
-		remove_at(relay, i);
+		remove_at(mediator, i);
 		return sent;
 	}
 	return true;
 }
 
-static void take_notification(struct relay *relay, struct str line, const struct scan_member *members)
+static void take_notification(struct mediator *mediator, struct str line, const struct scan_member *members)
 {
 	struct str method = unquoted(members[1].value);
 	if (str_eq(method, S("notifications/initialized")))
-		keep(&relay->initialized, line);
-	if (str_eq(method, S("notifications/cancelled")) && !take_cancelled(relay, members[2].value))
+		keep(&mediator->initialized, line);
+	if (str_eq(method, S("notifications/cancelled")) && !take_cancelled(mediator, members[2].value))
 		return;
-	if (relay->is_here)
-		relay->options.to_daemon(relay->options.user, line);
+	if (mediator->is_here)
+		mediator->options.to_daemon(mediator->options.user, line);
 }
 
-void relay_from_client(struct relay *relay, struct str line, uint64_t now_ms)
+void mediator_from_client(struct mediator *mediator, struct str line, uint64_t now_ms)
 {
 	struct scan_member members[] = {{.name = "id"}, {.name = "method"}, {.name = "params"}};
 	line = str_trim(line);
@@ -321,41 +321,41 @@ void relay_from_client(struct relay *relay, struct str line, uint64_t now_ms)
 		return;
 	bool is_object = scan_object(line, members, ARRAY_LEN(members));
 	if (is_object && is_quoted(members[1].value) && members[0].value.n > 0)
-		take_request(relay, line, members, now_ms);
+		take_request(mediator, line, members, now_ms);
 	else if (is_object && is_quoted(members[1].value))
-		take_notification(relay, line, members);
-	else if (relay->is_here) /* an answer, a batch, or nonsense that is told there */
-		relay->options.to_daemon(relay->options.user, line);
+		take_notification(mediator, line, members);
+	else if (mediator->is_here) /* an answer, a batch, or nonsense that is told there */
+		mediator->options.to_daemon(mediator->options.user, line);
 }
 
-void relay_from_client_too_long(struct relay *relay)
+void mediator_from_client_too_long(struct mediator *mediator)
 {
 	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
 	away_error(&out, STR_EMPTY, -32700, "the message is longer than 4 MiB");
-	to_client(relay, &out);
+	to_client(mediator, &out);
 }
 
 /* ------------------------------------------------------------------------------------------------------ it is back */
 
 /* A line of the client's under an id of our own, whose answer nobody waits for. */
-static void say_again(struct relay *relay, const struct buf *line)
+static void say_again(struct mediator *mediator, const struct buf *line)
 {
 	struct str text = buf_str(line), id = scan_member(text, "id");
 	if (text.n == 0 || id.n == 0)
 		return;
 	size_t from = (size_t)(id.p - text.p);
-	AUTO_BUF out = BUF_INIT(RELAY_KEPT_MAX + 128);
+	AUTO_BUF out = BUF_INIT(MEDIATOR_KEPT_MAX + 128);
 	buf_add_str(&out, str_slice(text, 0, from));
-	buf_addf(&out, "\"" OWN_PREFIX "%llu\"", (unsigned long long)++relay->own);
+	buf_addf(&out, "\"" OWN_PREFIX "%llu\"", (unsigned long long)++mediator->own);
 	buf_add_str(&out, str_slice(text, from + id.n, text.n));
-	relay->options.to_daemon(relay->options.user, buf_str(&out));
+	mediator->options.to_daemon(mediator->options.user, buf_str(&out));
 }
 
-static void ask_for(struct relay *relay, struct open_request *request)
+static void ask_for(struct mediator *mediator, struct open_request *request)
 {
-	AUTO_BUF out = BUF_INIT(RELAY_LINE_MAX);
+	AUTO_BUF out = BUF_INIT(MEDIATOR_LINE_MAX);
 	request->progress = ASKED;
-	request->asked = ++relay->own;
+	request->asked = ++mediator->own;
 	buf_addf(&out,
 		 "{\"jsonrpc\":\"2.0\",\"id\":\"" OWN_PREFIX "%llu\",\"method\":\"tools/call\",\"params\":{\"name\":"
 		 "\"check_action_status\",\"arguments\":{\"call_id\":\"%s\"}",
@@ -365,14 +365,14 @@ static void ask_for(struct relay *relay, struct open_request *request)
 		buf_add_str(&out, request->meta);
 	}
 	buf_add_z(&out, "}}");
-	relay->options.to_daemon(relay->options.user, buf_str(&out));
+	mediator->options.to_daemon(mediator->options.user, buf_str(&out));
 }
 
 /* Too long to be kept, so it cannot be sent again. */
-static void drop(struct relay *relay, size_t index)
+static void drop(struct mediator *mediator, size_t index)
 {
-	struct open_request *request = relay->open[index];
-	const struct away_request away = away_of(relay, request);
+	struct open_request *request = mediator->open[index];
+	const struct away_request away = away_of(mediator, request);
 	AUTO_BUF out = BUF_INIT(ANSWER_MAX);
 	if (request->progress == ASKED)
 		away_dropped_call(&out, &away);
@@ -380,43 +380,43 @@ static void drop(struct relay *relay, size_t index)
 		away_lost_call(&out, &away, str_from(request->call_id));
 	else
 		away_error(&out, away.id, -32603, "the daemon was started anew meanwhile; ask again");
-	to_client(relay, &out);
-	remove_at(relay, index);
+	to_client(mediator, &out);
+	remove_at(mediator, index);
 }
 
-static void resume(struct relay *relay)
+static void resume(struct mediator *mediator)
 {
-	for (size_t i = 0; i < relay->n;) {
-		struct open_request *request = relay->open[i];
+	for (size_t i = 0; i < mediator->n;) {
+		struct open_request *request = mediator->open[i];
 		bool was_sent = request->progress == SENT;
 		bool can_ask = !request->is_modern || request->meta.n > 0;
 		if (was_sent && (request->is_call ? !can_ask : !request->kept)) {
-			drop(relay, i);
+			drop(mediator, i);
 			continue;
 		}
 		if (was_sent && request->is_call)
-			ask_for(relay, request);
+			ask_for(mediator, request);
 		else
-			send_request(relay, request);
+			send_request(mediator, request);
 		i++;
 	}
 }
 
-void relay_connected(struct relay *relay)
+void mediator_connected(struct mediator *mediator)
 {
-	bool again = relay->was_here || relay->told_away;
-	relay->is_here = relay->was_here = true;
-	if (relay->is_initialized) {
-		say_again(relay, &relay->initialize);
-		if (relay->initialized.n > 0)
-			relay->options.to_daemon(relay->options.user, buf_str(&relay->initialized));
-		say_again(relay, &relay->level);
+	bool again = mediator->was_here || mediator->told_away;
+	mediator->is_here = mediator->was_here = true;
+	if (mediator->is_initialized) {
+		say_again(mediator, &mediator->initialize);
+		if (mediator->initialized.n > 0)
+			mediator->options.to_daemon(mediator->options.user, buf_str(&mediator->initialized));
+		say_again(mediator, &mediator->level);
 	}
-	resume(relay);
-	if (again && relay->initialized.n > 0)
-		relay->options.to_client(relay->options.user,
-					 S("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"));
-	relay->told_away = false;
+	resume(mediator);
+	if (again && mediator->initialized.n > 0)
+		mediator->options.to_client(mediator->options.user,
+					    S("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"));
+	mediator->told_away = false;
 }
 
 /* -------------------------------------------------------------------------------------------------- from the daemon */
@@ -436,51 +436,51 @@ static bool is_unknown(struct str result)
 }
 
 /* The answer to one of our own requests. */
-static void take_own(struct relay *relay, struct str line, const struct scan_member *members)
+static void take_own(struct mediator *mediator, struct str line, const struct scan_member *members)
 {
 	struct str digits = unquoted(members[0].value);
 	uint64_t number;
 	if (!str_to_u64(str_slice(digits, strlen(OWN_PREFIX), digits.n), UINT64_MAX, &number))
 		return;
-	for (size_t i = 0; i < relay->n; i++) {
-		struct open_request *request = relay->open[i];
+	for (size_t i = 0; i < mediator->n; i++) {
+		struct open_request *request = mediator->open[i];
 		if (request->progress != ASKED || request->asked != number)
 			continue;
 		if (is_unknown(members[2].value)) {
 			if (request->kept)
-				send_request(relay, request);
+				send_request(mediator, request);
 			else
-				drop(relay, i);
+				drop(mediator, i);
 			return;
 		}
 		AUTO_BUF out = BUF_INIT(line.n + request->id.n);
 		replace_id(&out, line, members[0].value, request->id);
-		to_client(relay, &out);
-		remove_at(relay, i);
+		to_client(mediator, &out);
+		remove_at(mediator, i);
 		return;
 	}
 }
 
-void relay_from_daemon(struct relay *relay, struct str line)
+void mediator_from_daemon(struct mediator *mediator, struct str line)
 {
 	struct scan_member members[] = {{.name = "id"}, {.name = "method"}, {.name = "result"}};
 	bool is_object = scan_object(line, members, ARRAY_LEN(members));
 	struct str id = members[0].value;
 	if (!is_object || members[1].value.n > 0 || id.n == 0) {
-		relay->options.to_client(relay->options.user, line);
+		mediator->options.to_client(mediator->options.user, line);
 		return;
 	}
 	if (is_quoted(id) && str_starts(unquoted(id), S(OWN_PREFIX))) {
-		take_own(relay, line, members);
+		take_own(mediator, line, members);
 		return;
 	}
-	for (size_t i = 0; i < relay->n; i++) {
-		if (relay->open[i]->progress != SENT || !str_eq(relay->open[i]->id, id))
+	for (size_t i = 0; i < mediator->n; i++) {
+		if (mediator->open[i]->progress != SENT || !str_eq(mediator->open[i]->id, id))
 			continue;
-		if (str_eq(relay->open[i]->method, S("initialize")))
-			relay->is_initialized = true;
-		remove_at(relay, i);
+		if (str_eq(mediator->open[i]->method, S("initialize")))
+			mediator->is_initialized = true;
+		remove_at(mediator, i);
 		break;
 	}
-	relay->options.to_client(relay->options.user, line);
+	mediator->options.to_client(mediator->options.user, line);
 }

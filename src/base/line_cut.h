@@ -1,17 +1,17 @@
 /*
- * lines: bytes of a stream, cut into lines
+ * line_cut: bytes of a stream, cut into lines
  *
  * A line that is longer than the cap is thrown away to its end and told once. Not thread-safe.
  */
 #pragma once
 #include "base/buf.h"
 
-struct lines {
+struct line_cut {
 	struct buf part; /* of a line whose end is not here */
 	bool skipping;   /* to the end of one that is too long */
 };
-void lines_init(struct lines *lines, size_t max);
-void lines_release(struct lines *lines);
+void line_cut_init(struct line_cut *cut, size_t max);
+void line_cut_release(struct line_cut *cut);
 /* Calls `line` for each whole one, without its end; `too_long` for each that is not kept. */
-void lines_feed(struct lines *lines, struct str bytes, void (*line)(void *user, struct str line),
-		void (*too_long)(void *user), void *user);
+void line_cut_feed(struct line_cut *cut, struct str bytes, void (*line)(void *user, struct str line),
+		   void (*too_long)(void *user), void *user);

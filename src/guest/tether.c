@@ -1,7 +1,7 @@
-#include "guest/link.h"
+#include "guest/tether.h"
 #include "base/version.h"
 #include "guest/address.h"
-#include "guest/lines.h"
+#include "base/line_cut.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -13,13 +13,13 @@
 
 #define NOT_RUNNING "the Aileron daemon is not running; start it with `aileron daemon start`"
 
-struct link {
+struct tether {
 	int fd;
 	char *session;
-	struct link_listener listener;
+	struct tether_listener listener;
 	uint64_t deadline_ms; /* to be let in; UINT64_MAX afterwards */
 	struct buf head;      /* of the answer */
-	struct lines lines;
+	struct line_cut lines;
 	struct buf out;
 	size_t sent;
 	bool is_open, broken;
@@ -39,15 +39,15 @@ static void put_escaped(struct buf *out, struct str text)
 	}
 }
 
-static void put_request(struct link *link, const struct address *address)
+static void put_request(struct tether *tether, const struct address *address)
 {
-	struct buf *out = &link->out;
+	struct buf *out = &tether->out;
 	buf_addf(out,
 		 "GET /mcp HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\n"
 		 "Upgrade: aileron-mcp-lines\r\nUser-Agent: aileron-guest/" AILERON_VERSION "\r\n",
 		 address->host, address->token);
-	if (link->session[0] != '\0')
-		buf_addf(out, "Aileron-Session: %s\r\n", link->session);
+	if (tether->session[0] != '\0')
+		buf_addf(out, "Aileron-Session: %s\r\n", tether->session);
 	char folder[FOLDER_MAX];
 	if (getcwd(folder, sizeof folder) != NULL) {
 		buf_add_z(out, "Aileron-Working-Dir: ");
@@ -57,88 +57,88 @@ static void put_request(struct link *link, const struct address *address)
 	buf_add_z(out, "\r\n");
 }
 
-struct link *link_new(const char *id, char *session, const struct link_listener *listener, uint64_t now_ms,
-		      struct err *err)
+struct tether *tether_new(const char *id, char *session, const struct tether_listener *listener, uint64_t now_ms,
+			  struct err *err)
 {
 	struct address address;
 	if (address_open(id, &address, err) < 0)
 		return NULL;
-	struct link *link = NEW(struct link);
-	link->fd = TAKE_FD(address.fd);
-	link->session = session;
-	link->listener = *listener;
-	link->deadline_ms = now_ms + LINK_OPEN_MS;
-	link->head = BUF_INIT(HEAD_MAX);
-	link->out = BUF_INIT_SECRET(SIZE_MAX / 2);
-	lines_init(&link->lines, LINK_ANSWER_MAX);
-	put_request(link, &address);
+	struct tether *tether = NEW(struct tether);
+	tether->fd = TAKE_FD(address.fd);
+	tether->session = session;
+	tether->listener = *listener;
+	tether->deadline_ms = now_ms + TETHER_OPEN_MS;
+	tether->head = BUF_INIT(HEAD_MAX);
+	tether->out = BUF_INIT_SECRET(SIZE_MAX / 2);
+	line_cut_init(&tether->lines, TETHER_ANSWER_MAX);
+	put_request(tether, &address);
 	address_release(&address);
-	return link;
+	return tether;
 }
 
-void link_free(struct link *link)
+void tether_free(struct tether *tether)
 {
-	if (link == NULL)
+	if (tether == NULL)
 		return;
-	close(link->fd);
-	buf_release(&link->head);
-	buf_release(&link->out);
-	lines_release(&link->lines);
-	free(link);
+	close(tether->fd);
+	buf_release(&tether->head);
+	buf_release(&tether->out);
+	line_cut_release(&tether->lines);
+	free(tether);
 }
 
-int link_fd(const struct link *link)
+int tether_fd(const struct tether *tether)
 {
-	return link->fd;
+	return tether->fd;
 }
 
-short link_events(const struct link *link, bool may_read)
+short tether_events(const struct tether *tether, bool may_read)
 {
-	short events = may_read || !link->is_open ? POLLIN : 0;
-	return (short)(link->out.n > 0 ? events | POLLOUT : events);
+	short events = may_read || !tether->is_open ? POLLIN : 0;
+	return (short)(tether->out.n > 0 ? events | POLLOUT : events);
 }
 
-uint64_t link_deadline(const struct link *link)
+uint64_t tether_deadline(const struct tether *tether)
 {
-	return link->deadline_ms;
+	return tether->deadline_ms;
 }
 
-size_t link_queued(const struct link *link)
+size_t tether_queued(const struct tether *tether)
 {
-	return link->out.n - link->sent;
+	return tether->out.n - tether->sent;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- sending */
 
-static int flush_out(struct link *link, struct err *err)
+static int flush_out(struct tether *tether, struct err *err)
 {
-	while (link->sent < link->out.n) {
-		ssize_t n =
-			send(link->fd, link->out.p + link->sent, link->out.n - link->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (tether->sent < tether->out.n) {
+		ssize_t n = send(tether->fd, tether->out.p + tether->sent, tether->out.n - tether->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == ENOTCONN))
 			return 0;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return fail(err, ERR_UNREACHABLE,
-				    link->is_open ? "the connection to the Aileron daemon was lost" : NOT_RUNNING);
-		link->sent += (size_t)n;
+				    tether->is_open ? "the connection to the Aileron daemon was lost" : NOT_RUNNING);
+		tether->sent += (size_t)n;
 	}
-	buf_clear(&link->out);
-	if (link->out.room > LINK_QUEUE_HIGH)
-		buf_release(&link->out);
-	link->sent = 0;
+	buf_clear(&tether->out);
+	if (tether->out.room > TETHER_QUEUE_HIGH)
+		buf_release(&tether->out);
+	tether->sent = 0;
 	return 0;
 }
 
-void link_send(struct link *link, struct str line)
+void tether_send(struct tether *tether, struct str line)
 {
-	if (link->sent > LINK_QUEUE_HIGH) {
-		buf_consume(&link->out, link->sent);
-		link->sent = 0;
+	if (tether->sent > TETHER_QUEUE_HIGH) {
+		buf_consume(&tether->out, tether->sent);
+		tether->sent = 0;
 	}
-	buf_add_str(&link->out, line);
-	buf_add_char(&link->out, '\n');
+	buf_add_str(&tether->out, line);
+	buf_add_char(&tether->out, '\n');
 }
 
 /* ------------------------------------------------------------------------------------------------------------- receiving */
@@ -167,11 +167,11 @@ static int refuse(struct str head, struct err *err)
 }
 
 /* The head of the answer, when it is whole; what stands behind it are lines. */
-static int take_head(struct link *link, struct str *bytes, struct err *err)
+static int take_head(struct tether *tether, struct str *bytes, struct err *err)
 {
-	size_t before = link->head.n;
-	buf_add_str(&link->head, str_slice(*bytes, 0, HEAD_MAX - before));
-	struct str head = buf_str(&link->head);
+	size_t before = tether->head.n;
+	buf_add_str(&tether->head, str_slice(*bytes, 0, HEAD_MAX - before));
+	struct str head = buf_str(&tether->head);
 	size_t end = str_find(head, S("\r\n\r\n"));
 	if (end == STR_NPOS) {
 		*bytes = STR_EMPTY;
@@ -182,50 +182,50 @@ static int take_head(struct link *link, struct str *bytes, struct err *err)
 	if (!str_starts(head, S("HTTP/1.1 101 ")) || !str_eq(header(head, S("Upgrade")), S("aileron-mcp-lines")))
 		return refuse(head, err);
 	struct str session = header(head, S("Aileron-Session"));
-	if (session.n < LINK_SESSION_MAX) {
-		memcpy(link->session, session.p, session.n);
-		link->session[session.n] = '\0';
+	if (session.n < TETHER_SESSION_MAX) {
+		memcpy(tether->session, session.p, session.n);
+		tether->session[session.n] = '\0';
 	}
-	link->is_open = true;
-	link->deadline_ms = UINT64_MAX;
-	link->listener.opened(link->listener.user);
+	tether->is_open = true;
+	tether->deadline_ms = UINT64_MAX;
+	tether->listener.opened(tether->listener.user);
 	return 0;
 }
 
 static void note_too_long(void *user)
 {
-	struct link *link = user;
-	link->broken = true;
+	struct tether *tether = user;
+	tether->broken = true;
 }
 
 static void pass_line(void *user, struct str line)
 {
-	struct link *link = user;
-	link->listener.line(link->listener.user, line);
+	struct tether *tether = user;
+	tether->listener.line(tether->listener.user, line);
 }
 
-static int receive(struct link *link, struct err *err)
+static int receive(struct tether *tether, struct err *err)
 {
 	static char bytes[READ_MAX];
-	ssize_t n = recv(link->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	ssize_t n = recv(tether->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
 		return fail(err, ERR_UNREACHABLE,
-			    link->is_open ? "the connection to the Aileron daemon was lost" : NOT_RUNNING);
+			    tether->is_open ? "the connection to the Aileron daemon was lost" : NOT_RUNNING);
 	struct str got = str_of(bytes, (size_t)n);
-	if (!link->is_open && take_head(link, &got, err) < 0)
+	if (!tether->is_open && take_head(tether, &got, err) < 0)
 		return -1;
 	if (got.n > 0)
-		lines_feed(&link->lines, got, pass_line, note_too_long, link);
-	return link->broken ? fail(err, ERR_PROTOCOL, "the Aileron daemon sent a line that is too long") : 0;
+		line_cut_feed(&tether->lines, got, pass_line, note_too_long, tether);
+	return tether->broken ? fail(err, ERR_PROTOCOL, "the Aileron daemon sent a line that is too long") : 0;
 }
 
-int link_turn(struct link *link, short events, uint64_t now_ms, struct err *err)
+int tether_turn(struct tether *tether, short events, uint64_t now_ms, struct err *err)
 {
-	if (!link->is_open && now_ms >= link->deadline_ms)
+	if (!tether->is_open && now_ms >= tether->deadline_ms)
 		return fail(err, ERR_UNREACHABLE, "the Aileron daemon does not answer");
-	if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && receive(link, err) < 0)
+	if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && receive(tether, err) < 0)
 		return -1;
-	return flush_out(link, err);
+	return flush_out(tether, err);
 }
