@@ -3,11 +3,13 @@ that is not recorded, and all works again when there is room."""
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import unittest
 
 from daemon import Home, Ran, wait_for
+from house import SLOW
 from service import Service
 
 FQN = "github://acme/fixture"
@@ -66,6 +68,14 @@ class Full(unittest.TestCase):
                     file.write(b"\0" * 4096)
             except OSError:
                 pass
+
+    def kill_daemon(self):
+        """Waits for the end: until then the dying one may still be found, and answer."""
+        pid = self.home.discovery["pid"]
+        died = os.pidfd_open(pid)
+        self.addCleanup(os.close, died)
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(select.select([died], [], [], 20 * SLOW)[0], "the daemon did not die")
 
     def put(self, path):
         return self.home.cli("vault", "put", path, "--value-file", "-", stdin="v" * 3000)
@@ -136,7 +146,7 @@ class Full(unittest.TestCase):
         puts = {f"secret/{number}": self.put(f"secret/{number}") for number in range(3)}
         self.fill()
         puts["secret/full"] = self.put("secret/full")
-        os.kill(self.home.discovery["pid"], signal.SIGKILL)
+        self.kill_daemon()
         started = self.home.cli("daemon", "start")
         if started.code != 0:
             self.assert_clear(started)
