@@ -217,6 +217,7 @@ struct mcp_answer {
 	struct buf state;      /* INPUT: what mcp_call_state() is to give, in the clear for the client; "" = none */
 	int code;              /* ERROR */
 	struct buf data;       /* ERROR: JSON or "" */
+	unsigned asked;        /* INPUT: bits of enum mcp_client_can that it takes */
 };
 /* A text block; several make several. With `structured` beside it, put the same information in both. */
 void mcp_answer_text(struct mcp_answer *answer, struct str text);
@@ -256,6 +257,8 @@ DEFINE_AUTO(mcp, mcp_free)
 void mcp_tick(struct mcp *mcp);
 /* Gives up all that is under way: each call finds itself cancelled. Any thread. */
 void mcp_cancel_all(struct mcp *mcp);
+/* On the turning thread, before the doors are closed: ends all streams of changes in good order. */
+void mcp_end_streams(struct mcp *mcp);
 
 /* Told to all who listen, at the next tick. Any thread, from within a call too. */
 void mcp_changed(struct mcp *mcp, enum mcp_list list);

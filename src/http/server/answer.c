@@ -28,8 +28,10 @@ static void put_framing(struct http_exchange *x, const struct http_answer *answe
 	x->bare = stream && x->is_old;
 	if (never)
 		return;
-	h1_put_header(out, S("Content-Type"),
-		      answer->content_type.n > 0 ? answer->content_type : S("application/json"));
+	if (answer->content_type.n > 0)
+		h1_put_header(out, S("Content-Type"), answer->content_type);
+	else if (stream || answer->body.n > 0)
+		h1_put_header(out, S("Content-Type"), S("application/json"));
 	if (!stream)
 		h1_put_header(out, S("Content-Length"), number(answer->body.n, digits));
 	else if (!x->bare)

@@ -107,6 +107,13 @@ struct str http_header(const struct http_exchange *x, struct str name)
 	return h1_header(head_of(x), name, NULL);
 }
 
+size_t http_header_count(const struct http_exchange *x, struct str name)
+{
+	size_t n;
+	(void)h1_header(head_of(x), name, &n);
+	return n;
+}
+
 struct str http_body(const struct http_exchange *x)
 {
 	return buf_str(&x->body);

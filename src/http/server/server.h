@@ -85,6 +85,7 @@ struct str http_method(const struct http_exchange *x);
 struct str http_path(const struct http_exchange *x);                    /* raw, without the query */
 struct str http_query(const struct http_exchange *x);                   /* raw, "" when there is none */
 struct str http_header(const struct http_exchange *x, struct str name); /* "" when absent; of several the first */
+size_t http_header_count(const struct http_exchange *x, struct str name);
 struct str http_body(const struct http_exchange *x);
 struct str http_request_id(const struct http_exchange *x);
 /*
@@ -101,7 +102,7 @@ void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user)
 
 struct http_answer {
 	unsigned status;                 /* with 204 and 304 the body is left out */
-	struct str content_type;         /* "" = application/json */
+	struct str content_type;         /* "" = application/json, and none beside an empty body */
 	struct str body;                 /* copied when it cannot be written at once */
 	const struct h1_header *headers; /* further ones */
 	size_t n_headers;
