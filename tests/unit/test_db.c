@@ -327,6 +327,29 @@ static const char *counting_vfs(void)
 	return vfs.zName;
 }
 
+static void a_write_in_two_parts_leaves_its_caller_time(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	struct put good = {"good", 1, 0}, bad = {"bad", 2, -1};
+	static struct err errs[3];
+	struct db_pending *first = db_write_begin(db, gate_job, &gate, &errs[0]);
+	struct db_pending *second = db_write_begin(db, put_job, &good, &errs[1]);
+	struct db_pending *third = db_write_begin(db, put_job, &bad, &errs[2]);
+	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use"), 0);
+	pthread_mutex_lock(&gate.lock);
+	gate.open = true;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+	assert_int_equal(db_write_end(third), -1);
+	assert_int_equal(errs[2].class, ERR_CONFLICT);
+	assert_int_equal(db_write_end(second), 0);
+	assert_int_equal(ask_db(db, "SELECT last_used_ns FROM binding_use WHERE path = 'good'"), 1);
+	assert_int_equal(db_write_end(first), 0);
+	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use"), 1);
+}
+
 static void jobs_that_wait_share_a_commit(void **state)
 {
 	(void)state;
@@ -728,6 +751,7 @@ int main(void)
 		TEST(neither_the_folders_name_nor_another_is_needed),
 		TEST(a_reader_opens_beside_the_writer_and_not_an_older_file),
 		TEST(a_job_that_fails_undoes_itself_alone),
+		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
 		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
