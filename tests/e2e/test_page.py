@@ -21,6 +21,46 @@ VIEWS = ["Approvals", "Runs", "Sessions", "Actions", "Bindings", "Vault", "Proce
 IMAGES = os.environ.get("AILERON_IMAGES")
 
 
+# What a service, an agent or a file might say to be taken for something else.
+HOSTILE = ('<script>globalThis.owned=1</script><img src=x onerror="globalThis.owned=1">"><svg/onload=alert(1)> javascript:alert(1) '
+           "\u202e\u2066 pay\u200bpal \u0007\u001b[31m \\u0000 \ufeff\U000e0041 {{7*7}} ")
+LONG = HOSTILE + "x" * 20000
+ID = "act-20260101T000000-9f3c2b1a0d4e5f67"
+
+
+def soiled(value, text=HOSTILE, keep=()):
+    """The value with hostile text behind every string in it, but for members that are named"""
+    if isinstance(value, dict):
+        return {name: one if name in keep else soiled(one, text, keep) for name, one in value.items()}
+    if isinstance(value, list):
+        return [soiled(one, text, keep) for one in value]
+    return value + text if isinstance(value, str) else value
+
+
+def pending(number=1, **more):
+    """An approval as the daemon tells it"""
+    return {"id": f"act-20260101T000000-{number:016x}", "kind": "action", "state": "pending_approval", "run_id": f"01J{number}",
+            "title": "Send a mail", "action_name": "send-mail", "args": {"to": "ada@example.com", "subject": "Lunch", "count": 3, "tags": ["a", "b"]},
+            "session_id": "01JSESSION", "requested_at": "2026-01-01T00:00:00Z", "expires_at": "2099-01-01T00:00:00Z",
+            "caller": {"id": "01JAGENT", "name": "claude"}, "working_dir": "/home/ada/project", "session_ended": False,
+            "editable": True, "grantable": True, "confirm": "none", "vault_locked": False, "digest": "sha256:" + "0f" * 32,
+            "preview": {"fields": [{"label": "Thread", "value": "Lunch on Friday"}, {"label": "Notes", "value": "one\ntwo", "multiline": True},
+                                   {"label": "Phone", "missing": True}]},
+            "input_fields": [{"label": "To", "value": "ada@example.com"}, {"label": "Subject", "value": "Lunch"}],
+            "steps": [{"id": "send", "op": "mail.send", "effect": "write", "connector": "github://acme/mail", "publisher": "acme",
+                       "content_hash": "sha256:" + "ab" * 32, "pinned": "unpinned", "linked": True, "signed": False,
+                       "hosts": ["mail.example.com:443"], "binding": "oauth2/mail/ada", "credential": "oauth2", "identity": "ada@example.com",
+                       "arguments": {"to": "ada@example.com", "raw": "Subject: Lunch"}}], **more}
+
+
+def stream(*events):
+    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+
+
+def watching(*items):
+    return ["GET", "/v1/action-approvals/watch", 200, stream(("snapshot", {"items": list(items)})), "text/event-stream"]
+
+
 class Browser:
     """Chromium, driven by page.mjs: browser.wait(text="…"), browser.click(name="…", tab="two") …"""
 
@@ -267,6 +307,168 @@ class Pages(PageTest):
             answer.read()
             self.assertEqual(answer.status, 201)
         conn.close()
+
+
+class Approvals(PageTest):
+    """The view of approvals against what the test says that the daemon answers"""
+
+    def stubbed(self, *answers, **how):
+        home = self.home()
+        self.browser.stub(answers=[*answers, ["GET", "/v1/grants", 200, {"items": []}]], **how)
+        return home
+
+    def test_a_card_says_who_what_where_and_for_how_long(self):
+        home = self.stubbed(watching(pending()))
+        base = self.enter(home)
+        self.browser.wait(text="Send a mail")
+        card = self.browser.text(**{"in": "Send a mail"})
+        for wanted in ("claude", "01JSESSION", "/home/ada/project", "expires in", "mail.send", "github://acme/mail", "changes something",
+                       "mail.example.com:443", "ada@example.com", "linked folder", "unsigned", "Lunch on Friday", "n/a", "list of 2"):
+            self.assertIn(wanted, card)
+        self.assertEqual(self.browser.run(script="document.title"), "(1) Approvals · Aileron")
+        self.assert_accessible("approvals")
+        self.shot("page-approvals")
+        self.assert_quiet(base)
+
+    def test_hostile_text_is_text_and_what_hides_is_shown(self):
+        kept = ("id", "requested_at", "expires_at", "confirm", "effect", "kind", "state", "pinned")
+        item = soiled(pending(), HOSTILE, kept)
+        item["args"][HOSTILE] = LONG
+        item["preview"]["fields"].append({"label": "Body", "value": LONG, "multiline": True})
+        home = self.stubbed(watching(item))
+        base = self.enter(home)
+        self.browser.wait(text="Send a mail")
+        card = self.browser.text(of="main")
+        self.assertIn("<script>globalThis.owned=1</script>", card)
+        for mark in ("U+202E", "U+2066", "U+200B", "U+0007", "U+001B", "U+FEFF", "U+E0041"):
+            self.assertIn(mark, card)
+        self.assertNotIn("\u202e", card)
+        self.assertIn("\\u0000", card)
+        self.assertNotIn("x" * 2000, card)
+        self.browser.click(name="Show all 20,", exact=False)
+        self.assertIn("x" * 20000, self.browser.text(of="main"))
+        self.assert_nothing_came_of_it()
+        self.assertLessEqual(self.browser.overflow(), 0)
+        self.assert_accessible("hostile approvals")
+        self.assert_quiet(base)
+
+    def assert_nothing_came_of_it(self, **command):
+        self.assertIsNone(self.browser.run(script="globalThis.owned ?? null", **command))
+        self.assertEqual(self.browser.count(of="script:not([src='/page.js']), img, svg, iframe, #root [style], a[href^='javascript']", **command), 0)
+
+    def test_hostile_text_in_every_other_view(self):
+        run = {"id": "01JRUN", "state": "completed", "action": "send-mail", "action_version": "1", "action_hash": "sha256:00", "caller": {"id": "x", "name": "claude"},
+               "session": "s", "working_dir": "/w", "args": {"a": "b"}, "edited": True, "requested_at": "2026-01-01T00:00:00Z", "reason": "because",
+               "output": {"subject": "hello"}, "decided_by": "user", "decided_at": "2026-01-01T00:00:00Z", "audit_id": "audit-1",
+               "error": {"class": "network_error", "message": "no"},
+               "attempts": [{"step": "s", "attempt": 1, "connector": "c", "content_hash": "sha256:0", "op": "o", "effect": "read", "binding": "b",
+                             "started_at": "2026-01-01T00:00:00Z", "class": "c"}]}
+        connector = {"fqn": "github://acme/mail", "version": "1", "publisher": "acme", "linked": True, "signed": False, "path": "/p", "content_hash": "sha256:0",
+                     "credential_kind": "api_key", "linked_at": "2026-01-01T00:00:00Z", "changed": True, "any_public_host": False, "hosts": ["a:1"],
+                     "credential": {"kind": "api_key", "scope": "s", "header": "h", "format": "f"}, "imports": ["i"],
+                     "spawn": {"programs": [{"path": "/bin/x"}], "operations": [], "env_passthrough": ["A"], "credential_env_keys": ["B"], "fs_read": ["/r"], "fs_write": ["/w"]}}
+        action = {"name": "send-mail", "version": "1", "title": "T", "source": "s", "hash": "sha256:0", "tool": "t", "tool_problem": "p", "enabled": True, "linked": True,
+                  "signed": False, "path": "/p", "linked_at": "2026-01-01T00:00:00Z", "problems": ["x"], "body": "# <b>x</b>", "match": {"intent": "i"},
+                  "inputs": [{"name": "n", "type": "string", "required": True, "description": "d"}],
+                  "requires": {"connectors": [{"name": "c", "version": "1", "hash": "h", "capabilities": ["o"], "hosts": ["h"], "status": "linked", "actual_hash": "h", "pinned": "differs"}]},
+                  "execute": [{"id": "s", "connector": "c", "op": "o", "effect": "write", "inputs": {"k": "v"}}], "approval": {"required": True, "editable": False, "grants": False}}
+        binding = {"name": "api_key/mail/ada", "kind": "api_key", "service": "mail", "identity": "ada", "connector_fqn": "github://acme/mail", "created_at": "2026-01-01T00:00:00Z",
+                   "status": "active", "verified": True, "hosts": ["a:1"], "account": "a", "username": "u", "granted_scopes": ["s"]}
+        event = {"seq": 1, "prev": "0", "hash": "1", "trace_id": "2", "event": {"audit_id": "a", "event_type": "e", "timestamp": "t", "actor": {"type": "human", "id": "i", "identity_label": "l"},
+                                                                            "payload": {"aileron.reason": "r"}}}
+        kept = ("effect", "status", "pinned", "requested_at", "decided_at", "linked_at", "created_at", "started_at")
+        bad = lambda value: soiled(value, HOSTILE, kept)  # noqa: E731
+        home = self.stubbed(
+            watching(),
+            ["GET", "/v1/runs/.*", 200, bad(run)], ["GET", "/v1/runs", 200, {"items": [bad(run)]}],
+            ["GET", "/v1/sessions", 200, {"items": [bad({"id": "s", "started_at": "x", "ended_at": None, "agent": "a", "working_dir": "/w", "exit_code": None, "status": "running"})]}],
+            ["GET", "/v1/agents", 200, {"items": [bad({"id": "a", "name": "n", "kind": "http", "program": "p", "created_at": "2026-01-01T00:00:00Z"})]}],
+            ["GET", "/v1/actions/.*", 200, bad(action)],
+            ["GET", "/v1/actions", 200, {"items": [bad(action)], "load_errors": [bad({"class": "c", "message": "m", "file": "f", "line": 3, "boundary": "b"})]}],
+            ["GET", "/v1/connectors/.*", 200, bad(connector)], ["GET", "/v1/connectors", 200, {"items": [bad(connector)]}],
+            ["GET", "/v1/bindings", 200, {"items": [bad(binding)], "verified": True}],
+            ["GET", "/v1/vault/status", 200, {"locked": False, "state": "unlocked"}],
+            ["GET", "/v1/vault", 200, {"entries": [bad({"path": "p", "scope": "user", "generation": 1, "metadata": {"type": "t", "environment": "e", "labels": {}}})], "verified": True}],
+            ["GET", "/v1/vault/members", 200, {"members": [bad({"name": "m", "kind": "k", "created_at": "2026-01-01T00:00:00Z"})]}],
+            ["GET", "/v1/status", 200, {"version": HOSTILE, "listen_addr": HOSTILE, "state_dir": HOSTILE, "started_at": HOSTILE, "runners": [bad({"pid": 1, "connector": "c", "content_hash": "h", "calls": 1, "confinement": {"proof": ["p"]}})],
+                                        "processes": [bad({"role": "keeper", "running": False, "restarts": 1, "last_end": "e", "confinement": {"proof": ["p"], "missing": ["m"]}})]}],
+            ["GET", "/v1/audit", 200, {"events": [bad(event)]}],
+            ["GET", "/v1/doctor", 200, {"ok": False, "checks": [bad({"name": "n", "ok": False, "summary": "s", "advice": "a"})]}],
+            width=360, height=740)
+        base = self.enter(home)
+        for path in [*("/" + view.lower() for view in VIEWS), "/runs?id=x", "/actions?name=x", "/actions?connector=x", "/bindings?new=x"]:
+            self.browser.open(url=base + path)
+            self.browser.settle()
+            text = self.browser.text(of="main")
+            if path != "/approvals":
+                self.assertIn("<script>globalThis.owned=1</script>", text, path)
+                self.assertIn("U+202E", text, path)
+            self.assertNotIn("\u202e", text, path)
+            self.assert_nothing_came_of_it()
+            self.assertLessEqual(self.browser.overflow(), 0, path)
+            self.assert_accessible(path)
+        self.assert_quiet(base)
+
+    def test_keys_choose_and_need_enter_to_decide(self):
+        home = self.stubbed(watching(pending(1, title="First"), pending(2, title="Second")), ["POST", "/v1/action-approvals/.*/decide", 204, None],
+                            ["GET", "/v1/action-approvals/.*/result", 200, {"status": "completed", "result": "sent"}])
+        base = self.enter(home)
+        self.browser.wait(text="Second")
+        for key in ("j", "j", "k", "j", "a"):
+            self.browser.press(key=key)
+        self.assertIn("Approve", self.browser.run(script="document.activeElement.textContent"))
+        self.assertEqual(self.decided(), [])
+        self.browser.press(key="Enter")
+        self.browser.wait(text="Approved by you", **{"in": "Second"})
+        self.browser.wait(text="completed", **{"in": "Second"})
+        for key in ("Tab", "k", "d"):
+            self.browser.press(key=key)
+        self.assertEqual(self.browser.run(script="document.activeElement.className"), "reason")
+        self.browser.fill(label="Reason for a denial", value="not today", **{"in": "First"})
+        self.browser.press(key="Enter")
+        self.browser.wait(text="Denied by you", **{"in": "First"})
+        self.assertEqual(self.decided(), [{"approved": True}, {"approved": False, "reason": "not today"}])
+        self.assert_quiet(base)
+
+    def decided(self):
+        return [json.loads(body) for url, body in self.browser.seen()["sent"] if url.endswith("/decide")]
+
+    def test_arguments_are_edited_a_grant_is_a_second_choice_and_a_stale_one_is_told(self):
+        home = self.stubbed(watching(pending(1, title="First"), pending(2, title="Second"), pending(3, title="Third")),
+                            ["POST", "/v1/action-approvals/.*3/decide", 409, {"error": {"code": "approval_stale", "message": "the connector has changed", "request_id": "x"}}],
+                            ["POST", "/v1/action-approvals/.*/decide", 204, None],
+                            ["GET", "/v1/action-approvals/.*/result", 200, {"status": "refused", "reason": "connector"}])
+        base = self.enter(home)
+        first, second, third = ({"in": name} for name in ("First", "Second", "Third"))
+        self.browser.click(name="Edit arguments", **first)
+        self.browser.fill(label="Arguments, as JSON", value="{", **first)
+        self.browser.click(name="Approve as edited", **first)
+        self.browser.wait(text="the arguments are no JSON", **first)
+        self.browser.fill(label="Arguments, as JSON", value='{"to":"bob@example.com"}', **first)
+        self.browser.click(name="Approve as edited", **first)
+        self.browser.wait(text="Approved by you", **first)
+        self.browser.click(name="Approve for 15 minutes …", **second)
+        self.browser.wait(text="any arguments")
+        self.assert_accessible("grant")
+        self.assertEqual(len(self.decided()), 1)
+        self.browser.click(name="Approve and allow for 15 minutes")
+        self.browser.wait(text="Approved by you", **second)
+        self.browser.click(name="Approve", **third)
+        self.browser.wait(text="the connector has changed", **third)
+        self.browser.wait(text="refused", **third)
+        self.assertEqual(self.decided(), [{"approved": True, "edited_payload": {"to": "bob@example.com"}}, {"approved": True, "grant": True}, {"approved": True}])
+        self.assert_quiet(base)
+
+    def test_what_is_focused_is_ringed_or_told_to_be_over(self):
+        item = pending()
+        home = self.stubbed(watching(pending(7, title="Other"), item), ["GET", f"/v1/action-approvals/{ID}/result", 200, {"status": "denied"}])
+        base = self.enter(home, f"/approvals?focus={item['id']}")
+        self.browser.wait(text="Send a mail")
+        self.assertEqual(self.browser.count(of=f"#card-{item['id']}.ring"), 1)
+        self.browser.open(url=f"{base}/approvals?focus={ID}")
+        self.browser.wait(text="is no longer pending")
+        self.browser.wait(text="denied")
+        self.assert_quiet(base)
 
 
 if __name__ == "__main__":

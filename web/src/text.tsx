@@ -82,6 +82,26 @@ function kindOf(value: Json): string {
   return typeof value;
 }
 
+/** Names in a row. */
+export function Codes({ of, none }: { of: string[] | undefined; none: string }) {
+  if (!of || of.length === 0) return <span class="muted">{none}</span>;
+  return (
+    <>
+      {of.map((one, i) => (
+        <>
+          {i > 0 && ", "}
+          <Text of={one} code />
+        </>
+      ))}
+    </>
+  );
+}
+
+/** What may be reached; "*" is any public host. */
+export function Hosts({ of }: { of: string[] }) {
+  return of.includes("*") ? <strong>any public host</strong> : <Codes of={of} none="no host" />;
+}
+
 /** A value as it is: strings as their text, the rest as JSON. */
 export function Value({ of }: { of: Json }) {
   if (typeof of === "string") return of === "" ? <span class="muted">empty text</span> : <LongText of={of} />;

@@ -28,7 +28,8 @@ export interface Preview {
   unavailable?: string;
 }
 
-export type Effect = "read" | "write" | "destructive";
+export type Effect = "read" | "write" | "destructive" | "unknown";
+export type Pinned = "match" | "differs" | "unpinned";
 
 export interface PendingStep {
   id: string;
@@ -37,10 +38,12 @@ export interface PendingStep {
   connector: string;
   publisher?: string;
   content_hash: string;
+  pinned?: Pinned;
   linked: boolean;
   signed: boolean;
   hosts: string[];
   binding?: string;
+  credential?: string;
   identity?: string;
   arguments: Json;
 }
@@ -158,13 +161,15 @@ export interface ActionConnector {
   capabilities?: string[];
   hosts?: string[];
   status?: "linked" | "missing";
+  any_public_host?: boolean;
   actual_hash?: string;
-  pinned?: "match" | "differs" | "unpinned";
+  pinned?: Pinned;
 }
 
 export interface ActionInput {
   name: string;
   type: string;
+  items_type?: string;
   required?: boolean;
   description?: string;
   label?: string;
@@ -191,6 +196,7 @@ export interface Action {
   linked?: boolean;
   signed?: boolean;
   path?: string;
+  problems?: string[];
   body?: string;
   enabled: boolean;
   match?: { intent?: string };

@@ -1,8 +1,10 @@
 // The vault as every view needs it: whether it is open, and the passphrase that opens it.
 import { useRef } from "preact/hooks";
+import type { ComponentChildren } from "preact";
 import { get } from "./api";
 import { Cell, useCell } from "./cell";
 import { FIELD, askSealed, canSeal } from "./sealing";
+import { Text } from "./text";
 import type { VaultStatus } from "./types";
 import { Input, Note, Trouble, announce, taken, useDoing, useLoaded } from "./ui";
 
@@ -19,13 +21,13 @@ export function useVault(): VaultStatus | undefined {
 }
 
 /** What a browser without X25519 is told. */
-export function SealingNeeded({ command, children }: { command: string; children: preact.ComponentChildren }) {
+export function SealingNeeded({ command, children }: { command: string; children: ComponentChildren }) {
   const can = useLoaded(canSeal);
   if (can.value === undefined) return null;
   if (can.value) return <>{children}</>;
   return (
     <Note kind="warn">
-      This browser cannot seal secrets (it lacks X25519), so none are typed here. In a terminal: <code>{command}</code>
+      This browser cannot seal secrets (it lacks X25519), so none are typed here. In a terminal: <Text of={command} code />
     </Note>
   );
 }

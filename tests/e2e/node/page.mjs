@@ -13,13 +13,16 @@ const browser = await chromium.launch({
 const TIMEOUT = Number(process.env.PAGE_TIMEOUT_MS ?? 15000);
 const persons = new Map();
 const tabs = new Map();
-const seen = { requests: [], troubles: [] };
+const seen = { requests: [], troubles: [], sent: [] };
 
 async function person(name, { width = 1100, height = 800, dark = false } = {}) {
   if (!persons.has(name)) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", timezoneId: "UTC", locale: "en" });
     context.setDefaultTimeout(TIMEOUT);
-    context.on("request", (request) => seen.requests.push(request.url()));
+    context.on("request", (request) => {
+      seen.requests.push(request.url());
+      if (request.method() !== "GET") seen.sent.push([request.url(), request.postData() ?? ""]);
+    });
     persons.set(name, context);
   }
   return persons.get(name);

@@ -1,10 +1,10 @@
 import { ask, get, segment } from "../api";
 import { useCell } from "../cell";
 import { place } from "../route";
-import { Hash, LongText, Members, Text, Time } from "../text";
+import { Codes, Hash, Hosts, LongText, Members, Text, Time } from "../text";
 import type { Action, ActionConnector, Connector, ConnectorFull, LoadError } from "../types";
 import { Badge, Fact, Facts, Loading, Note, Table, Trouble, View, announce, useDoing, useLoaded } from "../ui";
-import { effectText } from "./approval_card";
+import { Pin, effectText } from "./approval_card";
 import { Capabilities } from "./capabilities";
 
 interface ActionList {
@@ -36,8 +36,6 @@ function Switch({ of, changed }: { of: Action; changed: () => Promise<void> }) {
   );
 }
 
-const PINNED = { match: "is the pinned one", differs: "is not the one that the action pins", unpinned: "unpinned" };
-
 function Needs({ of }: { of: ActionConnector }) {
   return (
     <li>
@@ -45,10 +43,14 @@ function Needs({ of }: { of: ActionConnector }) {
         <Text of={of.name} />
       </a>{" "}
       {of.status === "missing" && <Badge kind="bad">missing</Badge>}
-      {of.pinned && <Badge {...(of.pinned === "match" ? { kind: "good" as const } : { kind: "warn" as const })}>{PINNED[of.pinned]}</Badge>}
+      <Pin of={of.pinned} />
       <Facts>
-        <Fact name="Operations">{(of.capabilities ?? []).map((one, i) => <>{i > 0 && ", "}<Text of={one} code /></>)}</Fact>
-        {of.hosts && <Fact name="Hosts">{of.hosts.map((one, i) => <>{i > 0 && ", "}<Text of={one} code /></>)}</Fact>}
+        <Fact name="Operations">
+          <Codes of={of.capabilities} none="none" />
+        </Fact>
+        <Fact name="Hosts">
+          <Hosts of={of.any_public_host ? ["*"] : (of.hosts ?? [])} />
+        </Fact>
         <Fact name="Pinned">
           <Hash of={of.hash} />
         </Fact>
@@ -78,6 +80,17 @@ function ActionDetail({ name }: { name: string }) {
             {one.approval?.required ? <Badge kind="good">asks a person</Badge> : <Badge kind="warn">runs without asking</Badge>}
             <Switch of={one} changed={action.reload} />
           </p>
+          {(one.problems ?? []).length > 0 && (
+            <Note kind="warn">
+              <ul>
+                {one.problems!.map((problem, i) => (
+                  <li key={i}>
+                    <Text of={problem} />
+                  </li>
+                ))}
+              </ul>
+            </Note>
+          )}
           {one.tool_problem && (
             <Note kind="bad">
               Not offered as a tool: <Text of={one.tool_problem} />
@@ -118,7 +131,7 @@ function ActionDetail({ name }: { name: string }) {
                     <Text of={input.name} code />
                   </td>
                   <td>
-                    <Text of={input.type} />
+                    <Text of={input.items_type ? `${input.type} of ${input.items_type}` : input.type} />
                   </td>
                   <td>{input.required === false ? "no" : "yes"}</td>
                   <td>

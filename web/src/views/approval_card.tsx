@@ -2,13 +2,13 @@
 import { useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 import { decide, type Decision, type Entry, type Outcome } from "../approvals";
-import { Hash, LongText, Members, Text, Value, duration } from "../text";
-import type { Effect, JsonObject, Pending, PendingStep, Preview, PreviewField } from "../types";
+import { Hash, Hosts, LongText, Members, Text, Value, duration } from "../text";
+import type { Effect, JsonObject, Pending, PendingStep, Pinned, Preview, PreviewField } from "../types";
 import { Badge, Dialog, Fact, Facts, Field, Input, Note, Trouble, announce, taken, useDoing, useNow } from "../ui";
 import { UnlockForm, useVault } from "../vault_state";
 import { ApiError } from "../api";
 
-const EFFECT: Record<Effect | "unknown", string> = {
+const EFFECT: Record<Effect, string> = {
   read: "reads",
   write: "changes something",
   destructive: "changes something, and may destroy it",
@@ -23,22 +23,14 @@ function StepSentence({ step }: { step: PendingStep }) {
   return (
     <>
       Runs <Text of={step.op} code /> of <Text of={step.connector} />, which {effectText(step.effect)}
-      {step.hosts.length > 0 ? (
-        <>
-          {" at "}
-          {step.hosts.map((host, i) => (
-            <>
-              {i > 0 && ", "}
-              <Text of={host} code />
-            </>
-          ))}
-        </>
-      ) : (
-        ", and reaches no host"
-      )}
+      {" at "}
+      <Hosts of={step.hosts} />
       {step.identity || step.binding ? (
         <>
-          , as <strong><Text of={step.identity || step.binding} /></strong>
+          , as{" "}
+          <strong>
+            <Text of={step.identity || step.binding} />
+          </strong>
         </>
       ) : (
         ", without a credential"
@@ -46,6 +38,16 @@ function StepSentence({ step }: { step: PendingStep }) {
       .
     </>
   );
+}
+
+const PINNED: Record<Pinned, string> = {
+  match: "the one that the action pins",
+  differs: "not the one that the action pins",
+  unpinned: "the action pins none",
+};
+
+export function Pin({ of }: { of: Pinned | undefined }) {
+  return of === undefined ? null : <Badge kind={of === "match" ? "good" : "warn"}>{PINNED[of]}</Badge>;
 }
 
 function Origin({ step }: { step: PendingStep }) {
@@ -60,7 +62,7 @@ function Origin({ step }: { step: PendingStep }) {
         </Fact>
         <Fact name="Publisher">{step.publisher ? <Text of={step.publisher} /> : <span class="muted">none named</span>}</Fact>
         <Fact name="Content">
-          <Hash of={step.content_hash} />
+          <Hash of={step.content_hash} /> <Pin of={step.pinned} />
         </Fact>
         <Fact name="Credential">{step.binding ? <Text of={step.binding} /> : <span class="muted">none</span>}</Fact>
       </Facts>
@@ -137,7 +139,7 @@ function Outcomes({ of }: { of: Outcome }) {
       )}
       {status !== undefined && (
         <p>
-          It is now: <Badge kind={good ? "good" : wrong ? "bad" : "warn"}>{status.replaceAll("_", " ")}</Badge>
+          It is now: <Badge kind={good ? "good" : wrong ? "bad" : "warn"}><Text of={status.replaceAll("_", " ")} /></Badge>
         </p>
       )}
       {of.result?.reason && of.result.reason !== of.reason && (
@@ -197,7 +199,7 @@ function GrantDialog({ pending, close, grant, error }: { pending: Pending; close
         <li>
           only <Text of={pending.action_name} code />, as its file and its connectors are now
         </li>
-        <li>only with the credentials that are named here{hosts.length > 0 && <>, and only at {hosts.map((host, i) => <>{i > 0 && ", "}<Text of={host} code /></>)}</>}</li>
+        <li>only with the credentials that are named here{hosts.length > 0 && <>, and only at <Hosts of={hosts} /></>}</li>
         <li>
           with <strong>any arguments</strong> that the action takes, not only these
         </li>

@@ -58,7 +58,7 @@ function Focused({ id, there, known }: { id: string; there: boolean; known: bool
         <Text of={id} code /> is no longer pending
         {stands.value ? (
           <>
-            : it is <Badge>{stands.value.status.replaceAll("_", " ")}</Badge>
+            : it is <Badge><Text of={stands.value.status.replaceAll("_", " ")} /></Badge>
           </>
         ) : (
           "."

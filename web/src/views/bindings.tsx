@@ -4,7 +4,7 @@ import { ApiError, get, segment } from "../api";
 import { beginOAuth, consentOf, fieldsOf, rebind, revoke, serviceOf, setUp, type BindingFields } from "../binding";
 import { useCell } from "../cell";
 import { go, place } from "../route";
-import { Text, Time } from "../text";
+import { Codes, Hosts, Text, Time } from "../text";
 import type { Binding, Connector, ConnectorFull } from "../types";
 import { Badge, Confirmed, Fact, Facts, Field, Input, Loading, Note, Trouble, View, announce, taken, useDoing, useLoaded } from "../ui";
 import { SealingNeeded, UnlockForm, loadVault, useVault } from "../vault_state";
@@ -133,7 +133,7 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
         )}
         {kind === "oauth2" && !credential.oauth2?.authorize_url ? (
           <Note>
-            This service has device codes alone: <code>aileron binding setup {connector.fqn} --device</code>
+            This service has device codes alone: <Text of={`aileron binding setup ${connector.fqn} --device`} code />
           </Note>
         ) : (
           <div class="buttons">
@@ -196,7 +196,7 @@ function BindingCard({ of, changed }: { of: Binding; changed: () => Promise<void
           <Text of={of.name} />
         </h2>
         <p class="badges">
-          <Badge kind={of.status === "active" ? "good" : "bad"}>{of.status + (of.stale_reason ? ": " + of.stale_reason.replaceAll("_", " ") : "")}</Badge>
+          <Badge kind={of.status === "active" ? "good" : "bad"}><Text of={of.status + (of.stale_reason ? ": " + of.stale_reason.replaceAll("_", " ") : "")} /></Badge>
           {!of.verified && <Badge kind="warn">not verified: the vault is locked</Badge>}
         </p>
       </header>
@@ -206,7 +206,9 @@ function BindingCard({ of, changed }: { of: Binding; changed: () => Promise<void
             <Text of={of.connector_fqn} />
           </a>
         </Fact>
-        <Fact name="Hosts">{of.hosts[0] === "*" ? "any public host" : of.hosts.map((host, i) => <>{i > 0 && ", "}<Text of={host} code /></>)}</Fact>
+        <Fact name="Hosts">
+          <Hosts of={of.hosts} />
+        </Fact>
         {of.account && (
           <Fact name="Account">
             <Text of={of.account} />
@@ -217,7 +219,11 @@ function BindingCard({ of, changed }: { of: Binding; changed: () => Promise<void
             <Text of={of.username} />
           </Fact>
         )}
-        {of.granted_scopes && <Fact name="Granted">{of.granted_scopes.map((scope, i) => <>{i > 0 && ", "}<Text of={scope} code /></>)}</Fact>}
+        {of.granted_scopes && (
+          <Fact name="Granted">
+            <Codes of={of.granted_scopes} none="nothing" />
+          </Fact>
+        )}
         <Fact name="Since">
           <Time at={of.created_at} />
         </Fact>

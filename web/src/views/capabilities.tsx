@@ -1,21 +1,7 @@
 // All that a connector asks for: what a person consents to.
-import { Hash, Text, Time } from "../text";
+import { Codes, Hash, Text, Time } from "../text";
 import type { ConnectorFull, Credential } from "../types";
 import { Badge, Fact, Facts } from "../ui";
-
-function Codes({ of, none }: { of: string[] | undefined; none: string }) {
-  if (!of || of.length === 0) return <span class="muted">{none}</span>;
-  return (
-    <>
-      {of.map((one, i) => (
-        <>
-          {i > 0 && ", "}
-          <Text of={one} code />
-        </>
-      ))}
-    </>
-  );
-}
 
 const CREDENTIAL_ROWS: [keyof Credential, string][] = [
   ["scope", "For"],

@@ -9,7 +9,11 @@ function Proof({ of }: { of: Confinement | undefined }) {
   return (
     <details>
       <summary>
-        {missing.length === 0 ? <Badge kind="good">confined</Badge> : <Badge kind="warn">without {missing.join(", ")}</Badge>} {of.proof.length} proofs
+        {missing.length === 0 ? <Badge kind="good">confined</Badge> : (
+          <Badge kind="warn">
+            without <Text of={missing.join(", ")} />
+          </Badge>
+        )} {of.proof.length} proofs
       </summary>
       <ul class="proof">
         {of.proof.map((line, i) => (
@@ -55,7 +59,9 @@ export function ProcessesView() {
           {one.processes.map((process) => (
             <article class="card" key={process.role} aria-label={process.role}>
               <header>
-                <h2>{process.role}</h2>
+                <h2>
+                  <Text of={process.role} />
+                </h2>
                 <p class="badges">
                   {process.running ? <Badge kind="good">running, {process.pid}</Badge> : <Badge kind="bad">not running</Badge>}
                   {process.silent && <Badge kind="bad">does not answer</Badge>}

@@ -13,7 +13,7 @@ const OPEN = new Set(["pending_approval", "awaiting_vault", "queued", "running"]
 
 export function StateBadge({ state }: { state: string }) {
   const kind = state === "completed" ? "good" : ["failed", "refused", "outcome_unknown"].includes(state) ? "bad" : OPEN.has(state) ? "warn" : undefined;
-  return <Badge {...(kind ? { kind } : {})}>{state.replaceAll("_", " ")}</Badge>;
+  return <Badge {...(kind ? { kind } : {})}><Text of={state.replaceAll("_", " ")} /></Badge>;
 }
 
 function Detail({ id }: { id: string }) {
@@ -61,7 +61,7 @@ function Detail({ id }: { id: string }) {
             )}
             {one.approval_id && (
               <Fact name="Approval">
-                {one.state === "pending_approval" ? <a href={"/approvals?focus=" + segment(one.approval_id)}>{one.approval_id}</a> : <Text of={one.approval_id} code />}
+                {one.state === "pending_approval" ? <a href={"/approvals?focus=" + segment(one.approval_id)}><Text of={one.approval_id} code /></a> : <Text of={one.approval_id} code />}
               </Fact>
             )}
             {one.grant_id && (
@@ -71,7 +71,7 @@ function Detail({ id }: { id: string }) {
             )}
             {one.audit_id && (
               <Fact name="On record">
-                <a href={"/audit?audit_id=" + segment(one.audit_id)}>{one.audit_id}</a>
+                <a href={"/audit?audit_id=" + segment(one.audit_id)}><Text of={one.audit_id} code /></a>
               </Fact>
             )}
           </Facts>

@@ -68,7 +68,7 @@ function NewAgent({ made }: { made: () => Promise<void> }) {
           event.preventDefault();
           void doing.run(async () => {
             const wanted = name.current!.value.trim();
-            setToken(await ask("POST", "/v1/agents", { name: wanted, kind: "token" }));
+            setToken(await ask("POST", "/v1/agents", { name: wanted, kind: "http" }));
             name.current!.value = "";
             await made();
           });
@@ -124,7 +124,7 @@ export function SessionsView() {
                   <Time at={one.ended_at} />
                 </td>
                 <td>
-                  <Badge {...(one.status === "running" ? { kind: "good" as const } : {})}>{one.status}</Badge>
+                  <Badge {...(one.status === "running" ? { kind: "good" as const } : {})}><Text of={one.status} /></Badge>
                 </td>
                 <td>
                   {one.status === "running" && (

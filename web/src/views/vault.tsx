@@ -184,7 +184,9 @@ function Entries() {
                 <td>
                   <Text of={member.name} />
                 </td>
-                <td>{member.kind.replaceAll("_", " ")}</td>
+                <td>
+                  <Text of={member.kind.replaceAll("_", " ")} />
+                </td>
                 <td>
                   <Time at={member.created_at} />
                 </td>
