@@ -1,6 +1,7 @@
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
 #include "cli/secret_input.h"
+#include <sys/stat.h>
 
 const struct passphrase_wish passphrase_present = {
 	.file_flag = "passphrase-file",
@@ -55,6 +56,18 @@ static int take_key_file(const char *path, bool make, struct passphrase *ret, st
 	return ret->bytes != NULL ? 1 : -1;
 }
 
+/* A key file that others may read is refused, as it is made by us; a passphrase's file is the person's own affair. */
+static int take_file(const char *path, struct passphrase *ret, struct err *err)
+{
+	struct stat st;
+	ret->bytes = secret_input_line_file(path, err);
+	if (ret->bytes == NULL)
+		return -1;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+		print_note("others may read the passphrase in '%s': chmod 600 it", path);
+	return 1;
+}
+
 static int take_typed(const struct passphrase_wish *wish, struct passphrase *ret, struct err *err)
 {
 	AUTO(secret) *first = prompt_hidden(wish->question, err);
@@ -79,10 +92,8 @@ static int take(struct cli *cli, const struct passphrase_wish *wish, struct pass
 		return fail(err, ERR_USAGE, "--%s and --%s exclude each other", wish->key_flag, wish->file_flag);
 	if (key_path != NULL)
 		return take_key_file(key_path, wish->made, ret, err);
-	if (path != NULL) {
-		ret->bytes = secret_input_line_file(path, err);
-		return ret->bytes != NULL ? 1 : -1;
-	}
+	if (path != NULL)
+		return take_file(path, ret, err);
 	if (wish->variable && cli->passphrase != NULL && secret_size(cli->passphrase) > 0) {
 		ret->bytes = secret_from(secret_borrow(cli->passphrase), err);
 		return ret->bytes != NULL ? 1 : -1;

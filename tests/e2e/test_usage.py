@@ -75,6 +75,14 @@ class Usage(unittest.TestCase):
         self.refused("vault", "member", "add", "robot", "--new-key-file", key, part="conflict", code=1)
         self.assertEqual(key.read_bytes(), made, "a file that was there was touched")
 
+    def test_a_passphrase_that_others_may_read_is_told(self):
+        file = self.home.root / "passphrase"
+        file.write_text(self.home.env["AILERON_VAULT_PASSPHRASE"])
+        for mode, told in ((0o644, True), (0o600, False)):
+            file.chmod(mode)
+            self.home.ok("vault", "lock")
+            self.assertEqual("others may read" in self.home.ok("vault", "unlock", "--passphrase-file", file).err, told)
+
     def test_a_broken_manifest_is_named_with_its_line(self):
         folder = self.home.root / "odd"
         folder.mkdir()
