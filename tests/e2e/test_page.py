@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import unittest
 import urllib.parse
@@ -12,6 +13,7 @@ from daemon import PASSPHRASE, Home, wait_for
 from house import ROOT, SLOW
 from service import Service
 from skips import without
+from test_oauth import Provider, manifest as oauth_manifest
 
 NODE = ROOT / "tests" / "e2e" / "node"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
@@ -307,6 +309,89 @@ class Pages(PageTest):
             answer.read()
             self.assertEqual(answer.status, 201)
         conn.close()
+
+
+class Bindings(PageTest):
+    def call(self, home, service, kind):
+        return home.cli("connector", "call", "github://acme/fixture", "--op", "http_cred", "--json", "--args", json.dumps(
+            {"url": f"https://127.0.0.1:{service.port}/ok", "credential": kind}))
+
+    def test_an_api_key_is_bound_used_bound_again_and_revoked(self):
+        service = Service()
+        self.addCleanup(service.close)
+        home = self.home(ca=service.ca)
+        home.init()
+        home.link("fixture", port=service.port)
+        base = self.enter(home, "/bindings")
+        self.browser.click(role="link", name="github://acme/fixture")
+        self.browser.wait(text="May reach")
+        self.assertIn("unsigned", self.browser.text(of="main"))
+        self.assert_accessible("binding")
+        self.browser.fill(label="Who are you there?", value="work")
+        self.browser.fill(label="Account", value="ädä \U0001f511 at acme")
+        self.browser.fill(label="API key", value="sk-first-0001")
+        self.browser.check(label="This connector may use")
+        self.browser.click(name="Bind")
+        self.browser.wait(text="api_key/fixture/work")
+        self.shot("page-bindings")
+        self.assertEqual(home.ok("binding", "inspect", "api_key/fixture/work", "--json").json["account"], "ädä \U0001f511 at acme")
+        self.assertEqual(self.call(home, service, "api_key").code, 0)
+        self.assertIn("sk-first-0001", service.seen[-1][2]["authorization"])
+        home.ok("vault", "lock")
+        self.browser.click(role="link", name="Give it another value")
+        self.browser.wait(text="The vault is locked.")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE)
+        self.browser.click(name="Unlock")
+        self.browser.fill(label="API key", value="sk-second-0002")
+        self.browser.check(label="This connector may use")
+        self.browser.click(name="Bind")
+        self.browser.wait(text="Bind a credential to")
+        self.assertEqual(self.call(home, service, "api_key").code, 0)
+        self.assertIn("sk-second-0002", service.seen[-1][2]["authorization"])
+        self.browser.click(name="Revoke api_key/fixture/work")
+        self.browser.wait(text="Its value is deleted.")
+        self.browser.click(name="Revoke")
+        self.browser.wait(text="There is nothing here yet.")
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+        self.assert_quiet(base)
+
+    def test_oauth_from_the_page(self):
+        service, provider = Service(), Provider()
+        self.addCleanup(service.close)
+        self.addCleanup(provider.close)
+        home = self.home(ca=service.ca)
+        home.init()
+        home.link("fixture", manifest=oauth_manifest(provider, service).replace("acme/mail", "acme/fixture"))
+        base = self.enter(home, "/bindings")
+        for path in ("/bindings?new=github%3A%2F%2Facme%2Ffixture", "/bindings?again=oauth2%2Ffixture%2Falice"):
+            self.browser.open(url=base + path)
+            self.browser.wait(text="Go to the authorization server")
+            if "new" in path:
+                self.browser.fill(label="Who are you there?", value="alice")
+            self.browser.check(label="This connector may use")
+            self.browser.click(name="Go to the authorization server")
+            self.browser.wait_url(pattern=f":{provider.port}/")
+            self.browser.consent(until=base)
+            self.browser.wait(text="Authorized: ")
+            self.assertEqual(self.browser.url(), base + "/bindings")
+            self.assertEqual(self.call(home, service, "oauth2").code, 0)
+            self.assertRegex(service.seen[-1][2]["authorization"], r"^Bearer \S{20,}$")
+        self.assertEqual(self.browser.seen()["troubles"], [])
+
+
+class Restarts(PageTest):
+    def test_the_page_comes_back_with_the_daemon(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        home = self.home(AILERON_BIND=f"127.0.0.1:{port}")
+        base = self.enter(home, "/vault")
+        home.ok("daemon", "stop")
+        self.browser.wait(text="The daemon does not answer")
+        home.start()
+        self.browser.gone(text="The daemon does not answer")
+        self.browser.go(name="Processes")
+        self.browser.wait(text="control")
+        self.assert_quiet(base)
 
 
 class Approvals(PageTest):

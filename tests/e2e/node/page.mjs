@@ -103,6 +103,19 @@ const commands = {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   },
+  /** A person at the tests' authorization server, until it sends the browser back */
+  async consent({ until, ...command }) {
+    const page = at(command);
+    for (let step = 0; step < 8 && !page.url().startsWith(until); step++) {
+      const login = page.locator("input[name=login]");
+      if (await login.count()) {
+        await login.fill("alice");
+        await page.locator("input[name=password]").fill("any");
+      }
+      await Promise.all([page.waitForEvent("framenavigated"), page.locator("button[type=submit]").first().click()]);
+      await page.waitForLoadState("load");
+    }
+  },
   /** As in a browser that has not learned it yet */
   async without_x25519({ who = "person" }) {
     await (await person(who)).addInitScript(() => {

@@ -52,23 +52,21 @@ export function Pin({ of }: { of: Pinned | undefined }) {
 
 function Origin({ step }: { step: PendingStep }) {
   return (
-    <details>
-      <summary>
-        Step <Text of={step.id} />: code and arguments
-      </summary>
+    <>
       <Facts>
-        <Fact name="Connector">
-          <Text of={step.connector} />
-        </Fact>
         <Fact name="Publisher">{step.publisher ? <Text of={step.publisher} /> : <span class="muted">none named</span>}</Fact>
         <Fact name="Content">
           <Hash of={step.content_hash} /> <Pin of={step.pinned} />
         </Fact>
-        <Fact name="Credential">{step.binding ? <Text of={step.binding} /> : <span class="muted">none</span>}</Fact>
+        <Fact name="Credential">{step.binding ? <Text of={step.binding} code /> : <span class="muted">none</span>}</Fact>
       </Facts>
-      <h4>Arguments of the call</h4>
-      <Members of={step.arguments} none="None." />
-    </details>
+      <details>
+        <summary>
+          What step <Text of={step.id} code /> is given
+        </summary>
+        <Members of={step.arguments} none="Nothing." />
+      </details>
+    </>
   );
 }
 
