@@ -158,3 +158,19 @@ extern const struct api_field api_action_unlink_request[], api_action_unlink[];
 #define SHAPE_ACTION_PATCH  .request = api_action_patch, .result = api_action
 #define SHAPE_ACTION_LINK   .request = api_action_link_request, .result = api_action_link
 #define SHAPE_ACTION_UNLINK .request = api_action_unlink_request, .result = api_action_unlink
+
+extern const struct api_field api_run[], api_run_caller[], api_run_attempt[], api_run_call[], api_input_field[];
+extern const struct api_field api_run_request[], api_run_result[], api_run_query[], api_run_list[];
+extern const struct api_field api_pending[], api_pending_list[], api_preview[], api_decision[], api_approval_result[];
+extern const struct api_field api_grant[], api_grant_list[];
+#define SHAPE_ACTION_RUN      .request = api_run_request, .result = api_run_result
+#define SHAPE_RUN_LIST        .query = api_run_query, .result = api_run_list
+#define SHAPE_RUN_SHOW        .result = api_run
+#define SHAPE_RUN_CANCEL      .result = api_run
+#define SHAPE_APPROVAL_LIST   .result = api_pending_list
+#define SHAPE_APPROVAL_WATCH  .result = NULL
+#define SHAPE_APPROVAL_SHOW   .result = api_pending
+#define SHAPE_APPROVAL_DECIDE .request = api_decision
+#define SHAPE_APPROVAL_RESULT .result = api_approval_result
+#define SHAPE_GRANT_LIST      .result = api_grant_list
+#define SHAPE_GRANT_REVOKE    .result = NULL

@@ -120,10 +120,11 @@ static void bind_time(struct db_stmt *q, bool given, uint64_t ns)
 		db_bind_null(q);
 }
 
-/* What a change leaves as it is stays: coalesce(). The preview goes with the end. */
+/* What a change leaves as it is stays: coalesce(). The first wait for the vault says until when. The preview goes with the end. */
 #define UPDATE                                                                                                         \
 	"UPDATE runs SET state = ?, decided_ns = coalesce(?, decided_ns), decided_by = coalesce(?, decided_by),"       \
-	" reason = coalesce(?, reason), awaits_until_ns = ?, claimed_ns = coalesce(?, claimed_ns),"                    \
+	" reason = coalesce(?, reason), awaits_until_ns = coalesce(awaits_until_ns, ?), claimed_ns = coalesce(?, "     \
+	"claimed_ns),"                                                                                                 \
 	" ended_ns = coalesce(?, ended_ns), result = coalesce(?, result), error = coalesce(?, error),"                 \
 	" audit_id = coalesce(?, audit_id), grant_id = coalesce(?, grant_id),"                                         \
 	" preview = CASE WHEN ? THEN NULL ELSE preview END WHERE id = ? AND state = ?"

@@ -14,6 +14,7 @@
 #include "control/oauth.h"
 #include "control/parent_client.h"
 #include "control/processes.h"
+#include "control/runs.h"
 #include "control/session.h"
 #include "control/spans.h"
 #include "control/tokens.h"
@@ -126,6 +127,7 @@ static void join_workers(void *user)
 {
 	struct running *running = user;
 	workers_finish(running->control.workers);
+	runs_stop(running->control.runs);
 }
 
 static void workers_joined(void *user)
@@ -175,6 +177,9 @@ static void on_peer(void *user, enum supervise_role role, int fd)
 		calls_attach_egress(running->control.calls, fd);
 	else if (keeper_client_attach(running->control.keeper, fd, &err) < 0)
 		log_error("keeper_not_attached", log_err(&err));
+	/* A new keeper's vault is locked, however its last one's was. */
+	if (role == SUPERVISE_KEEPER)
+		runs_tell_vault(running->control.runs, false);
 }
 
 static void on_child(void *user, const struct supervise_child *child)
@@ -187,6 +192,11 @@ static void on_changed(void *user, uint32_t watch)
 {
 	struct running *running = user;
 	actions_told(running->control.actions, watch);
+}
+
+static void on_vault(void *user, bool unlocked)
+{
+	runs_tell_vault(user, unlocked);
 }
 
 /* --------------------------------------------------------------------------------------------------------- starting */
@@ -316,6 +326,10 @@ static int start_up(struct running *running, struct err *err)
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);
 	control->actions = actions_new(control);
+	control->runs = runs_new(control, err);
+	if (control->runs == NULL)
+		return -1;
+	vault_watch_on_change(control->vault, on_vault, control->runs);
 	control->workers = workers_new(CONTROL_WORKERS, CONTROL_WAITING_MAX);
 	control->oauth = oauth_flows_new(NULL);
 	control->dispatcher = dispatcher_new(control, control_handlers);
@@ -325,7 +339,9 @@ static int start_up(struct running *running, struct err *err)
 		return -1;
 	db_write_later(control->db, record_start, control, start_recorded);
 	/* The parent takes no requests before. */
-	return supervised_ready(STR_EMPTY, err) < 0 ? -1 : actions_start(control->actions, err);
+	if (supervised_ready(STR_EMPTY, err) < 0 || actions_start(control->actions, err) < 0)
+		return -1;
+	return runs_start(control->runs, err);
 }
 
 /* Of whatever was started. No worker is left. */
@@ -333,6 +349,7 @@ static void tear_down(struct running *running)
 {
 	struct control *control = &running->control;
 	http_server_free(control->http);
+	runs_free(control->runs);
 	calls_free(control->calls);
 	workers_free(control->workers);
 	actions_free(control->actions);

@@ -35,6 +35,7 @@ struct keeper_client;
 struct oauth_flows;
 struct parent_client;
 struct processes;
+struct runs;
 struct spans;
 struct tokens;
 struct vault_watch;
@@ -57,6 +58,7 @@ struct control {
 	struct dispatcher *dispatcher; /* dispatch.h: from an exchange to a handler */
 	struct audit_service *audit;   /* audit_service.h: checkpoints, and who follows the record */
 	struct vault_watch *vault;     /* vault_watch.h: what the keeper tells of itself */
+	struct runs *runs;             /* runs.h: actions under way, and those that wait for a person */
 	struct spans *spans;           /* spans.h: spans on their way to a collector; NULL = none is configured */
 	uint64_t started_ns;           /* Unix; of the daemon, not of this control */
 	_Atomic bool over;             /* the time to finish has passed: whoever works on gives up */

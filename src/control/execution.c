@@ -10,8 +10,21 @@
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
+static void put_run(struct json_writer *w, const struct execution_of *of)
+{
+	member_str_given(w, "aileron.action.fqn", of->action);
+	member_str_given(w, "aileron.approval.id", of->approval);
+	member_str_given(w, "aileron.connector.pinned_hash", of->pinned_hash);
+	member_str_given(w, "aileron.grant.id", of->grant);
+	member_str_given(w, "aileron.run.id", of->run);
+	member_str_given(w, "aileron.run.step", of->step);
+	member_str_given(w, "aileron.session.id", of->session);
+}
+
 static void put_context(struct json_writer *w, const struct execution *execution)
 {
+	if (execution->of != NULL)
+		put_run(w, execution->of);
 	member_str_given(w, "aileron.binding.name", execution->binding);
 	member_str_given(w, "aileron.connector.fqn", execution->connector);
 	member_str_given(w, "aileron.connector.hash", execution->content_hash);
@@ -66,6 +79,9 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct execution_starting *starting = user;
 	const struct execution *execution = starting->execution;
+	const struct execution_of *of = execution->of;
+	if (of != NULL && of->started != NULL && of->started(tx, of->user, execution, err) < 0)
+		return -1;
 	if (audit_append(tx, &starting->event.audit, NULL, NULL, err) < 0)
 		return -1;
 	struct db_stmt *q = db_stmt(tx, "INSERT INTO calls_open (id, connector, op, started_ns) VALUES (?, ?, ?, ?)");
@@ -112,7 +128,7 @@ int execution_start_end(struct execution_starting *starting, struct err *err)
 struct end_job {
 	const struct execution *execution;
 	struct event event;
-	char *ret_audit_id;
+	const struct execution_end *end;
 };
 
 static int drop_row(struct db_tx *tx, struct str id, struct err *err)
@@ -127,13 +143,19 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 	const struct end_job *job = user;
 	if (drop_row(tx, str_from(job->execution->id), err) < 0)
 		return -1;
-	return audit_append(tx, &job->event.audit, job->ret_audit_id, NULL, err);
+	if (audit_append(tx, &job->event.audit, job->end->ret_audit_id, NULL, err) < 0)
+		return -1;
+	const struct execution_of *of = job->execution->of;
+	return of != NULL && of->ended != NULL ? of->ended(tx, of->user, job->end, err) : 0;
 }
 
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
 		  const struct execution_end *end, struct err *err)
 {
-	struct end_job job = {.execution = execution, .ret_audit_id = end->ret_audit_id};
+	const struct execution_of *of = execution->of;
+	if (of != NULL && of->ending != NULL)
+		of->ending(of->user, end);
+	struct end_job job = {.execution = execution, .end = end};
 	begin_event(&job.event, by, end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED, execution);
 	put_report(&job.event.json, end->report);
 	if (end->error != NULL)

@@ -9,11 +9,29 @@
 #include "audit/audit.h"
 #include "connector/call.h"
 
+struct execution_end {
+	const struct err *error; /* NULL = it succeeded */
+	const struct call_report *report;
+	char *ret_audit_id; /* AUDIT_ID_SIZE; of the event, there when `ended` is called */
+};
+struct execution;
+/* A step of a run: what its events name, and what is written in the same transactions as they. */
+struct execution_of {
+	struct str run, step, action, approval, grant, session; /* "" = none */
+	struct str pinned_hash;                                 /* of the connector, as the action says */
+	/* In the jobs, before and after their events: -1 undoes all of it, and nothing is sent or told. NULL = nothing. */
+	int (*started)(struct db_tx *tx, void *user, const struct execution *execution, struct err *err);
+	int (*ended)(struct db_tx *tx, void *user, const struct execution_end *end, struct err *err);
+	/* Before the second, on the thread of whoever ends it. */
+	void (*ending)(void *user, const struct execution_end *end);
+	void *user;
+};
 struct execution {
 	char id[33];         /* of the row */
 	uint64_t started_ns; /* Unix */
 	struct str connector, content_hash, op;
-	struct str binding; /* its name, or several joined by one space; "" = none */
+	struct str binding;            /* its name, or several joined by one space; "" = none */
+	const struct execution_of *of; /* NULL = it is of no run */
 };
 /*
  * `by` says who asks: actor and trace id of both events. Fills id and started_ns. The start is on its way to the disk from then
@@ -23,11 +41,6 @@ struct execution_starting;
 struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
 						 struct execution *execution) __attribute__((warn_unused_result));
 int execution_start_end(struct execution_starting *starting, struct err *err) __attribute__((warn_unused_result));
-struct execution_end {
-	const struct err *error; /* NULL = it succeeded */
-	const struct call_report *report;
-	char *ret_audit_id; /* AUDIT_ID_SIZE */
-};
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
 		  const struct execution_end *end, struct err *err) __attribute__((warn_unused_result));
 /* At the start of the daemon: what is open failed, interrupted. */

@@ -3,6 +3,7 @@
 #include "control/agents.h"
 #include "control/control.h"
 #include "control/event.h"
+#include "control/runs.h"
 #include "control/session.h"
 #include "control/tokens.h"
 
@@ -148,7 +149,8 @@ int handle_session_end(struct request *request, struct err *err)
 	/* Also of one that has ended already, as a daemon that starts anew says of those of the one before. */
 	const struct audit_event by = request_event(request, AUDIT_AGENT_REVOKED);
 	agents_end_session(request->control->agents, job.session.id, &by);
-	if (tell(request, AUDIT_SESSION_ENDED, do_end, &job, err) < 0)
+	if (runs_end_session(request->control->runs, job.session.id, err) < 0 ||
+	    tell(request, AUDIT_SESSION_ENDED, do_end, &job, err) < 0)
 		return -1;
 	return put_one(request, err);
 }

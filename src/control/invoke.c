@@ -1,10 +1,8 @@
 #include "control/invoke.h"
 #include "base/limits.h"
 #include "base/time.h"
-#include "control/connectors.h"
 #include "control/credential.h"
 #include "control/event.h"
-#include "control/execution.h"
 #include "control/spans.h"
 #include <stdlib.h>
 
@@ -14,7 +12,8 @@
 /* What it takes beside what was asked and what comes of it. */
 struct under_way {
 	struct invoke *invoke;
-	struct connector_opened opened;
+	struct connector_opened own; /* of a call by itself */
+	const struct connector_opened *opened;
 	struct credential_owner owner;
 	struct credential_use use;
 	struct call_limits limits;
@@ -66,20 +65,22 @@ static bool is_gone(void *user)
 static int prepare(struct under_way *u, struct err *err)
 {
 	struct invoke *invoke = u->invoke;
-	if (connector_open(invoke->control, invoke->arena, invoke->connector, &u->opened, err) < 0)
+	u->opened = invoke->step != NULL ? invoke->step->opened : &u->own;
+	if (invoke->step == NULL && connector_open(invoke->control, invoke->arena, invoke->connector, &u->own, err) < 0)
 		return -1;
-	invoke->content_hash = u->opened.content_hash;
-	if (u->opened.changed)
-		invoke->previous_hash = u->opened.row.content_hash;
-	u->owner = (struct credential_owner){u->opened.row.fqn, u->opened.manifest};
+	invoke->content_hash = u->opened->content_hash;
+	if (u->opened->changed)
+		invoke->previous_hash = u->opened->row.content_hash;
+	u->owner = (struct credential_owner){u->opened->row.fqn, u->opened->manifest};
 	const struct call_limits limits = {.wall_time = invoke->timeout_ms * MS};
-	u->limits = call_limits_resolve(&limits, &u->opened.manifest->limits);
+	u->limits = call_limits_resolve(&limits, &u->opened->manifest->limits);
 	if (credential_choose(invoke->control, invoke->arena, &u->owner, &u->use, err) < 0)
 		return -1;
-	u->execution.connector = u->opened.row.fqn;
-	u->execution.content_hash = u->opened.content_hash;
+	u->execution.connector = u->opened->row.fqn;
+	u->execution.content_hash = u->opened->content_hash;
 	u->execution.op = invoke->op;
 	u->execution.binding = u->use.names;
+	u->execution.of = invoke->step != NULL ? &invoke->step->of : NULL;
 	u->starting = execution_start_begin(invoke->control->db, &invoke->by, &u->execution);
 	return 0;
 }
@@ -94,16 +95,27 @@ static int get_ready(struct under_way *u, const struct calls_spec *spec, struct 
 	return credential_permit(invoke->control, invoke->arena, &u->owner, &u->use, until, err);
 }
 
+/* To what the action says it reaches. One that is permissive has no list to be a part of: then the action's is the list. */
+static void narrow(struct under_way *u)
+{
+	const struct invoke_step *step = u->invoke->step;
+	if (step == NULL || step->hosts.items == NULL)
+		return;
+	static const struct str none[] = {{"-", 1}}; /* no host is called so: a list without a host is no list of all */
+	u->grant.subset = step->hosts.n > 0 ? step->hosts.items : none;
+	u->grant.n_subset = MAX(step->hosts.n, 1);
+}
+
 /* -1 when the start cannot be recorded; how the call ended otherwise is its result. */
 static int run(struct under_way *u, struct err *err)
 {
 	struct invoke *invoke = u->invoke;
 	struct calls_result *result = &invoke->result;
 	const struct calls_spec spec = {
-		.manifest = u->opened.manifest,
-		.manifest_bytes = u->opened.manifest_bytes,
-		.module_fd = u->opened.module_fd,
-		.content_hash = u->opened.hash,
+		.manifest = u->opened->manifest,
+		.manifest_bytes = u->opened->manifest_bytes,
+		.module_fd = u->opened->module_fd,
+		.content_hash = u->opened->hash,
 		.op = invoke->op,
 		.args = invoke->args,
 		.limits = u->limits,
@@ -119,6 +131,8 @@ static int run(struct under_way *u, struct err *err)
 	int started = execution_start_end(u->starting, err);
 	if (ready && started == 0) {
 		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->use);
+		narrow(u);
+		invoke->sent = true;
 		calls_run(invoke->control->calls, &spec, result);
 	}
 	credential_end(invoke->control, &u->use);
@@ -167,9 +181,9 @@ int invoke_connector(struct invoke *invoke, struct err *err)
 	/* An error and more: too large for a worker's stack. */
 	struct under_way *u = NEW(struct under_way);
 	u->invoke = invoke;
-	u->opened = CONNECTOR_OPENED_INIT;
+	u->own = CONNECTOR_OPENED_INIT;
 	int rc = carry_out(u, err);
-	connector_close(&u->opened);
+	connector_close(&u->own);
 	free(u);
 	return rc;
 }

@@ -8,8 +8,20 @@
 #pragma once
 #include "connector/call.h"
 #include "control/calls.h"
+#include "control/connectors.h"
 #include "control/control.h"
+#include "control/execution.h"
 #include "control/lines.h"
+
+/*
+ * A call that is a step of a run: what was opened and hashed for the run is used, however the folder changes meanwhile, and
+ * nothing wider than the action says.
+ */
+struct invoke_step {
+	const struct connector_opened *opened;
+	struct str_list hosts; /* "host:port" of the action; items NULL = all of the manifest's */
+	struct execution_of of;
+};
 
 struct invoke {
 	struct control *control;
@@ -21,11 +33,13 @@ struct invoke {
 	const struct json *args;
 	uint64_t timeout_ms; /* 0 = the connector's own limit */
 	bool trace;
+	const struct invoke_step *step; /* NULL = a call by itself; else `connector` is not read */
 	/* True when nobody waits any more: it is cancelled. Several threads. NULL = never. */
 	bool (*gone)(void *user);
 	void *user;
 
 	/* What came of it; strings in the arena. */
+	bool sent;                    /* its start is on disk, and the runner was asked */
 	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended; "" when it did not begin */
 	struct str content_hash;
 	struct str previous_hash; /* what the last use found, when that was another; "" = the same */

@@ -9,6 +9,13 @@
 #include "control/control.h"
 
 struct runs; /* control->runs */
+/* Before anything new can begin: what a kill left running is outcome_unknown. */
+struct runs *runs_new(struct control *control, struct err *err) __attribute__((warn_unused_result));
+/* With keeper, actions and calls there: what was approved and not claimed goes on. */
+int runs_start(struct runs *runs, struct err *err) __attribute__((warn_unused_result));
+/* No worker asks any more; ends its threads. Once, or not at all before runs_free(). */
+void runs_stop(struct runs *runs);
+void runs_free(struct runs *runs); /* before the database is closed; NULL is fine */
 
 struct run_request {
 	struct run_caller caller; /* approval/run.h */
@@ -16,7 +23,7 @@ struct run_request {
 		call_id; /* of the guest; "" = none. One that was seen gives the run of then, whatever else is asked */
 	struct str action;
 	const struct json *args; /* object; NULL = {} */
-	bool dry_run;            /* told what would be asked and run, nothing is written */
+	bool dry_run;            /* nothing is written; run.result tells what would be asked and run, as JSON */
 	struct audit_event by;   /* actor and trace id */
 	/* While an ungated one runs: step `done` of `total` begins or has ended. NULL = not wanted. */
 	void (*progress)(void *user, size_t done, size_t total, struct str message);
@@ -44,9 +51,42 @@ void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str ru
 		    void *user);
 
 /*
+ * For whoever follows all of them: waits until some run's state changed since `*seen` (0 at first: at once), `until_ns` has passed
+ * or `gone` says so; true with a change, and *seen for the next time.
+ */
+bool runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user);
+
+/*
  * The envelope of design (mcp, API): {"status","action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}.
  * For completed and pending_approval; other states have their error (run_error()).
  */
 void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run);
-/* The failure of a run that ended otherwise, which says whether it ran, did not run or may have run. */
+/* The failure of a run that ended otherwise, which says whether it ran, did not run or may have run (details.ran). */
 void run_error(const struct run *run, struct err *ret);
+/* The API's Run; `steps` may be NULL. */
+struct run_step_list;
+void run_put_json(struct json_writer *w, const struct run *run, const struct run_step_list *steps);
+
+/* ------------------------------------------------------------------------------------------------------------- deciding */
+
+struct run_decision {
+	struct str id; /* of the approval, or of the run */
+	bool approved;
+	struct str reason;
+	const struct json *edited; /* the arguments in their place; NULL = as asked for */
+	bool grant;                /* and for GRANT_S any arguments, in that session */
+	struct str sealed;         /* the person's passphrase for the keeper, where settings want one; "" = none */
+	struct audit_event by;
+};
+/*
+ * NOT_FOUND, ALREADY_DECIDED; VAULT_LOCKED, which leaves it waiting; APPROVAL_STALE, after which it is refused; INVALID_REQUEST for
+ * edited arguments, or a grant, that the action or the settings do not have; SEALED_REQUIRED, WRONG_PASSPHRASE.
+ */
+int runs_decide(struct runs *runs, const struct run_decision *decision, struct err *err)
+	__attribute__((warn_unused_result));
+/* The API's PendingItem. May ask parent and keeper: workers. */
+int run_put_pending(struct runs *runs, struct arena *arena, const struct run *run, struct json_writer *w,
+		    struct err *err) __attribute__((warn_unused_result));
+/* The vault was locked or unlocked, or a session ended (its id). Any thread; do not wait. */
+void runs_tell_vault(struct runs *runs, bool unlocked);
+int runs_end_session(struct runs *runs, struct str session, struct err *err) __attribute__((warn_unused_result));

@@ -11,6 +11,8 @@ struct vault_watch {
 	struct db *db;
 	uint64_t signed_uses[SIGNED_USES]; /* a ring */
 	size_t next_signed;
+	void (*changed)(void *user, bool unlocked);
+	void *changed_user;
 };
 
 struct vault_watch *vault_watch_new(struct db *db)
@@ -100,9 +102,17 @@ static void record_locked(struct db *db, struct str reason)
 	event_later(db, &event);
 }
 
+void vault_watch_on_change(struct vault_watch *watch, void (*changed)(void *user, bool unlocked), void *user)
+{
+	watch->changed = changed;
+	watch->changed_user = user;
+}
+
 static void on_changed(void *user, const struct keeper_state *state, struct str reason)
 {
 	struct vault_watch *watch = user;
+	if (watch->changed != NULL && !str_eq(reason, S("written")))
+		watch->changed(watch->changed_user, state->state == KEEPER_UNLOCKED);
 	static const char *const spontaneous[] = {"idle", "signal", "suspend"};
 	for (size_t i = 0; i < ARRAY_LEN(spontaneous); i++) {
 		if (str_eq(reason, str_from(spontaneous[i])))

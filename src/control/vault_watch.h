@@ -16,6 +16,8 @@ void vault_watch_free(struct vault_watch *watch); /* NULL is fine */
 DEFINE_AUTO(vault_watch, vault_watch_free)
 /* Its functions are called on the loop's thread. */
 struct keeper_listener vault_watch_listener(struct vault_watch *watch);
+/* Whoever is to know that it was locked or unlocked, on the loop's thread; one, named before the keeper is there. */
+void vault_watch_on_change(struct vault_watch *watch, void (*changed)(void *user, bool unlocked), void *user);
 
 /* The mark of that vault, or, when it has none, the one that was made last; generation 0 when there is none at all. */
 struct vault_mark {

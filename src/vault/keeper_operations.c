@@ -315,6 +315,13 @@ static int do_oauth(struct keeper *keeper, const struct call *call, struct buf *
 	return keeper_ticket_make(keeper, &request, err);
 }
 
+/* What is decided stands in what was sealed with the passphrase: a yes to this is a yes to nothing else. */
+static int do_decide(struct keeper *keeper, const struct call *call, struct buf *out, struct err *err)
+{
+	(void)out;
+	return prove(keeper, call, NULL, err);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- dispatch */
 
 static const struct operation {
@@ -334,6 +341,7 @@ static const struct operation {
 	[KEEPER_OP_EXPORT] = {do_export, true, true, false, false},
 	[KEEPER_OP_IMPORT] = {do_import, false, true, false, true},
 	[KEEPER_OP_OAUTH] = {do_oauth, false, true, false, false},
+	[KEEPER_OP_DECIDE] = {do_decide, true, true, false, false},
 };
 
 static bool tries(const struct keeper_sealed *m)

@@ -69,6 +69,7 @@ static const char *const operation_names[KEEPER_OP__MAX] = {
 	[KEEPER_OP_MEMBER_REMOVE] = "vault.member.remove",
 	[KEEPER_OP_PUT] = "vault.put",
 	[KEEPER_OP_CONSENT] = "vault.consent",
+	[KEEPER_OP_DECIDE] = "approval.decide",
 	[KEEPER_OP_EXPORT] = "vault.export",
 	[KEEPER_OP_IMPORT] = "vault.import",
 	[KEEPER_OP_OAUTH] = "oauth.ticket",

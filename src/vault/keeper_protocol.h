@@ -88,6 +88,7 @@ enum keeper_operation {
 	KEEPER_OP_EXPORT, /* "vault.export": passphrase | key file, new passphrase → str member who asked, str kind of the new one, u32 entries, str file (version 2, of its own key) */
 	KEEPER_OP_IMPORT, /* "vault.import": passphrase of the file; `blob` the file → u32 added, u32 replaced, u32 kept */
 	KEEPER_OP_OAUTH, /* "oauth.ticket": verifier (code) or passphrase | key file (device), consent; path, metadata → empty */
+	KEEPER_OP_DECIDE, /* "approval.decide": passphrase | key file; path = id of the approval, metadata = its terms → empty: a person knows what opens the vault */
 	KEEPER_OP__MAX
 };
 const char *keeper_operation_name(enum keeper_operation operation);

@@ -1,0 +1,110 @@
+/* Runs over HTTP. */
+#include "approval/run_table.h"
+#include "base/time.h"
+#include "control/control.h"
+#include "control/runs.h"
+#include "text/json_members.h"
+
+#define LIST_DEFAULT 100
+
+static bool is_gone(void *user)
+{
+	const struct request *r = user;
+	return http_is_gone(r->exchange);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- running */
+
+static int answer_run(struct request *r, const struct run *run, struct err *err)
+{
+	if (run->state != RUN_COMPLETED && run_state_is_terminal(run->state)) {
+		memcpy(r->audit_id, run->audit_id.p, MIN(run->audit_id.n, sizeof r->audit_id - 1));
+		run_error(run, err);
+		return -1;
+	}
+	r->status = run->state == RUN_COMPLETED ? 200 : 202;
+	run_put_envelope(r->control, &r->json, run);
+	return 0;
+}
+
+int handle_action_run(struct request *r, struct err *err)
+{
+	int64_t wait_ms = 0;
+	(void)json_get_int(request_member(r, "wait_ms"), &wait_ms);
+	const struct run_request request = {
+		.caller = {.id = S("user"), .name = S("user")},
+		.call_id = request_str(r, "call_id"),
+		.action = r->parameters[0],
+		.args = request_member(r, "args"),
+		.dry_run = request_bool(r, "dry_run", false),
+		.by = request_event(r, AUDIT_RUN_STARTED),
+		.gone = is_gone,
+		.user = r,
+	};
+	struct run run;
+	if (runs_request(r->control->runs, r->arena, &request, &run, err) < 0)
+		return -1;
+	if (request.dry_run) {
+		jsonw_raw(&r->json, run.result);
+		return 0;
+	}
+	uint64_t until = clock_monotonic_ns(NULL) + (uint64_t)wait_ms * TIME_MILLISECOND;
+	if (wait_ms > 0 && !run_state_is_terminal(run.state) &&
+	    runs_wait(r->control->runs, r->arena, S("user"), run.id, until, is_gone, r, &run, err) < 0)
+		return -1;
+	return answer_run(r, &run, err);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- looking */
+
+int handle_run_list(struct request *r, struct err *err)
+{
+	const struct run_filter filter = {
+		.state = request_query(r, "state"),
+		.action = request_query(r, "action"),
+		.caller = request_query(r, "caller"),
+		.session = request_query(r, "session"),
+		.before = request_query(r, "before"),
+		.limit = (uint32_t)request_query_u64(r, "limit", LIST_DEFAULT),
+	};
+	struct run_list list = {0};
+	struct db_tx *tx = db_read(r->control->db);
+	int rc = run_list(tx, r->arena, &filter, &list, err);
+	db_done(tx);
+	if (rc < 0)
+		return -1;
+	jsonw_begin_object(&r->json);
+	member_begin_array(&r->json, "items");
+	for (size_t i = 0; i < list.n; i++)
+		run_put_json(&r->json, &list.items[i], NULL);
+	jsonw_end_array(&r->json);
+	jsonw_end_object(&r->json);
+	return 0;
+}
+
+static int show(struct request *r, struct err *err)
+{
+	struct run run;
+	struct run_step_list steps = {0};
+	if (runs_get(r->control->runs, r->arena, STR_EMPTY, r->parameters[0], &run, err) < 0)
+		return -1;
+	struct db_tx *tx = db_read(r->control->db);
+	int rc = run_steps(tx, r->arena, run.id, &steps, err);
+	db_done(tx);
+	if (rc == 0)
+		run_put_json(&r->json, &run, &steps);
+	return rc;
+}
+
+int handle_run_show(struct request *r, struct err *err)
+{
+	return show(r, err);
+}
+
+int handle_run_cancel(struct request *r, struct err *err)
+{
+	const struct audit_event by = request_event(r, AUDIT_RUN_CANCELLED);
+	if (runs_cancel(r->control->runs, STR_EMPTY, r->parameters[0], &by, err) < 0)
+		return -1;
+	return show(r, err);
+}

@@ -1,0 +1,445 @@
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "base/time.h"
+#include "base/wait.h"
+#include "control/runs_private.h"
+#include "control/session.h"
+#include "crypto/digest.h"
+#include "supervise/supervise.h"
+#include "text/json_members.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REVISIONS_MAX 3 /* of a set of actions that changes while one asks */
+
+/* --------------------------------------------------------------------------------------------------------------- begin */
+
+static uint64_t system_wall(void *user)
+{
+	(void)user;
+	return clock_wall_ns(NULL);
+}
+
+static uint32_t system_random(void *user)
+{
+	(void)user;
+	return (uint32_t)rand_u64();
+}
+
+uint64_t runs_now(const struct runs *runs)
+{
+	return runs->timing.wall(runs->timing.user);
+}
+
+static void read_settings(struct runs *runs)
+{
+	const struct supervise_start *start = runs->control->start;
+	runs->may_grant = str_eq(supervise_setting(start, SETTING_APPROVAL_GRANTS), S("1"));
+	runs->confirms = str_eq(supervise_setting(start, SETTING_APPROVAL_CONFIRM), S("passphrase"));
+	runs->expiry_ns = supervise_setting_u64(start, SETTING_APPROVAL_EXPIRY_S, RUN_EXPIRY_DEFAULT_S) * TIME_SECOND;
+	char text[128], digits[SHA256_HEX_TEXT_SIZE];
+	int n = snprintf(text, sizeof text, "confirm=%d\nexpiry_s=%llu\ngrants=%d\n", runs->confirms,
+			 (unsigned long long)(runs->expiry_ns / TIME_SECOND), runs->may_grant);
+	snprintf(runs->policy, sizeof runs->policy, "sha256:%s", sha256_hex(str_of(text, (size_t)n), digits));
+}
+
+static int do_interrupt(struct db_tx *tx, void *user, struct err *err)
+{
+	struct runs *runs = user;
+	return run_interrupt_open(tx, runs_now(runs), err);
+}
+
+struct runs *runs_new(struct control *control, struct err *err)
+{
+	struct runs *runs = NEW(struct runs);
+	runs->control = control;
+	runs->timing = (struct runs_timing){.wall = system_wall, .random = system_random};
+	pthread_mutex_init(&runs->lock, NULL);
+	wait_init(&runs->changed);
+	wait_init(&runs->wake);
+	read_settings(runs);
+	if (db_write(control->db, do_interrupt, runs, err) == 0)
+		return runs;
+	runs_free(runs);
+	return NULL;
+}
+
+void runs_free(struct runs *runs)
+{
+	if (runs == NULL)
+		return;
+	runs_stop(runs);
+	workers_free(runs->executors);
+	pthread_cond_destroy(&runs->wake);
+	pthread_cond_destroy(&runs->changed);
+	pthread_mutex_destroy(&runs->lock);
+	free(runs);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- changes */
+
+void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str run_id, enum run_state state), void *user)
+{
+	pthread_mutex_lock(&runs->lock);
+	if (runs->n_listeners == RUNS_LISTENERS_MAX)
+		BUG("more than %d listen to runs", RUNS_LISTENERS_MAX);
+	runs->listeners[runs->n_listeners].fn = changed;
+	runs->listeners[runs->n_listeners++].user = user;
+	pthread_mutex_unlock(&runs->lock);
+}
+
+void runs_announce(struct runs *runs, struct str id, enum run_state state)
+{
+	pthread_mutex_lock(&runs->lock);
+	runs->changes++;
+	size_t n = runs->n_listeners; /* they are never taken away */
+	pthread_cond_broadcast(&runs->changed);
+	pthread_mutex_unlock(&runs->lock);
+	for (size_t i = 0; i < n; i++)
+		runs->listeners[i].fn(runs->listeners[i].user, id, state);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- asked for */
+
+/* One that asks, from the arguments to the row. */
+struct asking {
+	struct runs *runs;
+	struct arena *arena;
+	const struct run_request *request;
+	struct run_plan plan;
+	struct run run;
+	struct str request_key;
+	bool gated;
+};
+
+static void make_id(struct arena *arena, uint64_t now_ns, struct str *ret)
+{
+	char id[ULID_SIZE];
+	unsigned char random[10];
+	rand_bytes(random, sizeof random);
+	ulid_format(now_ns / TIME_MILLISECOND, random, id);
+	*ret = arena_str(arena, str_from(id));
+}
+
+static void make_approval_id(struct arena *arena, uint64_t now_ns, struct str *ret)
+{
+	char time[TIME_COMPACT_SIZE], digits[17];
+	unsigned char random[8];
+	rand_bytes(random, sizeof random);
+	struct str stamp = str_from(time_format_compact(now_ns, time));
+	*ret = arena_printf(arena, "act-%.*s-%s", STR_FMT(str_slice(stamp, 0, stamp.n - 1)),
+			    hex_format(str_of(random, sizeof random), digits));
+}
+
+static int read_arguments(struct asking *asking, struct err *err)
+{
+	AUTO(json) *none = json_parse(S("{}"), JSON_READ_STRICT, err);
+	const struct json *given = asking->request->args != NULL ? asking->request->args : none;
+	AUTO_BUF args = BUF_INIT(LIMIT_INPUT);
+	if (action_arguments(asking->plan.action, given, &args, err) < 0)
+		return -1;
+	asking->run.args = arena_str(asking->arena, buf_str(&args));
+	return 0;
+}
+
+static int begin_run(struct asking *asking, struct err *err)
+{
+	const struct run_request *request = asking->request;
+	const struct action *action = asking->plan.action;
+	asking->run = (struct run){
+		.caller = request->caller,
+		.call_id = request->call_id,
+		.action = action->name,
+		.action_version = action->version,
+		.action_hash = action->hash,
+		.requested_ns = runs_now(asking->runs),
+	};
+	make_id(asking->arena, asking->run.requested_ns, &asking->run.id);
+	return read_arguments(asking, err);
+}
+
+/* A grant that holds, of a vault that is open. */
+static int find_grant(struct asking *asking, struct err *err)
+{
+	struct runs *runs = asking->runs;
+	struct grant like = {
+		.caller = asking->run.caller.id,
+		.session = asking->run.caller.session,
+		.action = asking->run.action,
+	};
+	bool locked = false;
+	if (!runs->may_grant || !asking->plan.action->approval_grants)
+		return 0;
+	if (run_plan_bound(&asking->plan, asking->arena, &asking->run, APPROVAL_TEXT_GRANT, &like.bound, err) < 0 ||
+	    run_plan_vault_locked(runs, asking->arena, &asking->plan, &locked, err) < 0)
+		return -1;
+	if (locked)
+		return 0;
+	struct db_tx *tx = db_read(runs->control->db);
+	int found = grant_find(tx, asking->arena, &like, runs_now(runs), &asking->run.grant_id, err);
+	db_done(tx);
+	return found < 0 ? -1 : 0;
+}
+
+static int decide_gate(struct asking *asking, struct err *err)
+{
+	struct run *run = &asking->run;
+	if (asking->plan.action->approval_required && find_grant(asking, err) < 0)
+		return -1;
+	asking->gated = asking->plan.action->approval_required && run->grant_id.n == 0;
+	run->state = asking->gated ? RUN_PENDING_APPROVAL : RUN_RUNNING;
+	if (!asking->gated) {
+		run->claimed_ns = run->requested_ns;
+		return 0;
+	}
+	run->expires_ns = run->requested_ns + asking->runs->expiry_ns;
+	make_approval_id(asking->arena, run->requested_ns, &run->approval_id);
+	struct str text;
+	unsigned char key[APPROVAL_DIGEST];
+	if (run_plan_bound(&asking->plan, asking->arena, run, APPROVAL_TEXT_DIGEST, &run->bound, err) < 0 ||
+	    run_plan_bound(&asking->plan, asking->arena, run, APPROVAL_TEXT_REQUEST, &text, err) < 0)
+		return -1;
+	approval_digest(text, key);
+	asking->request_key = arena_str(asking->arena, str_of(key, sizeof key));
+	return 0;
+}
+
+struct insert_job {
+	struct runs *runs;
+	const struct run_plan *plan;
+	const struct run_new *new;
+};
+
+/* What changed between reading and writing would be told to those that wait, and not to this one. */
+static int do_insert(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct insert_job *job = user;
+	return run_insert(tx, job->new, err);
+}
+
+/* The run that was there first. */
+static int find_double(struct asking *asking, struct run *ret, struct err *err)
+{
+	const struct run_request *request = asking->request;
+	int found = 0;
+	struct db_tx *tx = db_read(asking->runs->control->db);
+	if (request->call_id.n > 0)
+		found = run_find_call(tx, asking->arena, request->caller.id, request->call_id, ret, err);
+	if (found == 0 && asking->request_key.n > 0)
+		found = run_find_pending(tx, asking->arena, asking->request_key, ret, err);
+	db_done(tx);
+	return found;
+}
+
+static int ask_person(struct asking *asking, const struct run_new *new, struct err *err)
+{
+	struct runs *runs = asking->runs;
+	struct insert_job job = {runs, &asking->plan, new};
+	if (db_write(runs->control->db, do_insert, &job, err) < 0)
+		return -1;
+	runs_mind(runs);
+	runs_announce(runs, asking->run.id, asking->run.state);
+	if (asking->plan.action->preview.present)
+		runs_preview_later(runs, asking->run.id);
+	return 0;
+}
+
+static int run_now(struct asking *asking, const struct run_new *new, struct err *err)
+{
+	const struct run_request *request = asking->request;
+	struct run_work work = {
+		.runs = asking->runs,
+		.arena = asking->arena,
+		.run = &asking->run,
+		.plan = &asking->plan,
+		.insert = new,
+		.by = request->by,
+		.progress = request->progress,
+		.gone = request->gone,
+		.user = request->user,
+	};
+	return run_work(&work, err);
+}
+
+static int ask(struct asking *asking, struct run *ret, struct err *err)
+{
+	if (begin_run(asking, err) < 0 || decide_gate(asking, err) < 0)
+		return -1;
+	if (asking->request->dry_run) {
+		if (runs_tell_plan(asking->arena, &asking->plan, &asking->run, &asking->run.result, err) < 0)
+			return -1;
+		*ret = asking->run;
+		return 0;
+	}
+	const struct run_new new = {
+		.run = &asking->run, .request_key = asking->request_key, .who = asking->request->by};
+	int rc = asking->gated ? ask_person(asking, &new, err) : run_now(asking, &new, err);
+	if (rc < 0 && err->class == ERR_CONFLICT) {
+		struct run there;
+		if (find_double(asking, &there, NULL) == 1) {
+			*ret = there;
+			return 0;
+		}
+	}
+	if (rc == 0)
+		*ret = asking->run;
+	return rc;
+}
+
+int runs_request(struct runs *runs, struct arena *arena, const struct run_request *request, struct run *ret,
+		 struct err *err)
+{
+	struct asking asking = {.runs = runs, .arena = arena, .request = request};
+	if (request->call_id.n > RUN_CALL_ID_MAX)
+		return fail(err, ERR_INVALID_REQUEST, "'call_id' is longer than %d bytes", RUN_CALL_ID_MAX);
+	int there = request->dry_run ? 0 : find_double(&asking, ret, err);
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	if (run_plan_make(runs, arena, request->action, &asking.plan, err) < 0)
+		return -1;
+	int rc = ask(&asking, ret, err);
+	if (rc == 0) {
+		/* What is told outlives the set of actions. */
+		ret->action = arena_str(arena, ret->action);
+		ret->action_version = arena_str(arena, ret->action_version);
+		ret->action_hash = arena_str(arena, ret->action_hash);
+	}
+	run_plan_release(runs, &asking.plan);
+	return rc;
+}
+
+/* --------------------------------------------------------------------------------------------------------- asked about */
+
+static int get(struct runs *runs, struct arena *arena, struct str caller, struct str id, struct run *ret,
+	       struct err *err)
+{
+	struct run run;
+	struct db_tx *tx = db_read(runs->control->db);
+	int found = run_find(tx, arena, id, &run, err);
+	db_done(tx);
+	if (found < 0)
+		return -1;
+	if (found == 0 || (caller.n > 0 && !str_eq(caller, run.caller.id)))
+		return fail(err, ERR_NOT_FOUND, "there is no run '%.*s'",
+			    STR_FMT(str_slice(id, 0, RUN_APPROVAL_ID_SIZE)));
+	*ret = run;
+	return 0;
+}
+
+int runs_get(struct runs *runs, struct arena *arena, struct str caller, struct str id, struct run *ret, struct err *err)
+{
+	return get(runs, arena, caller, id, ret, err);
+}
+
+static uint64_t changes_so_far(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	uint64_t changes = runs->changes;
+	pthread_mutex_unlock(&runs->lock);
+	return changes;
+}
+
+/* False: the time is over, or nobody waits any more. */
+static bool wait_for_change(struct runs *runs, uint64_t seen, uint64_t until_ns, bool (*gone)(void *user), void *user)
+{
+	bool changed = false;
+	for (;;) {
+		uint64_t now = clock_monotonic_ns(NULL);
+		if (now >= until_ns || runs->control->over || (gone != NULL && gone(user)))
+			return false;
+		pthread_mutex_lock(&runs->lock);
+		if (runs->changes == seen)
+			(void)wait_until(&runs->changed, &runs->lock, MIN(until_ns, now + RUNS_GONE_POLL_NS));
+		changed = runs->changes != seen;
+		pthread_mutex_unlock(&runs->lock);
+		if (changed)
+			return true;
+	}
+}
+
+int runs_wait(struct runs *runs, struct arena *arena, struct str caller, struct str id, uint64_t until_ns,
+	      bool (*gone)(void *user), void *user, struct run *ret, struct err *err)
+{
+	struct run run;
+	for (;;) {
+		uint64_t seen = changes_so_far(runs);
+		/* Not the caller's arena: it would grow with each change of others. */
+		AUTO(arena) *own = arena_new();
+		if (get(runs, own, caller, id, &run, err) < 0)
+			return -1;
+		if (run_state_is_terminal(run.state) || !wait_for_change(runs, seen, until_ns, gone, user))
+			return get(runs, arena, caller, id, ret, err);
+	}
+}
+
+bool runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user)
+{
+	uint64_t now = changes_so_far(runs) + 1; /* 0 stands for "never looked" */
+	if (now == *seen) {
+		(void)wait_for_change(runs, now - 1, until_ns, gone, user);
+		now = changes_so_far(runs) + 1;
+	}
+	bool changed = now != *seen;
+	*seen = now;
+	return changed;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- cancelled */
+
+static bool stop_running(struct runs *runs, struct str id)
+{
+	bool found = false;
+	pthread_mutex_lock(&runs->lock);
+	for (struct running_run *at = runs->running; at != NULL; at = at->next) {
+		if (str_eq(str_from(at->id), id)) {
+			at->cancelled = true;
+			found = true;
+		}
+	}
+	pthread_cond_broadcast(&runs->changed); /* one that pauses before it tries again */
+	pthread_mutex_unlock(&runs->lock);
+	return found;
+}
+
+struct cancel_job {
+	struct run_change change;
+	enum run_state state;
+};
+
+static int do_cancel(struct db_tx *tx, void *user, struct err *err)
+{
+	struct cancel_job *job = user;
+	return run_change(tx, &job->change, &job->state, NULL, err);
+}
+
+int runs_cancel(struct runs *runs, struct str caller, struct str id, const struct audit_event *by, struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run run;
+	if (get(runs, arena, caller, id, &run, err) < 0)
+		return -1;
+	if (stop_running(runs, run.id))
+		return 0;
+	struct cancel_job job = {
+		.change =
+			{
+				.id = run.id,
+				.event = RUN_EVENT_CANCEL,
+				.now_ns = runs_now(runs),
+				.who = *by,
+				.reason = by->actor == AUDIT_ACTOR_HUMAN ? S("cancelled by a person")
+									 : S("cancelled by its caller"),
+			},
+	};
+	if (db_write(runs->control->db, do_cancel, &job, err) == 0) {
+		runs_announce(runs, run.id, job.state);
+		return 0;
+	}
+	/* Claimed since it was read: then it runs, and can be stopped. */
+	if (err->class != ERR_CONFLICT || !stop_running(runs, run.id))
+		return -1;
+	err_clear(err);
+	return 0;
+}

@@ -1,0 +1,571 @@
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/wait.h"
+#include "control/keeper_client.h"
+#include "control/runs_private.h"
+#include "text/json_members.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define PREVIEW_MS  5000
+#define PREVIEW_MAX ((size_t)1 * MIB)
+#define AGAIN_MAX   3                  /* times that a set of actions may change under a claim */
+#define MIND_NS     (60 * TIME_SECOND) /* the least often that the clock is looked at: it may be set */
+#define AWAY_NS     (1 * TIME_SECOND)  /* until one is tried again for which a process was away */
+#define LOCKED      "{\"unavailable\":\"vault locked\"}"
+
+/* A job of an executor's. */
+struct turn {
+	struct runs *runs;
+	char id[RUN_ID_SIZE];
+};
+
+static void later(struct runs *runs, struct str id, void (*work)(void *user))
+{
+	struct turn *turn = NEW(struct turn);
+	turn->runs = runs;
+	memcpy(turn->id, id.p, MIN(id.n, sizeof turn->id - 1));
+	if (workers_add(runs->executors, work, turn))
+		return;
+	/* It stays as it is in the database; the minder comes back to it. */
+	log_warn("run_not_taken", log_str("run", id));
+	free(turn);
+}
+
+static struct audit_event by_control(void)
+{
+	return (struct audit_event){.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")};
+}
+
+/* ------------------------------------------------------------------------------------------------------------- changes */
+
+static int do_change(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct run_change *change = user;
+	return run_change(tx, change, NULL, NULL, err);
+}
+
+/* One that its state does not take any more was changed by somebody else, who won. */
+static void apply(struct runs *runs, struct run_change *change, enum run_state state)
+{
+	struct err err;
+	err_clear(&err);
+	change->now_ns = runs_now(runs);
+	change->who = by_control();
+	if (db_write(runs->control->db, do_change, change, &err) == 0)
+		runs_announce(runs, change->id, state);
+	else if (err.class != ERR_CONFLICT)
+		log_error("run_not_changed", log_str("run", change->id), log_err(&err));
+}
+
+static void refuse(struct runs *runs, struct str id, struct str part)
+{
+	struct run_change change = {.id = id, .event = RUN_EVENT_REFUSE, .reason = part};
+	apply(runs, &change, RUN_REFUSED);
+}
+
+static bool is_away(const struct err *err)
+{
+	return err->class == ERR_UNAVAILABLE || err->class == ERR_PROTOCOL || err->class == ERR_STORE_ERROR;
+}
+
+static void try_again_soon(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	runs->again_ns = clock_monotonic_ns(NULL) + AWAY_NS;
+	pthread_cond_signal(&runs->wake);
+	pthread_mutex_unlock(&runs->lock);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- claim */
+
+struct claim {
+	struct runs *runs;
+	struct arena *arena;
+	const struct run_plan *plan;
+	struct str id, bound; /* bound: what it would be bound to now */
+	bool again;           /* the set is not that of the plan any more */
+	enum run_state state; /* that came of it */
+};
+
+/* Which part is not what was approved, "" = all is. */
+static struct str check_parts(struct claim *claim, const struct run *run, uint64_t now_ns)
+{
+	struct actions *actions = claim->runs->control->actions;
+	const struct action_set *set = actions_hold(actions);
+	const struct action_entry *entry = action_named(set, run->action);
+	struct str part = STR_EMPTY;
+	claim->again = set->generation != claim->plan->set->generation;
+	if (entry != NULL && !entry->enabled)
+		part = S("the action is switched off");
+	else if (now_ns >= run->expires_ns)
+		part = S("the time it was good for is over");
+	else
+		part = approval_difference(claim->arena, run->bound, claim->bound);
+	actions_release(actions, set);
+	return part;
+}
+
+static int do_claim(struct db_tx *tx, void *user, struct err *err)
+{
+	struct claim *claim = user;
+	uint64_t now = runs_now(claim->runs);
+	struct run run;
+	int found = run_find(tx, claim->arena, claim->id, &run, err);
+	if (found <= 0)
+		return found < 0 ? -1 : fail(err, ERR_NOT_FOUND, "there is no run '%.*s'", STR_FMT(claim->id));
+	struct str part = check_parts(claim, &run, now);
+	if (claim->again)
+		return fail(err, ERR_CONFLICT, "the actions changed");
+	const struct run_change change = {
+		.id = claim->id,
+		.event = part.n > 0 ? RUN_EVENT_REFUSE : RUN_EVENT_CLAIM,
+		.now_ns = now,
+		.who = by_control(),
+		.reason = part,
+	};
+	return run_change(tx, &change, &claim->state, NULL, err);
+}
+
+static void work_off(struct runs *runs, struct arena *arena, const struct run_plan *plan, struct running_run *running)
+{
+	struct err err;
+	struct run run;
+	err_clear(&err);
+	if (runs_get(runs, arena, STR_EMPTY, str_from(running->id), &run, &err) < 0) {
+		log_error("run_not_read", log_z("run", running->id), log_err(&err));
+		return;
+	}
+	struct run_work work = {
+		.runs = runs,
+		.arena = arena,
+		.run = &run,
+		.plan = plan,
+		.running = running,
+		.by = {.actor = AUDIT_ACTOR_AGENT, .actor_id = run.caller.id},
+	};
+	if (str_eq(run.caller.id, S("user")))
+		work.by.actor = AUDIT_ACTOR_HUMAN;
+	if (run_work(&work, &err) < 0)
+		log_error("run_not_begun", log_z("run", running->id), log_err(&err));
+}
+
+/* 0 claimed and done, or not to be claimed; 1 to be tried again at once; -1. */
+static int claim_and_run(struct runs *runs, struct running_run *running, const struct run *run, struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_plan plan = {0};
+	struct claim claim = {.runs = runs, .arena = arena, .plan = &plan, .id = run->id};
+	bool locked = false;
+	if (run_plan_make(runs, arena, run->action, &plan, err) < 0)
+		return -1;
+	int rc = run_plan_vault_locked(runs, arena, &plan, &locked, err);
+	if (rc == 0 && locked) {
+		struct run_change change = {
+			.id = run->id,
+			.event = RUN_EVENT_AWAIT,
+			.awaits_until_ns = runs_now(runs) + RUN_AWAITING_VAULT_S * TIME_SECOND,
+		};
+		apply(runs, &change, RUN_AWAITING_VAULT);
+		runs_mind(runs);
+	} else if (rc == 0) {
+		rc = run_plan_bound(&plan, arena, run, APPROVAL_TEXT_DIGEST, &claim.bound, err);
+		if (rc == 0)
+			rc = db_write(runs->control->db, do_claim, &claim, err);
+		if (rc == 0)
+			runs_announce(runs, run->id, claim.state);
+		if (rc == 0 && claim.state == RUN_RUNNING)
+			work_off(runs, arena, &plan, running);
+	}
+	run_plan_release(runs, &plan);
+	return rc < 0 && claim.again ? 1 : rc;
+}
+
+static void execute_once(struct runs *runs, struct running_run *running, int left)
+{
+	AUTO(arena) *arena = arena_new();
+	struct err err;
+	struct run run;
+	err_clear(&err);
+	if (runs_get(runs, arena, STR_EMPTY, str_from(running->id), &run, &err) < 0 || run.state != RUN_QUEUED)
+		return;
+	int rc = claim_and_run(runs, running, &run, &err);
+	if (rc > 0 && left > 0)
+		execute_once(runs, running, left - 1);
+	else if (rc > 0 || (rc < 0 && is_away(&err)))
+		try_again_soon(runs);
+	else if (rc < 0 && err.class != ERR_CONFLICT)
+		refuse(runs, run.id, str_from(err.message));
+}
+
+static void execute(void *user)
+{
+	struct turn *turn = user;
+	struct runs *runs = turn->runs;
+	struct running_run running = {0};
+	if (!runs->control->over) {
+		runs_enter(runs, &running, str_from(turn->id));
+		execute_once(runs, &running, AGAIN_MAX);
+		runs_leave(runs, &running);
+	}
+	free(turn);
+}
+
+void runs_execute_later(struct runs *runs, struct str id)
+{
+	later(runs, id, execute);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- preview */
+
+static void put_unavailable(struct buf *out, struct str why)
+{
+	struct json_writer w;
+	jsonw_init(&w, out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, "unavailable", why);
+	jsonw_end_object(&w);
+}
+
+struct fetch {
+	struct invoke invoke;
+	struct invoke_step place;
+};
+
+static int ask_preview(struct runs *runs, struct arena *arena, const struct run_plan *plan, const struct run *run,
+		       struct fetch *fetch, struct err *err)
+{
+	const struct action *action = plan->action;
+	size_t connector = action->steps[0].connector;
+	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
+	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
+	if (args == NULL || run_plan_check_op(action, connector, action->preview.op, err) < 0 ||
+	    action_preview_arguments(action, args, &text, err) < 0)
+		return -1;
+	AUTO(json) *given = json_parse(buf_str(&text), JSON_READ_STRICT, err);
+	if (given == NULL)
+		return -1;
+	fetch->place = (struct invoke_step){
+		.opened = &plan->opened[connector],
+		.hosts = action->connectors[connector].hosts,
+		.of = {.run = run->id, .step = S("preview"), .action = run->action, .approval = run->approval_id},
+	};
+	fetch->invoke = (struct invoke){
+		.control = runs->control,
+		.arena = arena,
+		.by = by_control(),
+		.op = action->preview.op,
+		.args = given,
+		.step = &fetch->place,
+		.timeout_ms = PREVIEW_MS,
+	};
+	return invoke_connector(&fetch->invoke, err);
+}
+
+static int fetch_preview(struct runs *runs, struct arena *arena, const struct run_plan *plan, const struct run *run,
+			 struct buf *out, struct err *err)
+{
+	struct fetch *fetch = NEW(struct fetch);
+	int rc = ask_preview(runs, arena, plan, run, fetch, err);
+	AUTO(json) *output = rc == 0 ? json_parse(buf_str(&fetch->invoke.result.output), JSON_READ_STRICT, err) : NULL;
+	if (rc == 0)
+		rc = output != NULL ? action_preview_render(plan->action, output, out, err) : -1;
+	invoke_release(&fetch->invoke);
+	free(fetch);
+	return rc;
+}
+
+static struct str why_unavailable(struct arena *arena, const struct err *err)
+{
+	if (err->class == ERR_RESOURCE_LIMIT_EXCEEDED && strstr(err->details, "\"wall_time\"") != NULL)
+		return S("timeout");
+	return arena_printf(arena, "%s: %s", err_row(err->class)->name, err->message);
+}
+
+struct preview_job {
+	struct str id, preview;
+};
+
+static int do_store_preview(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct preview_job *job = user;
+	return run_store_preview(tx, job->id, job->preview, err);
+}
+
+static int make_preview(struct runs *runs, struct arena *arena, const struct run *run, struct buf *out, struct err *err)
+{
+	struct run_plan plan = {0};
+	bool locked = false;
+	if (run_plan_make(runs, arena, run->action, &plan, err) < 0)
+		return -1;
+	int rc = run_plan_vault_locked(runs, arena, &plan, &locked, err);
+	if (rc == 0 && locked)
+		buf_add_str(out, S(LOCKED));
+	else if (rc == 0 && plan.action->preview.present)
+		rc = fetch_preview(runs, arena, &plan, run, out, err);
+	run_plan_release(runs, &plan);
+	return rc;
+}
+
+static void preview(void *user)
+{
+	struct turn *turn = user;
+	struct runs *runs = turn->runs;
+	AUTO(arena) *arena = arena_new();
+	AUTO_BUF text = BUF_INIT(PREVIEW_MAX);
+	struct err err;
+	struct run run;
+	err_clear(&err);
+	if (!runs->control->over && runs_get(runs, arena, STR_EMPTY, str_from(turn->id), &run, &err) == 0 &&
+	    run.state == RUN_PENDING_APPROVAL) {
+		if (make_preview(runs, arena, &run, &text, &err) < 0 || !buf_ok(&text)) {
+			buf_clear(&text);
+			put_unavailable(&text, why_unavailable(arena, &err));
+		}
+		struct preview_job job = {run.id, buf_str(&text)};
+		if (db_write(runs->control->db, do_store_preview, &job, &err) < 0)
+			log_warn("preview_not_stored", log_str("run", run.id), log_err(&err));
+		else
+			runs_announce(runs, run.id, RUN_PENDING_APPROVAL);
+	}
+	free(turn);
+}
+
+void runs_preview_later(struct runs *runs, struct str id)
+{
+	later(runs, id, preview);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- the minder */
+
+static int list_open(struct runs *runs, struct arena *arena, enum run_state state, struct run_list *ret)
+{
+	struct err err;
+	err_clear(&err);
+	const struct run_filter filter = {.state = str_from(run_state_name(state)), .open = true};
+	struct db_tx *tx = db_read(runs->control->db);
+	int rc = run_list(tx, arena, &filter, ret, &err);
+	db_done(tx);
+	if (rc < 0)
+		log_error("runs_not_listed", log_err(&err));
+	return rc;
+}
+
+static void execute_queued(struct runs *runs)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_list list = {0};
+	if (list_open(runs, arena, RUN_QUEUED, &list) < 0)
+		return;
+	for (size_t i = list.n; i-- > 0;) /* the oldest first */
+		runs_execute_later(runs, list.items[i].id);
+}
+
+static void end_due(struct runs *runs)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_list due = {0};
+	struct err err;
+	err_clear(&err);
+	struct db_tx *tx = db_read(runs->control->db);
+	int rc = run_list_due(tx, arena, runs_now(runs), &due, &err);
+	db_done(tx);
+	if (rc < 0)
+		log_error("runs_not_listed", log_err(&err));
+	for (size_t i = 0; rc == 0 && i < due.n; i++) {
+		struct run_change change = {.id = due.items[i].id, .event = RUN_EVENT_EXPIRE};
+		if (due.items[i].state == RUN_PENDING_APPROVAL)
+			apply(runs, &change, RUN_EXPIRED);
+		else
+			refuse(runs, due.items[i].id, S("the vault stayed locked for too long"));
+	}
+}
+
+static int do_end_grants(struct db_tx *tx, void *user, struct err *err)
+{
+	return grant_end(tx, user, err) < 0 ? -1 : 0;
+}
+
+static void end_grants(struct runs *runs, struct str why)
+{
+	struct err err;
+	err_clear(&err);
+	struct grant_end end = {.why = why, .now_ns = runs_now(runs), .who = by_control()};
+	if (db_write(runs->control->db, do_end_grants, &end, &err) < 0)
+		log_error("grants_not_ended", log_err(&err));
+}
+
+int runs_end_session(struct runs *runs, struct str session, struct err *err)
+{
+	struct grant_end end = {
+		.session = session, .why = S("session ended"), .now_ns = runs_now(runs), .who = by_control()};
+	return session.n > 0 ? db_write(runs->control->db, do_end_grants, &end, err) : 0;
+}
+
+static void resume_awaiting(struct runs *runs)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_list list = {0};
+	if (list_open(runs, arena, RUN_AWAITING_VAULT, &list) == 0) {
+		for (size_t i = list.n; i-- > 0;) {
+			struct run_change change = {.id = list.items[i].id, .event = RUN_EVENT_RESUME};
+			apply(runs, &change, RUN_QUEUED);
+			runs_execute_later(runs, list.items[i].id);
+		}
+	}
+	/* What could not be shown while the vault was locked. */
+	if (list_open(runs, arena, RUN_PENDING_APPROVAL, &list) == 0) {
+		for (size_t i = 0; i < list.n; i++) {
+			if (str_eq(list.items[i].preview, S(LOCKED)))
+				runs_preview_later(runs, list.items[i].id);
+		}
+	}
+}
+
+/* A byte of what one waits for is another: refused, unless it cannot be looked at now. */
+static void check_one(struct runs *runs, const struct run *run)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_plan plan = {0};
+	struct err err;
+	struct str now;
+	err_clear(&err);
+	int rc = run_plan_make(runs, arena, run->action, &plan, &err);
+	if (rc == 0)
+		rc = run_plan_bound(&plan, arena, run, APPROVAL_TEXT_DIGEST, &now, &err);
+	if (rc == 0) {
+		struct str part = approval_difference(arena, run->bound, now);
+		if (part.n > 0)
+			refuse(runs, run->id, part);
+	} else if (err.class != ERR_ACTION_DISABLED && !is_away(&err)) {
+		refuse(runs, run->id, str_from(err.message));
+	}
+	run_plan_release(runs, &plan);
+}
+
+static void check_all(struct runs *runs)
+{
+	static const enum run_state states[] = {RUN_PENDING_APPROVAL, RUN_AWAITING_VAULT, RUN_QUEUED};
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		AUTO(arena) *arena = arena_new();
+		struct run_list list = {0};
+		if (list_open(runs, arena, states[i], &list) < 0)
+			return;
+		for (size_t k = 0; k < list.n; k++)
+			check_one(runs, &list.items[k]);
+	}
+}
+
+/* When to look again, monotonic. */
+static uint64_t next_look(struct runs *runs)
+{
+	uint64_t due = 0, now = clock_monotonic_ns(NULL), wall = runs_now(runs);
+	struct err err;
+	err_clear(&err);
+	struct db_tx *tx = db_read(runs->control->db);
+	if (run_next_due(tx, &due, &err) < 0)
+		log_error("runs_not_listed", log_err(&err));
+	db_done(tx);
+	uint64_t left = due == 0 ? MIND_NS : (due > wall ? due - wall : 0);
+	return now + MIN(left, MIND_NS);
+}
+
+struct tasks {
+	bool locked, unlocked, changed, again;
+};
+
+static void do_tasks(struct runs *runs, const struct tasks *tasks)
+{
+	if (tasks->locked)
+		end_grants(runs, S("lock"));
+	if (tasks->changed)
+		check_all(runs);
+	if (tasks->unlocked)
+		resume_awaiting(runs);
+	if (tasks->again)
+		execute_queued(runs);
+	end_due(runs);
+}
+
+/* Of what there is to do, until there is something; false at the end. */
+static bool await_tasks(struct runs *runs, uint64_t until_ns, struct tasks *ret)
+{
+	pthread_mutex_lock(&runs->lock);
+	bool over = false;
+	while (!runs->stopping && !over && !runs->due && !runs->vault_locked && !runs->vault_unlocked &&
+	       !runs->parts_changed) {
+		uint64_t until = runs->again_ns != 0 ? MIN(until_ns, runs->again_ns) : until_ns;
+		over = !wait_until(&runs->wake, &runs->lock, until) || clock_monotonic_ns(NULL) >= until;
+	}
+	bool again = runs->again_ns != 0 && clock_monotonic_ns(NULL) >= runs->again_ns;
+	*ret = (struct tasks){runs->vault_locked, runs->vault_unlocked, runs->parts_changed, again};
+	runs->due = runs->vault_locked = runs->vault_unlocked = runs->parts_changed = false;
+	if (again)
+		runs->again_ns = 0;
+	bool go_on = !runs->stopping;
+	pthread_mutex_unlock(&runs->lock);
+	return go_on;
+}
+
+static void *mind(void *user)
+{
+	struct runs *runs = user;
+	struct tasks tasks = {.unlocked = true, .again = true};
+	do {
+		do_tasks(runs, &tasks);
+	} while (await_tasks(runs, next_look(runs), &tasks));
+	return NULL;
+}
+
+static void tell_minder(struct runs *runs, bool *flag)
+{
+	pthread_mutex_lock(&runs->lock);
+	*flag = true;
+	pthread_cond_signal(&runs->wake);
+	pthread_mutex_unlock(&runs->lock);
+}
+
+void runs_mind(struct runs *runs)
+{
+	tell_minder(runs, &runs->due);
+}
+
+void runs_tell_vault(struct runs *runs, bool unlocked)
+{
+	tell_minder(runs, unlocked ? &runs->vault_unlocked : &runs->vault_locked);
+}
+
+static void actions_changed(void *user)
+{
+	struct runs *runs = user;
+	tell_minder(runs, &runs->parts_changed);
+}
+
+/* ------------------------------------------------------------------------------------------------------- start and stop */
+
+int runs_start(struct runs *runs, struct err *err)
+{
+	runs->executors = workers_new(RUNS_EXECUTORS, RUNS_WAITING_MAX);
+	actions_on_change(runs->control->actions, actions_changed, runs);
+	errno = pthread_create(&runs->minder, NULL, mind, runs);
+	if (errno != 0)
+		return fail_errno(err, "cannot start the thread that minds what waits for a person");
+	runs->minding = true;
+	return 0;
+}
+
+void runs_stop(struct runs *runs)
+{
+	if (runs->minding) {
+		pthread_mutex_lock(&runs->lock);
+		runs->stopping = true;
+		pthread_cond_signal(&runs->wake);
+		pthread_mutex_unlock(&runs->lock);
+		pthread_join(runs->minder, NULL);
+		runs->minding = false;
+	}
+	if (runs->executors != NULL && !runs->finished)
+		workers_finish(runs->executors);
+	runs->finished = true;
+}

@@ -1,0 +1,135 @@
+/*
+ * runs_private: what the files of runs share; nobody else includes it
+ *
+ *   runs.c           asked for, asked about, waited for, cancelled
+ *   runs_plan.c      an action with all that it takes, opened and hashed
+ *   runs_work.c      its steps
+ *   runs_executor.c  what a person approved: claimed and run on threads of its own; what time, vault and changes do to the rest
+ *   runs_decide.c    decisions
+ *   runs_show.c      as JSON
+ */
+#pragma once
+#include "approval/digest.h"
+#include "approval/run_table.h"
+#include "control/actions.h"
+#include "control/bindings.h"
+#include "control/connectors.h"
+#include "control/invoke.h"
+#include "control/runs.h"
+#include "control/workers.h"
+#include <pthread.h>
+
+#define RUNS_EXECUTORS     8
+#define RUNS_WAITING_MAX   4096
+#define RUNS_LISTENERS_MAX 8
+#define RUNS_GONE_POLL_NS  (250 * TIME_MILLISECOND)
+
+/* A run that executes now, so that it can be told to stop. */
+struct running_run {
+	struct running_run *next;
+	char id[RUN_ID_SIZE];
+	_Atomic bool cancelled;
+};
+
+/* For tests: another time, another chance. */
+struct runs_timing {
+	uint64_t (*wall)(void *user);
+	uint32_t (*random)(void *user);
+	/* Waits before a retry; NULL = really. */
+	void (*pause)(void *user, uint64_t ns);
+	void *user;
+};
+
+struct runs {
+	struct control *control;
+	struct runs_timing timing;
+	bool may_grant, confirms;
+	uint64_t expiry_ns;
+	char policy[72]; /* "sha256:…" of the three */
+	struct workers *executors;
+
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t changed;
+	uint64_t changes; /* of runs' states so far */
+	struct running_run *running;
+	struct {
+		void (*fn)(void *user, struct str run_id, enum run_state state);
+		void *user;
+	} listeners[RUNS_LISTENERS_MAX];
+	size_t n_listeners;
+
+	/* The thread that minds the clock (runs_executor.c). */
+	pthread_t minder;
+	pthread_cond_t wake;
+	bool minding, stopping, finished;
+	bool due, vault_locked, vault_unlocked, parts_changed;
+	uint64_t again_ns; /* when to try those again for which a process was away; monotonic, 0 = none */
+};
+
+uint64_t runs_now(const struct runs *runs);
+/* A run's state changed: whoever waits or listens is told. */
+void runs_announce(struct runs *runs, struct str id, enum run_state state);
+
+/* ---------------------------------------------------------------------------------------------------------------- plan */
+
+struct run_plan {
+	const struct action_set *set;
+	const struct action_entry *entry;
+	const struct action *action;
+	struct connector_opened *opened; /* one for each of action->connectors */
+	struct binding_list *bindings;   /* that it would use; the same */
+	struct approval_parts parts;     /* but for caller, session, expiry, arguments */
+	bool needs_vault;
+};
+/* As runs_request() fails. Strings in the arena, which outlives it. */
+int run_plan_make(struct runs *runs, struct arena *arena, struct str action, struct run_plan *ret, struct err *err)
+	__attribute__((warn_unused_result));
+void run_plan_release(struct runs *runs, struct run_plan *plan); /* safe on {0} and twice */
+/* CAPABILITY_DENIED, boundary action, for an operation that the action does not name for that connector. */
+int run_plan_check_op(const struct action *action, size_t connector, struct str op, struct err *err)
+	__attribute__((warn_unused_result));
+/* Whether a step may run twice: it says so, or it says nothing and the connector says so in so many words. */
+bool run_plan_is_safe(const struct run_plan *plan, size_t step);
+/* The hosts that a connector may reach for the action. */
+struct str_list run_plan_hosts(const struct run_plan *plan, size_t connector);
+/* approval_bound() of the plan for that run, in the arena. */
+int run_plan_bound(const struct run_plan *plan, struct arena *arena, const struct run *run, enum approval_text what,
+		   struct str *ret, struct err *err) __attribute__((warn_unused_result));
+/* Whether the vault must be unlocked and is not. -1 UNAVAILABLE when nobody knows. */
+int run_plan_vault_locked(struct runs *runs, struct arena *arena, const struct run_plan *plan, bool *ret,
+			  struct err *err) __attribute__((warn_unused_result));
+
+/* ---------------------------------------------------------------------------------------------------------------- work */
+
+struct run_work {
+	struct runs *runs;
+	struct arena *arena;
+	struct run *run; /* its state, result, error and times become those of its end */
+	const struct run_plan *plan;
+	struct running_run *running;  /* that runs_enter() was given; NULL = one of its own */
+	const struct run_new *insert; /* its row is written with its first step's start; NULL = it is there */
+	struct audit_event by;
+	void (*progress)(void *user, size_t done, size_t total, struct str message);
+	bool (*gone)(void *user);
+	void *user;
+};
+void runs_enter(struct runs *runs, struct running_run *running, struct str id);
+void runs_leave(struct runs *runs, struct running_run *running);
+/* 0: it has ended, as run->state says. -1: it did not begin, and is not there. */
+int run_work(struct run_work *work, struct err *err) __attribute__((warn_unused_result));
+
+/* What a dry run tells: {"dry_run":true,"action","args","gated","calls":[…],"fields":[…]}, in the arena. */
+int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struct run *run, struct str *ret,
+		   struct err *err) __attribute__((warn_unused_result));
+/* The steps as a person is shown them, an array: with the connector's publisher and the identity of its binding. */
+int run_put_steps(struct json_writer *w, const struct run_plan *plan, const struct json *args, struct err *err)
+	__attribute__((warn_unused_result));
+
+/* ------------------------------------------------------------------------------------------------------------ executor */
+
+/* An approved run has its turn; on an executor. */
+void runs_execute_later(struct runs *runs, struct str id);
+/* The preview of one that waits, fetched on an executor. */
+void runs_preview_later(struct runs *runs, struct str id);
+/* There is a new row with a time of its own. */
+void runs_mind(struct runs *runs);
