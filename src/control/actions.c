@@ -420,7 +420,8 @@ static int check_link(const struct action_link *link, struct err *err)
 		return 0;
 	if (err != NULL)
 		*err = *error;
-	return -1;
+	return error->line > 0 ? wrap(err, "linking '%s', line %u", link->path, error->line)
+			       : wrap(err, "linking '%s'", link->path);
 }
 
 static int add_link(struct actions *actions, struct action_link *link, const struct audit_event *by, struct err *err)
