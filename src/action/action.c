@@ -125,9 +125,12 @@ static void take_lists(struct action *action, const struct action_text *text)
 		steps[i] = text->steps[i].row;
 		steps[i].inputs = json_kind(template) == JSON_KIND_OBJECT ? template : NULL;
 	}
-	action->connectors = connectors, action->n_connectors = text->n_connectors;
-	action->inputs = inputs, action->n_inputs = text->n_inputs;
-	action->steps = steps, action->n_steps = text->n_steps;
+	action->connectors = connectors;
+	action->n_connectors = text->n_connectors;
+	action->inputs = inputs;
+	action->n_inputs = text->n_inputs;
+	action->steps = steps;
+	action->n_steps = text->n_steps;
 }
 
 static void take_preview(struct action *action, const struct preview_text *text)

@@ -260,8 +260,10 @@ static void operations_and_verbs_know_each_other(void **state)
 static void some_verbs_never_start_the_daemon(void **state)
 {
 	(void)state;
-	static const char *const never[] = {"version", "help",        "completion",    "status", "doctor",    "open",
-					    "stop",    "daemon stop", "daemon status", "manual", "daemon run"};
+	static const char *const never[] = {"version",       "help",       "completion",   "status",
+					    "doctor",        "open",       "stop",         "daemon stop",
+					    "daemon status", "manual",     "daemon run",   "config list",
+					    "config get",    "config set", "config unset", "action validate"};
 	size_t n = 0;
 	for (const struct verb *verb = verbs; verb->words != NULL; verb++)
 		n += (verb->marks & VERB_NEVER_SPAWNS) != 0;
