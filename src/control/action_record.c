@@ -145,7 +145,7 @@ static int write_changes(struct db_tx *tx, void *user, struct err *err)
 
 static void tell_log(const struct action_change *change)
 {
-	log_info(audit_type_name(change->type), log_str("action", change->name),
+	log_info("action_recorded", log_z("event", audit_type_name(change->type)), log_str("action", change->name),
 		 log_str("hash", change->action != NULL ? change->action->hash : STR_EMPTY),
 		 log_str("previous_hash", change->previous));
 }

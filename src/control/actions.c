@@ -279,7 +279,7 @@ int actions_start(struct actions *actions, struct err *err)
 	return 0;
 }
 
-void actions_free(struct actions *actions)
+void actions_stop(struct actions *actions)
 {
 	if (actions == NULL)
 		return;
@@ -289,6 +289,14 @@ void actions_free(struct actions *actions)
 	pthread_mutex_unlock(&actions->lock);
 	if (actions->started)
 		pthread_join(actions->thread, NULL);
+	actions->started = false;
+}
+
+void actions_free(struct actions *actions)
+{
+	if (actions == NULL)
+		return;
+	actions_stop(actions);
 	for (size_t i = 0; i < actions->links.n; i++)
 		action_link_free(NULL, actions->links.items[i]);
 	vec_release(&actions->links);

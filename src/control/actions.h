@@ -83,5 +83,7 @@ struct actions *actions_new(struct control *control) __attribute__((warn_unused_
 /* Reads what is linked, on a thread of its own, once the parent takes requests. */
 int actions_start(struct actions *actions, struct err *err) __attribute__((warn_unused_result));
 void actions_told(struct actions *actions, uint32_t watch); /* by the parent: that changed. Any thread; does not wait */
-/* After the link to the parent was closed, before the database is. NULL is fine. */
+/* Ends the thread: who listens is not called by it any more. After the link to the parent was closed. NULL is fine. */
+void actions_stop(struct actions *actions);
+/* Before the database is closed. NULL is fine. */
 void actions_free(struct actions *actions);

@@ -348,6 +348,7 @@ static int start_up(struct running *running, struct err *err)
 static void tear_down(struct running *running)
 {
 	struct control *control = &running->control;
+	actions_stop(control->actions); /* it calls who listens for actions */
 	http_server_free(control->http);
 	runs_free(control->runs);
 	calls_free(control->calls);
