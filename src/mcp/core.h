@@ -298,7 +298,7 @@ void session_publish(struct mcp *mcp, struct mcp_session *session, const struct 
 		     char ret_id[SESSION_ID_TEXT_SIZE]);
 /* The caller's session of that id, also one that was forgotten; NULL: never made, another's, or ended. Borrowed. */
 struct mcp_session *session_find(struct mcp *mcp, const struct mcp_caller *caller, struct str id);
-void session_end(struct mcp *mcp, struct mcp_session *session);
+void session_close(struct mcp *mcp, struct mcp_session *session);
 unsigned session_can(const struct json *capabilities, enum mcp_version version);
 
 struct caller caller_dup(const struct mcp_caller *caller);

@@ -186,7 +186,7 @@ struct mcp_session *session_find(struct mcp *mcp, const struct mcp_caller *calle
 	return session;
 }
 
-void session_end(struct mcp *mcp, struct mcp_session *session)
+void session_close(struct mcp *mcp, struct mcp_session *session)
 {
 	struct map_iter oldest = {0};
 	if (map_count(mcp->ended) == ENDED_MAX && map_next(mcp->ended, &oldest))

@@ -317,7 +317,7 @@ static void take_delete(struct mcp_door *door, struct http_exchange *x, const st
 	struct mcp_session *session = session_of(door, x, caller, STR_EMPTY);
 	if (session == NULL)
 		return;
-	session_end(door->mcp, session);
+	session_close(door->mcp, session);
 	answer_empty(x, 204);
 }
 
