@@ -11,6 +11,7 @@
 #include "control/execution.h"
 #include "control/handlers.h"
 #include "control/keeper_client.h"
+#include "control/mcp_service.h"
 #include "control/oauth.h"
 #include "control/parent_client.h"
 #include "control/processes.h"
@@ -158,6 +159,7 @@ static void on_stop(void *user, uint64_t ms)
 	log_info("control_stopping", log_u64("ms", ms));
 	audit_service_stop(running->control.audit);
 	spans_flush(running->control.spans);
+	mcp_service_stop(running->control.mcp);
 	http_server_drain(running->control.http, ms, drained, running);
 }
 
@@ -334,8 +336,10 @@ static int start_up(struct running *running, struct err *err)
 	control->oauth = oauth_flows_new(NULL);
 	control->dispatcher = dispatcher_new(control, control_handlers);
 	control->audit = audit_service_new(control, err);
-	if (control->audit == NULL || start_links(running, err) < 0 || start_spans(control, err) < 0 ||
-	    start_http(control, err) < 0)
+	if (control->audit == NULL || start_links(running, err) < 0 || start_spans(control, err) < 0)
+		return -1;
+	control->mcp = mcp_service_new(control, err);
+	if (control->mcp == NULL || start_http(control, err) < 0)
 		return -1;
 	db_write_later(control->db, record_start, control, start_recorded);
 	/* The parent takes no requests before. */
@@ -353,6 +357,7 @@ static void tear_down(struct running *running)
 	runs_free(control->runs);
 	calls_free(control->calls);
 	workers_free(control->workers);
+	mcp_service_free(control->mcp);
 	actions_free(control->actions);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
 	audit_service_free(control->audit);

@@ -32,6 +32,7 @@ struct audit_service;
 struct calls;
 struct dispatcher;
 struct keeper_client;
+struct mcp_service;
 struct oauth_flows;
 struct parent_client;
 struct processes;
@@ -51,6 +52,7 @@ struct control {
 	struct actions *actions;       /* actions.h: what is linked, in sets */
 	struct calls *calls;           /* calls.h: runner pool and link to egress */
 	struct oauth_flows *oauth;     /* oauth.h: flows under way */
+	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
 	struct agents *agents;         /* agents.h: who may ask through MCP */
 	struct processes *processes;   /* processes.h: what the parent tells, with proofs */

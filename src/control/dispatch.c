@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "control/answer.h"
+#include "control/mcp_service.h"
 #include "control/page.h"
 #include "control/tokens.h"
 #include "control/workers.h"
@@ -245,6 +246,8 @@ bool dispatch_admit_body(void *user, const struct http_exchange *x, uint64_t *re
 	struct str unused[API_PATH_PARAMETERS];
 	struct identity identity;
 	bool path_known;
+	if (mcp_service_is_path(http_path(x)))
+		return mcp_service_admits(dispatcher->control->mcp, x, ret_max);
 	const struct operation *operation = operation_find(http_method(x), http_path(x), unused, &path_known);
 	if (operation == NULL || operation->permission == API_OPEN) {
 		*ret_max = DISPATCH_OPEN_BODY_MAX;
@@ -282,6 +285,10 @@ static struct work *move_to_own_arena(struct work *work)
 void dispatch(void *user, struct http_exchange *x)
 {
 	struct dispatcher *dispatcher = user;
+	if (mcp_service_is_path(http_path(x))) {
+		mcp_service_serve(dispatcher->control->mcp, x);
+		return;
+	}
 	if (page_answer(x))
 		return;
 	static struct err err; /* of the loop's thread */

@@ -4,7 +4,7 @@
  * On the loop's thread: the route, the API's revision, the token, the permission; then, there (API_QUICK) or on a
  * worker, the query and the body, the handler, the answer. A request whose X-Aileron-Api is not ours is refused before
  * anything is done for it, but for /v1/health, by which a client learns the revision. What is no operation may be a
- * file of the page (page.h).
+ * file of the page (page.h); /mcp is its own (mcp_service.h).
  */
 #pragma once
 #include "control/control.h"

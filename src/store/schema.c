@@ -220,7 +220,7 @@
 	") STRICT;"                                                                                                    \
 	"CREATE INDEX grants_valid ON grants (caller, action) WHERE ended_ns IS NULL;"
 
-/* MCP's handles of runs (mcp/tasks.h): `id` is unguessable and no approval's. */
+/* MCP's handles of runs (control/mcp_tasks.h): `id` is unguessable and no approval's. And the key of its session ids. */
 #define TASKS                                                                                                          \
 	"CREATE TABLE tasks ("                                                                                         \
 	"	id TEXT PRIMARY KEY,"                                                                                        \
@@ -228,7 +228,8 @@
 	"	run TEXT NOT NULL,"                                                                                          \
 	"	created_ns INTEGER NOT NULL,"                                                                                \
 	"	ttl_ms INTEGER NOT NULL"                                                                                     \
-	") STRICT;"
+	") STRICT;"                                                                                                    \
+	"CREATE TABLE mcp_key (key BLOB NOT NULL CHECK (length(key) = 32)) STRICT;"
 
 /*
  * A call of a connector is committed twice, and each page that a commit changes is written: what a call writes lies on few.
