@@ -85,7 +85,6 @@ static void a_template_is_its_pieces(void **state)
 	const struct action_outputs outputs = {answers, 1};
 	for (int round = 0; round < 3000; round++) {
 		AUTO_BUF file = BUF_INIT(1 << 16), wanted = BUF_INIT(1 << 16), got = BUF_INIT(1 << 16);
-		AUTO_BUF rest = BUF_INIT(1 << 10);
 		buf_add_z(&file, FILE_HEAD "[execute.inputs]\n");
 		buf_add_char(&wanted, '{');
 		for (size_t n = 1 + generate_below(&g, 4), i = 0; i < n; i++) {
