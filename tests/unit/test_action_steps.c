@@ -192,14 +192,15 @@ static void templates_are_split_at_references(void **state)
 static void paths_lead_through_objects_lists_and_headers(void **state)
 {
 	(void)state;
-	AUTO(json) *json = json_of("{\"a\":{\"b\":[10,{\"c\":true}]},\"h\":[{\"name\":\"To\",\"value\":\"x\"},"
-				   "{\"name\":\"1\",\"value\":\"y\"},{\"name\":\"No\"},{\"other\":1},"
-				   "{\"name\":\"Late\",\"value\":\"z\"}],\"n\":null,\"s\":\"t\"}");
+	AUTO(json) *json =
+		json_of("{\"a\":{\"b\":[10,{\"c\":true}]},\"h\":[{\"name\":\"To\",\"value\":\"x\"},"
+			"{\"name\":\"1\",\"value\":\"y\"},{\"name\":\"No\"},{\"other\":1},"
+			"{\"name\":\"Late\",\"value\":\"z\"}],\"m\":[{\"name\":\"0\"}],\"n\":null,\"s\":\"t\"}");
 	static const char *const rows[][2] = {
-		{"a.b.0", "10"}, {"a.b.1.c", "true"}, {"h.To", "\"x\""},      {"h.1", "\"y\""}, {"h.3.other", "1"},
-		{"n", "null"},   {"s", "\"t\""},      {"h.0.value", "\"x\""}, {"h.No", NULL},   {"h.Late", NULL},
-		{"h.to", NULL},  {"a.b.2", NULL},     {"a.b.00", NULL},       {"a.b.-1", NULL}, {"s.x", NULL},
-		{"n.x", NULL},   {"a.c", NULL},       {"a.b.1.c.d", NULL},
+		{"a.b.0", "10"}, {"a.b.1.c", "true"}, {"h.To", "\"x\""},      {"h.1", "\"y\""},    {"h.3.other", "1"},
+		{"n", "null"},   {"s", "\"t\""},      {"h.0.value", "\"x\""}, {"h.No", NULL},      {"h.Late", NULL},
+		{"h.to", NULL},  {"a.b.2", NULL},     {"a.b.00", NULL},       {"a.b.-1", NULL},    {"s.x", NULL},
+		{"n.x", NULL},   {"a.c", NULL},       {"m.0", NULL},          {"a.b.1.c.d", NULL},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct json *found = path_walk(json, str_from(rows[i][0]));
