@@ -394,6 +394,255 @@ class Restarts(PageTest):
         self.assert_quiet(base)
 
 
+def mail_action(service, **more):
+    """An action that asks, with a preview, over the example connector that does as it is told"""
+    words = {"editable": "true", "grants": "false", **more}
+    return f"""+++
+name = "send-mail"
+version = "1.0.0"
+source = "github://acme/actions/send-mail@1.0.0"
+
+[[requires.connectors]]
+name = "github://acme/fixture"
+version = "1.0.0"
+hash = "sha256:bound-at-release"
+capabilities = ["http_cred", "echo"]
+
+[match]
+intent = "send a mail"
+
+[[inputs]]
+name = "to"
+type = "string"
+label = "To"
+description = "An address."
+
+[[inputs]]
+name = "subject"
+type = "string"
+label = "Subject"
+description = "In one line."
+
+[approval]
+required = true
+editable = {words["editable"]}
+grants = {words["grants"]}
+
+[approval.preview]
+op = "echo"
+args = {{ value = "The thread of ${{args.subject}}" }}
+render = {{ "Thread so far" = "value", "Phone" = "phone" }}
+
+[[execute]]
+id = "send"
+connector = "github://acme/fixture"
+op = "http_cred"
+effect = "write"
+idempotent = false
+
+[execute.inputs]
+url = "https://127.0.0.1:{service.port}/ok"
+credential = "api_key"
+method = "POST"
+body = "${{args.subject}}"
++++
+
+# Send a mail
+
+Sends one mail. The user is asked first.
+"""
+
+
+# What says that the preview's operation may run before a person was asked.
+THREAD_ACTION = """+++
+name = "show-thread"
+version = "1.0.0"
+source = "github://acme/actions/show-thread@1.0.0"
+
+[[requires.connectors]]
+name = "github://acme/fixture"
+version = "1.0.0"
+hash = "sha256:bound-at-release"
+capabilities = ["echo"]
+
+[match]
+intent = "show a thread"
+
+[[inputs]]
+name = "value"
+type = "string"
+description = "Its subject."
+
+[approval]
+required = false
+
+[[execute]]
+id = "look"
+connector = "github://acme/fixture"
+op = "echo"
+effect = "read"
+idempotent = true
++++
+
+# Show a thread
+"""
+
+
+class Deciding(PageTest):
+    """The view of approvals with the daemon and a service behind it"""
+
+    def stage(self, config=None, **more):
+        self.service = Service()
+        self.addCleanup(self.service.close)
+        home = Home(ca=self.service.ca)
+        self.addCleanup(home.__exit__)
+        if config:
+            home.state.mkdir(mode=0o700)
+            (home.state / "config.yaml").write_text(config)
+            (home.state / "config.yaml").chmod(0o600)
+        home.start()
+        home.init()
+        home.link("fixture", port=self.service.port)
+        home.ok("binding", "setup", "github://acme/fixture", "--identity", "ada", "--account", "ada@example.com", "--value-file", self.key_file(home), "--yes")
+        folder = home.root / "actions"
+        folder.mkdir()
+        (folder / "send-mail.md").write_text(mail_action(self.service, **more))
+        (folder / "show-thread.md").write_text(THREAD_ACTION)
+        home.ok("action", "link", folder)
+        return home
+
+    def key_file(self, home):
+        path = home.root / "key"
+        path.write_text("sk-mail-0001\n")
+        path.chmod(0o600)
+        return path
+
+    def run_action(self, home, subject="Lunch on Friday", **more):
+        answer = home.request("POST", "/v1/actions/send-mail/run", {"args": {"to": "ada@example.com", "subject": subject}, **more}, check=False)
+        self.assertEqual(answer.status, 202, answer.body)
+        return answer.json
+
+    def state(self, home, run):
+        return home.request("GET", "/v1/runs/" + run["run_id"]).json["state"]
+
+    def test_approved_here_it_runs_and_says_what_came_of_it(self):
+        home = self.stage()
+        base = self.enter(home)
+        self.browser.wait(text="Nothing waits for you.")
+        run = self.run_action(home)
+        self.browser.wait(text="Send a mail")
+        self.browser.wait(text="The thread of Lunch on Friday")
+        card = self.browser.text(**{"in": "Send a mail"})
+        for wanted in ("http_cred", "github://acme/fixture", f"127.0.0.1:{self.service.port}", "ada@example.com", "acme", "unsigned", "Lunch on Friday",
+                       "api_key/fixture/ada", "expires in", "n/a"):
+            self.assertIn(wanted, card)
+        self.assert_accessible("a real approval")
+        self.shot("page-approvals", whole=True)
+        self.assertEqual(self.service.seen, [])
+        self.browser.click(name="Approve")
+        self.browser.wait(text="Approved by you")
+        self.browser.wait(text="completed")
+        self.assertEqual(self.state(home, run), "completed")
+        self.assertEqual([(method, body) for method, _, _, body in self.service.seen], [("POST", b"Lunch on Friday")])
+        self.browser.go(name="Runs")
+        self.browser.wait(text="send-mail")
+        self.shot("page-runs")
+        self.assert_accessible("runs")
+        self.browser.open(url=f"{base}/runs?id={run['run_id']}")
+        self.browser.wait(text="Attempts")
+        self.assert_accessible("a run")
+        self.browser.go(name="Actions")
+        self.browser.wait(text="send-mail")
+        self.assert_accessible("actions")
+        self.shot("page-actions")
+        self.browser.click(name="Disable send-mail")
+        self.browser.wait(text="disabled")
+        self.assertFalse(home.request("GET", "/v1/actions/send-mail").json["enabled"])
+        self.browser.click(role="link", name="send-mail")
+        self.browser.wait(text="What its author says")
+        self.assert_accessible("an action")
+        self.assert_quiet(base)
+
+    def test_two_tabs_decide_and_one_wins(self):
+        home = self.stage()
+        run = self.run_action(home)
+        item = home.request("GET", "/v1/action-approvals").json["items"][0]
+        base = self.enter(home, tab="one", who="one")
+        # What the second tab last heard is that it waits.
+        self.browser.stub(who="two", answers=[watching(item)])
+        self.enter(home, tab="two", who="two")
+        self.enter(home, tab="three", who="three")
+        for tab in ("one", "two", "three"):
+            self.browser.wait(text="Send a mail", tab=tab)
+        self.browser.click(name="Deny", tab="one")
+        self.browser.wait(text="Denied by you", tab="one")
+        self.browser.wait(text="Denied elsewhere", tab="three")
+        self.browser.click(name="Approve", tab="two")
+        self.browser.wait(text="No longer pending", tab="two")
+        self.browser.wait(text="denied", tab="two")
+        self.assertEqual(self.state(home, run), "denied")
+        self.assertEqual(self.service.seen, [])
+        self.assert_quiet(base)
+
+    def test_a_locked_vault_is_unlocked_from_the_card(self):
+        home = self.stage()
+        base = self.enter(home)
+        run = self.run_action(home)
+        self.browser.wait(text="Send a mail")
+        home.ok("vault", "lock")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="The vault is locked")
+        self.assertEqual(self.state(home, run), "pending_approval")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE)
+        self.browser.click(name="Unlock")
+        self.browser.gone(text="Unlock it, then approve.")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="completed")
+        self.assertEqual(self.state(home, run), "completed")
+        self.assert_quiet(base)
+
+    def test_edited_arguments_are_what_runs(self):
+        home = self.stage()
+        base = self.enter(home)
+        run = self.run_action(home)
+        self.browser.click(name="Edit arguments")
+        self.browser.fill(label="Arguments, as JSON", value='{"to":"ada@example.com","subject":5}')
+        self.browser.click(name="Approve as edited")
+        self.browser.wait(text="subject", of="[role=alert]")
+        self.browser.fill(label="Arguments, as JSON", value='{"to":"ada@example.com","subject":"Dinner <b>\\u202e"}')
+        self.browser.click(name="Approve as edited")
+        self.browser.wait(text="completed")
+        self.assertEqual(self.service.seen[0][3].decode(), "Dinner <b>\u202e")
+        self.assertTrue(home.request("GET", "/v1/runs/" + run["run_id"]).json["edited"])
+        self.assert_quiet(base)
+
+    def test_where_each_approval_asks_for_the_passphrase_it_is_sealed_and_bound(self):
+        home = self.stage("approvals:\n  confirm: passphrase\n  grants: true\n", grants="true")
+        base = self.enter(home)
+        run = self.run_action(home)
+        self.browser.wait(text="Send a mail")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="type the passphrase to confirm")
+        self.browser.fill(label="Passphrase, to confirm", value="wrong")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="passphrase", of="[role=alert]")
+        self.assertEqual(self.state(home, run), "pending_approval")
+        self.browser.click(name="Edit arguments")
+        self.browser.fill(label="Arguments, as JSON", value='{"to":"ada@example.com","subject":"Grüße \U0001f511"}')
+        self.browser.fill(label="Passphrase, to confirm", value=PASSPHRASE)
+        self.browser.click(name="Approve for 15 minutes …")
+        self.browser.click(name="Approve and allow for 15 minutes")
+        self.browser.wait(text="completed")
+        self.browser.wait(text="What runs without asking now")
+        self.assertNotIn(PASSPHRASE, json.dumps(self.browser.seen()["sent"]))
+        self.assertEqual(len(home.request("GET", "/v1/grants").json["items"]), 1)
+        self.browser.click(name="Revoke this grant")
+        self.browser.click(name="Revoke")
+        self.browser.gone(text="What runs without asking now")
+        self.assertEqual(home.request("GET", "/v1/grants").json["items"], [])
+        self.assert_quiet(base)
+
+
 class Approvals(PageTest):
     """The view of approvals against what the test says that the daemon answers"""
 

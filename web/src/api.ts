@@ -163,7 +163,7 @@ export function listen(path: string, heard: (event: StreamEvent) => void, live: 
       if (!document.hidden) {
         quit = new AbortController();
         await readStream(path, quit, first).catch(() => {});
-        live(false);
+        if (!ended) live(false);
         if (!ended && !document.hidden) reachable.set(await answers());
       }
       if (!ended) await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]!);

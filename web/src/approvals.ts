@@ -3,12 +3,13 @@
 import { ApiError, ask, get, listen, segment, type StreamEvent } from "./api";
 import { Cell } from "./cell";
 import { FIELD, askSealed, sha256, toHex } from "./sealing";
-import { canonical } from "./canonical";
+import { canonical, jcs } from "./canonical";
 import type { ApprovalResult, JsonObject, Pending, Resolved } from "./types";
 
 export interface Outcome {
   /** by this tab; false: somebody else, elsewhere */
   mine: boolean;
+  /** undefined: nobody decided, or it is not known */
   approved: boolean | undefined;
   reason?: string;
   result?: ApprovalResult;
@@ -30,6 +31,7 @@ export const approvals = new Cell<Approvals>({ entries: [], live: false, known: 
 
 const base = "/v1/action-approvals";
 const OVER = new Set(["completed", "failed", "denied", "expired", "refused", "cancelled", "outcome_unknown"]);
+const UNDECIDED = new Set(["expired", "refused", "cancelled"]);
 const deciding = new Set<string>();
 
 export function waiting(state: Approvals): Entry[] {
@@ -46,7 +48,7 @@ function byAge(a: Entry, b: Entry): number {
 }
 
 /** What is new goes behind what is there; what is gone from the list was decided elsewhere. */
-function take(items: Pending[]): void {
+function take(items: Pending[], live: boolean): void {
   const old = approvals.value.entries;
   const there = new Map(items.map((item) => [item.id, item]));
   const kept = old.map((entry) => {
@@ -56,13 +58,13 @@ function take(items: Pending[]): void {
   });
   const known = new Set(old.map((entry) => entry.pending.id));
   const fresh = items.filter((item) => !known.has(item.id)).map((pending) => ({ pending }));
-  approvals.set({ entries: [...kept, ...fresh.sort(byAge)], live: true, known: true });
+  approvals.set({ entries: [...kept, ...fresh.sort(byAge)], live, known: true });
   for (const entry of kept) if (entry.outcome && !entry.outcome.result) void follow(entry.pending.id);
 }
 
 function heard({ event, data }: StreamEvent): void {
   const said = JSON.parse(data);
-  if (event === "snapshot") take((said as { items: Pending[] }).items);
+  if (event === "snapshot") take((said as { items: Pending[] }).items, true);
   if (event === "pending") {
     const pending = said as Pending;
     const now = approvals.value;
@@ -75,7 +77,8 @@ function heard({ event, data }: StreamEvent): void {
     if (deciding.has(resolved.id)) return;
     change(resolved.id, (entry) => {
       if (entry.outcome) return entry;
-      const outcome: Outcome = { mine: false, approved: resolved.approved };
+      const decided = resolved.state === undefined || !UNDECIDED.has(resolved.state);
+      const outcome: Outcome = { mine: false, approved: decided ? resolved.approved : undefined };
       if (resolved.reason) outcome.reason = resolved.reason;
       return { ...entry, outcome };
     });
@@ -83,9 +86,16 @@ function heard({ event, data }: StreamEvent): void {
   }
 }
 
+/** While there is no stream (too many watch, the daemon starts anew), the list is asked for at each try. */
+async function poll(): Promise<void> {
+  const list = await get<{ items: Pending[] }>(base).catch(() => undefined);
+  if (list !== undefined && !approvals.value.live) take(list.items, false);
+}
+
 export function startApprovals(): () => void {
   return listen(base + "/watch", heard, (live) => {
     if (approvals.value.live !== live) approvals.set({ ...approvals.value, live });
+    if (!live) void poll();
   });
 }
 
@@ -128,7 +138,7 @@ export interface Decision {
 /** What the person saw is what is confirmed: the approval's digest, and with edited arguments these. */
 async function confirmation(pending: Pending, decision: Decision, passphrase: string): Promise<void> {
   const about: JsonObject = { approved: decision.approved, digest: pending.digest ?? "", grant: decision.grant === true };
-  if (decision.edited_payload) about["edited"] = toHex(await sha256(new TextEncoder().encode(canonical(decision.edited_payload))));
+  if (decision.edited_payload) about["edited"] = toHex(await sha256(new TextEncoder().encode(jcs(decision.edited_payload))));
   const fields: [number, string][] = [[FIELD.passphrase, passphrase]];
   const sealing = { operation: "approval.decide", path: pending.id, metadata: canonical(about), fields };
   await askSealed<void>("POST", `${base}/${segment(pending.id)}/decide`, sealing, (sealed) => ({ ...decision, sealed }));

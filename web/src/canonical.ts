@@ -1,4 +1,4 @@
-// The canonical form of JSON (docs/formats/json.md), for what is bound to a sealed message.
+// Canonical forms of JSON (docs/formats/json.md), for what is bound to a sealed message.
 import type { Json } from "./types";
 
 const encoder = new TextEncoder();
@@ -16,10 +16,19 @@ function text(value: string): string {
   return JSON.stringify(value.toWellFormed());
 }
 
-export function canonical(value: Json): string {
+function written(value: Json, order: ((a: string, b: string) => number) | undefined): string {
   if (typeof value === "string") return text(value);
-  if (Array.isArray(value)) return "[" + value.map(canonical).join(",") + "]";
+  if (Array.isArray(value)) return "[" + value.map((one) => written(one, order)).join(",") + "]";
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const names = Object.keys(value).sort(byBytes);
-  return "{" + names.map((name) => text(name) + ":" + canonical(value[name]!)).join(",") + "}";
+  const names = Object.keys(value).sort(order);
+  return "{" + names.map((name) => text(name) + ":" + written(value[name]!, order)).join(",") + "}";
+}
+
+export function canonical(value: Json): string {
+  return written(value, byBytes);
+}
+
+/** RFC 8785, which sorts names by their UTF-16 units. */
+export function jcs(value: Json): string {
+  return written(value, undefined);
 }

@@ -70,14 +70,17 @@ export interface Pending {
   preview?: Preview;
   input_fields?: PreviewField[];
   steps?: PendingStep[];
+  /** why the steps cannot be shown */
+  problem?: string;
   digest?: string;
 }
 
 export interface Resolved {
   id: string;
   approved: boolean;
+  state?: string;
   reason?: string;
-  decided_at: string;
+  decided_at?: string;
 }
 
 export interface ApprovalResult {
@@ -90,7 +93,12 @@ export interface ApprovalResult {
 
 export interface Grant {
   id: string;
-  [name: string]: Json;
+  action: string;
+  caller: string;
+  session?: string;
+  issued_at: string;
+  expires_at: string;
+  bound: Json;
 }
 
 export interface Attempt {

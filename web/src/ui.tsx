@@ -8,11 +8,14 @@ import { visible } from "./text";
 // ---------------------------------------------------------------------------------------------------------- announcing
 
 const said = new Cell("");
+let forgetting: ReturnType<typeof setTimeout> | undefined;
 
 /** For who does not see the page: said once, politely. */
 export function announce(text: string): void {
   said.set("");
+  clearTimeout(forgetting);
   setTimeout(() => said.set(text), 30);
+  forgetting = setTimeout(() => said.set(""), 10_000);
 }
 
 export function Announcer() {

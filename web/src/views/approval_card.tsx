@@ -1,11 +1,11 @@
 // One thing that an agent wants done, with all that a person needs to say yes or no.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 import { decide, type Decision, type Entry, type Outcome } from "../approvals";
 import { Hash, Hosts, LongText, Members, Text, Value, duration } from "../text";
-import type { Effect, JsonObject, Pending, PendingStep, Pinned, Preview, PreviewField } from "../types";
+import type { Effect, Json, JsonObject, Pending, PendingStep, Pinned, Preview, PreviewField } from "../types";
 import { Badge, Dialog, Fact, Facts, Field, Input, Note, Trouble, announce, taken, useDoing, useNow } from "../ui";
-import { UnlockForm, useVault } from "../vault_state";
+import { UnlockForm, loadVault, useVault } from "../vault_state";
 import { ApiError } from "../api";
 
 const EFFECT: Record<Effect, string> = {
@@ -119,10 +119,21 @@ function Asker({ of }: { of: Pending }) {
   );
 }
 
+/** The daemon gives what came of a run as a text of JSON. */
+function outputOf(result: Json): Json {
+  if (typeof result !== "string") return result;
+  try {
+    const value = JSON.parse(result) as Json;
+    return typeof value === "object" && value !== null && !Array.isArray(value) && "output" in value ? value["output"]! : value;
+  } catch {
+    return result;
+  }
+}
+
 function Outcomes({ of }: { of: Outcome }) {
   const status = of.result?.status;
-  const word = of.approved === undefined ? "Decided elsewhere" : of.approved ? "Approved" : "Denied";
-  const by = of.mine ? "by you, here" : of.approved === undefined ? "" : "elsewhere";
+  const word = of.approved === undefined ? "No longer pending" : of.approved ? "Approved" : "Denied";
+  const by = of.mine ? "by you, here" : of.approved === undefined ? "" : "elsewhere, not by this page";
   const good = status === "completed";
   const wrong = status !== undefined && ["failed", "refused", "outcome_unknown", "expired"].includes(status);
   return (
@@ -153,7 +164,7 @@ function Outcomes({ of }: { of: Outcome }) {
       {of.result?.result !== undefined && (
         <details>
           <summary>Result</summary>
-          <Value of={of.result.result} />
+          <Value of={outputOf(of.result.result)} />
         </details>
       )}
     </div>
@@ -216,15 +227,18 @@ function GrantDialog({ pending, close, grant, error }: { pending: Pending; close
   );
 }
 
-function Deciding({ pending }: { pending: Pending }) {
+function Deciding({ pending, lock }: { pending: Pending; lock: (is: boolean) => void }) {
   const reason = useRef<HTMLInputElement>(null);
   const passphrase = useRef<HTMLInputElement>(null);
   const text = useRef<HTMLTextAreaElement>(null);
   const doing = useDoing();
   const [editing, setEditing] = useState(false);
   const [granting, setGranting] = useState(false);
-  const known = useVault();
-  const locked = doing.error?.code === "vault_locked" || (pending.vault_locked === true && known?.state !== "unlocked");
+  const locked = doing.error?.code === "vault_locked";
+  useEffect(() => {
+    lock(locked);
+    if (locked) void loadVault().catch(() => {});
+  }, [locked]);
   const confirmed = pending.confirm === "passphrase";
 
   const say = (approved: boolean, grant: boolean) =>
@@ -302,12 +316,12 @@ function Deciding({ pending }: { pending: Pending }) {
   );
 }
 
-function Locked({ pending }: { pending: Pending }) {
+function Locked() {
   const known = useVault();
-  if (pending.vault_locked !== true || known === undefined || known.state === "unlocked") return null;
+  if (known === undefined || known.state === "unlocked") return null;
   return (
     <Note kind="warn">
-      <p>The vault is locked: this cannot run until it is unlocked. It goes on waiting meanwhile.</p>
+      <p>The vault is locked: this cannot run until it is unlocked, and goes on waiting meanwhile. Unlock it, then approve.</p>
       <UnlockForm />
     </Note>
   );
@@ -315,6 +329,7 @@ function Locked({ pending }: { pending: Pending }) {
 
 export function ApprovalCard({ entry, focused, selected, select }: { entry: Entry; focused: boolean; selected: boolean; select: () => void }) {
   const { pending, outcome } = entry;
+  const [lockedOut, lockOut] = useState(false);
   const steps = pending.steps ?? [];
   const unsigned = steps.some((step) => !step.signed);
   const linked = steps.some((step) => step.linked);
@@ -339,6 +354,11 @@ export function ApprovalCard({ entry, focused, selected, select }: { entry: Entr
       </header>
       <Asker of={pending} />
       <h3>What will happen</h3>
+      {pending.problem && (
+        <Note kind="bad">
+          It cannot be shown what this would do: <Text of={pending.problem} />
+        </Note>
+      )}
       {steps.length === 0 ? (
         <p>
           Runs the action <Text of={pending.action_name} code />
@@ -372,8 +392,8 @@ export function ApprovalCard({ entry, focused, selected, select }: { entry: Entr
         <Outcomes of={outcome} />
       ) : (
         <>
-          <Locked pending={pending} />
-          <Deciding pending={pending} />
+          {(lockedOut || pending.vault_locked) && <Locked />}
+          <Deciding pending={pending} lock={lockOut} />
         </>
       )}
     </article>

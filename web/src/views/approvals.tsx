@@ -3,9 +3,9 @@ import { get, ask, segment } from "../api";
 import { approvals, dropDecided, result, waiting, type Entry } from "../approvals";
 import { useCell } from "../cell";
 import { place } from "../route";
-import { Members, Text } from "../text";
-import type { Grant, JsonObject } from "../types";
-import { Badge, Confirmed, Note, View, announce, useLoaded } from "../ui";
+import { Members, Text, Time } from "../text";
+import type { Grant } from "../types";
+import { Badge, Confirmed, Fact, Facts, Note, View, announce, useLoaded } from "../ui";
 import { loadVault } from "../vault_state";
 import { ApprovalCard } from "./approval_card";
 
@@ -69,7 +69,8 @@ function Focused({ id, there, known }: { id: string; there: boolean; known: bool
 }
 
 function Grants() {
-  const grants = useLoaded(() => get<{ items: Grant[] }>("/v1/grants"));
+  const decided = useCell(approvals).entries.length - waiting(approvals.value).length;
+  const grants = useLoaded(() => get<{ items: Grant[] }>("/v1/grants"), [decided]);
   const items = grants.value?.items ?? [];
   if (grants.error !== undefined || items.length === 0) return null;
   return (
@@ -77,7 +78,22 @@ function Grants() {
       <h2>What runs without asking now</h2>
       {items.map((grant) => (
         <article class="card" key={grant.id}>
-          <Members of={grant as JsonObject} none="" />
+          <Facts>
+            <Fact name="Action">
+              <Text of={grant.action} code />
+            </Fact>
+            <Fact name="Asked by">
+              <Text of={grant.caller} code />
+            </Fact>
+            <Fact name="Session">{grant.session ? <Text of={grant.session} code /> : "–"}</Fact>
+            <Fact name="Ends">
+              <Time at={grant.expires_at} />
+            </Fact>
+          </Facts>
+          <details>
+            <summary>What it is bound to</summary>
+            <Members of={grant.bound} none="Nothing." />
+          </details>
           <Confirmed
             label="Revoke"
             title="Revoke this grant"
