@@ -256,6 +256,8 @@ static void put_responses(struct json_writer *w, const struct operation *op)
 			put_result(w, "200", op);
 		if ((op->flags & API_CREATED) != 0)
 			put_result(w, "201", op);
+		if ((op->flags & API_ACCEPTED) != 0)
+			put_result(w, "202", op);
 	}
 	if (op->there != NULL) {
 		begin(w, "409");

@@ -29,6 +29,7 @@ enum api_flag {
 	API_CREATED = 16,    /* 201 */
 	API_LAX_QUERY = 32,  /* what else stands in the query is ignored: others write it */
 	API_RENEWED = 64,    /* with API_CREATED: 200 when it was there before */
+	API_ACCEPTED = 128,  /* 202 when a person has to approve it first */
 };
 
 /*

@@ -31,7 +31,7 @@ const struct err_row *err_row(enum err_class class)
 
 bool err_class_is_closed(enum err_class class)
 {
-	return class > ERR_NONE && class <= ERR_APPROVAL_TIMEOUT; /* the group's last row */
+	return class > ERR_NONE && class <= ERR_OUTCOME_UNKNOWN; /* the group's last row */
 }
 
 const char *err_boundary_name(enum err_boundary boundary)

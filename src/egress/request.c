@@ -381,6 +381,8 @@ static void on_resolved(void *context, const struct resolve_answer *answer)
 	if (answer->n == 0) {
 		r->result.err = answer->err;
 		wrap(&r->result.err, "http_request");
+		if (r->redirects == 0)
+			err_detail_int(&r->result.err, "unsent", 1);
 		end_fail(r, -1);
 		return;
 	}
@@ -477,6 +479,9 @@ static void end_transfer_failed(struct egress_request *r, const struct http_answ
 {
 	r->result.err = answer->err;
 	wrap(&r->result.err, answer->status != 0 ? "http_request: read body" : "http_request");
+	/* What may safely be asked again: nobody has heard of it. */
+	if (answer->unsent && r->redirects == 0)
+		err_detail_int(&r->result.err, "unsent", 1);
 	end_fail(r, -1);
 }
 

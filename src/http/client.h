@@ -83,6 +83,7 @@ struct http_answer {
 		headers; /* lines of the final answer without trailers, each ended by CR LF; see http_answer_header() */
 	int http_version; /* 10, 11, 20; 0 when no answer began */
 	bool reused;      /* the connection was a kept one */
+	bool unsent;      /* it failed, and no byte of the request had left */
 	struct err err;   /* NETWORK_ERROR unless ANSWERED or BODY_TOO_LARGE; text of the peer in it is made visible */
 };
 

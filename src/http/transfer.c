@@ -443,8 +443,9 @@ static int version_of(CURL *easy)
 
 void transfer_answer(struct http_transfer *t, CURLcode code, struct http_answer *ret)
 {
-	long connects = 0;
+	long connects = 0, request_bytes = 0;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	*ret = (struct http_answer){.status = t->head_done ? t->line_status : 0,
 				    .headers = buf_str(&t->headers),
 				    .http_version = version_of(t->easy),
@@ -459,6 +460,7 @@ void transfer_answer(struct http_transfer *t, CURLcode code, struct http_answer 
 		ret->end = HTTP_BODY_TOO_LARGE;
 		return;
 	}
+	ret->unsent = request_bytes == 0;
 	bool unreachable = !t->connected && (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT);
 	ret->end = unreachable ? HTTP_UNREACHABLE : HTTP_FAILED;
 	if (t->headers_too_large)

@@ -121,7 +121,7 @@ static void while_it_is_locked_nothing_is_written(void **state)
 	assert_class(rig, ERR_VAULT_LOCKED);
 	static const enum keeper_operation writes[] = {KEEPER_OP_PASSWD,  KEEPER_OP_MEMBER_ADD, KEEPER_OP_MEMBER_REMOVE,
 						       KEEPER_OP_CONSENT, KEEPER_OP_EXPORT,     KEEPER_OP_IMPORT,
-						       KEEPER_OP_OAUTH};
+						       KEEPER_OP_OAUTH,   KEEPER_OP_DECIDE};
 	for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
 		assert_int_equal(rig_with_passphrase(rig, writes[i], PASSPHRASE), -1);
 		assert_class(rig, ERR_VAULT_LOCKED);

@@ -189,7 +189,10 @@ static void every_operation_is_there(void **state)
 		check_contents(json_member(responses, str_from(status)));
 		assert_non_null(resolve(text_of(json_member(responses, S("default")), "$ref")));
 		bool renewed = (operation->flags & API_RENEWED) != 0, there = operation->there != NULL;
-		assert_int_equal(json_length(responses), 2U + renewed + there);
+		bool accepted = (operation->flags & API_ACCEPTED) != 0;
+		assert_int_equal(json_length(responses), 2U + renewed + accepted + there);
+		if (accepted)
+			check_contents(json_member(responses, S("202")));
 		if (renewed)
 			check_contents(json_member(responses, S("200")));
 		if (there)

@@ -1,0 +1,527 @@
+"""Runs of actions: at once, after a person's yes, and all that can come between."""
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from daemon import Home, manifest_of, wait_for
+from service import Service
+
+FQN = "github://acme/fixture"
+
+
+def action(name, port, *, gated=True, steps=None, editable=False, grants=False, preview="", inputs=("path", "note?"), hosts=True):
+    """An action file over the fixture connector."""
+    steps = steps or [{"id": "send", "op": "http_cred", "effect": "write"}]
+    text = f"""+++
+name = "{name}"
+version = "1.0.0"
+source = "github://acme/fixture/actions/{name}@1.0.0"
+
+[[requires.connectors]]
+name = "{FQN}"
+version = "1.0.0"
+hash = "sha256:bound-at-release"
+capabilities = ["http_cred", "http", "echo", "slow"]
+{f'hosts = ["127.0.0.1:{port}"]' if hosts is True else (f'hosts = {json.dumps(hosts)}' if hosts else '')}
+
+[match]
+intent = "send something"
+
+"""
+    for given in inputs:
+        text += f"""[[inputs]]
+name = "{given.rstrip('?')}"
+type = "string"
+required = {"false" if given.endswith("?") else "true"}
+description = "an input"
+
+"""
+    text += f"[approval]\nrequired = {str(gated).lower()}\neditable = {str(editable).lower()}\ngrants = {str(grants).lower()}\n\n"
+    text += preview
+    for step in steps:
+        text += f"""[[execute]]
+id = "{step['id']}"
+connector = "{FQN}"
+op = "{step['op']}"
+"""
+        if "effect" in step:
+            text += f"effect = \"{step['effect']}\"\n"
+        if "idempotent" in step:
+            text += f"idempotent = {str(step['idempotent']).lower()}\n"
+        text += "\n[execute.inputs]\n"
+        for key, value in step.get("inputs", {"url": f"https://127.0.0.1:{port}${{args.path}}", "credential": "api_key"}).items():
+            text += f"{key} = {json.dumps(value)}\n"
+        text += "\n"
+    return text + f"+++\n\n# Do {name}\n\nSends a request.\n"
+
+
+class Runs(unittest.TestCase):
+    config = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.close()
+
+    def setUp(self):
+        self.service.seen.clear()
+        self.service.hold.clear()
+        self.service.asked.clear()
+        self.home = Home(ca=self.service.ca)
+        self.addCleanup(self.home.__exit__)
+        if self.config:
+            self.home.state.mkdir(mode=0o700, exist_ok=True)
+            (self.home.state / "config.yaml").write_text(self.config)
+        self.home.init()
+        self.home.link("fixture", manifest=manifest_of("fixture", self.service.port))
+        self.home.ok("binding", "setup", FQN, "--identity", "work", "--value-file", "-", "--yes", stdin="the-value-1")
+        self.folder = self.home.root / "actions"
+        self.folder.mkdir()
+
+    # ------------------------------------------------------------------------------------------------------------- helpers
+
+    def write(self, name, **more):
+        (self.folder / f"{name}.md").write_text(action(name, self.service.port, **more))
+
+    def add(self, name, **more):
+        self.write(name, **more)
+        got = self.home.request("POST", "/v1/actions/link", {"path": str(self.folder / f"{name}.md")})
+        self.assertEqual(got.status, 201, got.body)
+
+    def run_action(self, name, status, path="/ok", **more):
+        body = {"args": {"path": path, **more.pop("args", {})}, **more}
+        got = self.home.request("POST", f"/v1/actions/{name}/run", body)
+        self.assertEqual(got.status, status, got.body)
+        return got.json
+
+    def ask(self, name="send", **more):
+        """A run that waits for a person; its approval's id"""
+        return self.run_action(name, 202, **more)["approval_id"]
+
+    def decide(self, approval, status=204, approved=True, **more):
+        got = self.home.request("POST", f"/v1/action-approvals/{approval}/decide", {"approved": approved, **more})
+        self.assertEqual(got.status, status, got.body)
+        return got.json if got.body else None
+
+    def show(self, id):
+        got = self.home.request("GET", f"/v1/runs/{id}")
+        self.assertEqual(got.status, 200, got.body)
+        return got.json
+
+    def state(self, id):
+        return self.show(id)["state"]
+
+    def comes_to(self, id, state, seconds=20):
+        ended = ("completed", "failed", "denied", "expired", "refused", "cancelled", "outcome_unknown")
+        run = wait_for(lambda: (run := self.show(id))["state"] in (state, *ended) and run, f"'{id}' to be {state}", seconds)
+        self.assertEqual(run["state"], state, run)
+        return run
+
+    def paths(self):
+        return [path for _, path, _, _ in self.service.seen]
+
+    def types(self, run):
+        return [event["event_type"] for event in reversed(self.home.events())
+                if event["payload"].get("aileron.run.id") == run and event["event_type"] != "connector.event"]
+
+    # ------------------------------------------------------------------------------------------------------------- at once
+
+    def test_without_a_gate(self):
+        self.add("send", gated=False)
+        done = self.run_action("send", 200, call_id="call-1")
+        self.assertEqual((done["status"], done["action"]), ("completed", "send"))
+        self.assertEqual(set(done["steps"]), {"send"})
+        run = self.show(done["run_id"])
+        self.assertEqual((run["state"], run["output"]), ("completed", done["output"]))
+        self.assertEqual([(a["step"], a["attempt"], a["effect"], a["binding"]) for a in run["attempts"]],
+                         [("send", 1, "write", "api_key/fixture/work")])
+        self.assertEqual(self.types(done["run_id"]), ["run.started", "execution.started", "execution.succeeded", "run.completed"])
+        self.assertEqual(self.paths(), ["/ok"])
+        # The same call again is the same run.
+        again = self.run_action("send", 200, call_id="call-1")
+        self.assertEqual(again, done)
+        self.assertEqual(self.paths(), ["/ok"])
+        listed = self.home.request("GET", "/v1/runs?action=send").json["items"]
+        self.assertEqual([item["id"] for item in listed], [done["run_id"]])
+        self.home.ok("audit", "verify")
+
+    def test_arguments_are_checked_before_anything(self):
+        self.add("send", gated=False)
+        for args in ({"path": 7}, {"path": "/ok", "other": 1}, {}):
+            got = self.home.request("POST", "/v1/actions/send/run", {"args": args})
+            self.assertEqual(got.status, 400, got.body)
+        self.assertEqual(self.home.request("POST", "/v1/actions/none/run", {}).status, 404)
+        self.assertEqual(self.home.request("GET", "/v1/runs").json["items"], [])
+        self.assertEqual(self.paths(), [])
+
+    def test_dry_run(self):
+        self.add("send")
+        told = self.run_action("send", 200, dry_run=True)
+        self.assertEqual((told["dry_run"], told["gated"]), (True, True))
+        self.assertEqual(told["calls"][0]["binding"], "api_key/fixture/work")
+        self.assertEqual(told["calls"][0]["arguments"]["url"], f"https://127.0.0.1:{self.service.port}/ok")
+        self.assertEqual(self.home.request("GET", "/v1/runs").json["items"], [])
+
+    def test_steps_pass_on_what_they_put_out(self):
+        self.add("two", gated=False, steps=[
+            {"id": "first", "op": "echo", "effect": "read", "inputs": {"value": "${args.path}"}},
+            {"id": "second", "op": "http_cred", "effect": "write",
+             "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{first.value}}", "credential": "api_key"}}])
+        done = self.run_action("two", 200, path="/ok?from=first")
+        self.assertEqual(set(done["steps"]), {"first", "second"})
+        self.assertEqual(self.paths(), ["/ok?from=first"])
+
+    def test_a_step_reaches_no_other_host(self):
+        self.add("send", gated=False, hosts=["127.0.0.1:1"])
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok"}})
+        self.assertIn("capability_denied", got.body)
+        self.assertEqual(self.paths(), [])
+
+    # -------------------------------------------------------------------------------------------------------- a person says
+
+    def test_approved(self):
+        self.add("send")
+        waits = self.run_action("send", 202)
+        approval = waits["approval_id"]
+        self.assertRegex(approval, r"^act-\d{8}T\d{6}-[0-9a-f]{16}$")
+        self.assertIn(approval, waits["review_url"])
+        card = self.home.request("GET", f"/v1/action-approvals/{approval}").json
+        self.assertEqual((card["state"], card["title"], card["vault_locked"]), ("pending_approval", "Do send", False))
+        self.assertEqual(card["steps"][0]["hosts"], [f"127.0.0.1:{self.service.port}"])
+        self.assertEqual(card["steps"][0]["identity"], "work")
+        self.assertEqual([item["id"] for item in self.home.request("GET", "/v1/action-approvals").json["items"]], [approval])
+        self.assertEqual(self.paths(), [])
+        self.decide(approval)
+        run = self.comes_to(waits["run_id"], "completed")
+        self.assertEqual(self.paths(), ["/ok"])
+        self.assertEqual(run["decided_by"], "user")
+        self.assertEqual(self.types(run["id"]), ["approval.requested", "approval.approved", "run.started", "execution.started",
+                                                 "execution.succeeded", "run.completed"])
+        result = self.home.request("GET", f"/v1/action-approvals/{approval}/result").json
+        self.assertEqual(result["status"], "completed")
+        self.assertEqual(json.loads(result["result"])["action"], "send")
+        # Once.
+        self.assertEqual(self.decide(approval, 409)["error"]["code"], "already_decided")
+        self.assertEqual(self.paths(), ["/ok"])
+        self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["items"], [])
+
+    def test_denied(self):
+        self.add("send")
+        approval = self.ask()
+        self.decide(approval, approved=False, reason="not today")
+        result = self.home.request("GET", f"/v1/action-approvals/{approval}/result").json
+        self.assertEqual((result["status"], result["reason"], result["failure"]["class"]), ("denied", "not today", "approval_denied"))
+        self.assertEqual(result["failure"]["details"]["ran"], "no")
+        told = self.decide(approval, 409)["error"]
+        self.assertEqual(told["code"], "already_decided")
+        self.assertIn("denied by 'user'", told["message"])
+        self.assertEqual(self.paths(), [])
+
+    def test_two_decide_at_once(self):
+        self.add("send")
+        for _ in range(5):
+            self.service.seen.clear()
+            approval = self.ask()
+            start = threading.Barrier(4)
+            got = []
+
+            def one(yes):
+                start.wait()
+                got.append((yes, self.home.request("POST", f"/v1/action-approvals/{approval}/decide", {"approved": yes}).status))
+            threads = [threading.Thread(target=one, args=(k % 2 == 0,)) for k in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(sorted(status for _, status in got), [204, 409, 409, 409], got)
+            won = next(yes for yes, status in got if status == 204)
+            self.comes_to(approval, "completed" if won else "denied")
+            self.assertEqual(len(self.paths()), 1 if won else 0)
+
+    def test_edited(self):
+        self.add("send", editable=True)
+        self.add("fixed")
+        approval = self.ask()
+        self.assertEqual(self.decide(approval, 400, edited_payload={"path": 5})["error"]["code"], "invalid_request")
+        before = self.home.request("GET", f"/v1/action-approvals/{approval}").json["digest"]
+        self.decide(approval, edited_payload={"path": "/ok?edited=1"})
+        run = self.comes_to(approval, "completed")
+        self.assertTrue(run["edited"])
+        self.assertEqual(self.paths(), ["/ok?edited=1"])
+        self.assertNotEqual(before, self.home.request("GET", f"/v1/action-approvals/{approval}").json["digest"])
+        self.assertIn("approval.modified", self.types(run["id"]))
+        fixed = self.ask("fixed")
+        self.decide(fixed, 400, edited_payload={"path": "/other"})
+        self.assertEqual(self.state(fixed), "pending_approval")
+
+    def test_the_same_waits_once(self):
+        self.add("send")
+        first = self.ask()
+        self.assertEqual(self.ask(), first)
+        other = self.ask(path="/ok?2")
+        self.assertNotEqual(other, first)
+        for k in range(18):
+            self.ask(path=f"/ok?more={k}")
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok?one-too-many"}})
+        self.assertEqual(got.status, 429, got.body)
+        self.decide(first, approved=False)
+        self.assertNotEqual(self.ask(), first)
+
+    def test_the_vault_is_locked(self):
+        self.add("send")
+        approval = self.ask()
+        self.home.ok("vault", "lock")
+        refused = self.decide(approval, 409)["error"]
+        self.assertEqual(refused["code"], "vault_locked")
+        self.assertEqual(self.state(approval), "pending_approval")
+        self.assertTrue(self.home.request("GET", f"/v1/action-approvals/{approval}").json["vault_locked"])
+        self.home.ok("vault", "unlock")
+        self.decide(approval)
+        self.comes_to(approval, "completed")
+
+    def test_something_changed(self):
+        self.add("send")
+        for change in ("action", "manifest", "wasm"):
+            approval = self.ask()
+            if change == "action":
+                with open(self.folder / "send.md", "a") as file:
+                    file.write("\nMore.\n")
+            elif change == "manifest":
+                with open(self.home.root / "connector-fixture" / "manifest.toml", "a") as file:
+                    file.write("\n# more\n")
+            else:
+                # A custom section of no consequence: name "x", no bytes.
+                with open(self.home.root / "connector-fixture" / "connector.wasm", "ab") as file:
+                    file.write(b"\x00\x02\x01x")
+            with contextlib.suppress(AssertionError):  # refused already, when the change was seen first
+                self.assertEqual(self.decide(approval, 409)["error"]["code"], "approval_stale")
+            run = self.comes_to(approval, "refused")
+            self.assertTrue("file" in run["reason"] or "fixture" in run["reason"], run["reason"])
+            result = self.home.request("GET", f"/v1/action-approvals/{approval}/result").json
+            self.assertEqual(result["failure"]["class"], "approval_stale")
+            self.assertEqual(self.paths(), [])
+
+    def test_a_change_is_seen_without_a_decision(self):
+        self.add("send")
+        approval = self.ask()
+        with open(self.folder / "send.md", "a") as file:
+            file.write("\nMore.\n")
+        self.comes_to(approval, "refused")
+
+    # ------------------------------------------------------------------------------------------------------------ cancelled
+
+    def cancel(self, id, status=200):
+        got = self.home.request("POST", f"/v1/runs/{id}/cancel", {})
+        self.assertEqual(got.status, status, got.body)
+        return got.json
+
+    def test_cancelled_before(self):
+        self.add("send")
+        approval = self.ask()
+        self.assertEqual(self.cancel(approval)["state"], "cancelled")
+        self.cancel(approval, 409)
+        self.decide(approval, 409)
+        self.assertEqual(self.paths(), [])
+
+    def test_cancelled_while_a_step_that_changes_something_is_under_way(self):
+        self.add("send")
+        approval = self.ask(path="/hold")
+        self.decide(approval)
+        self.assertTrue(self.service.asked.wait(20))
+        self.cancel(approval)
+        run = self.comes_to(approval, "outcome_unknown")
+        self.assertEqual(run["error"]["details"]["ran"], "maybe")
+        self.assertEqual(self.paths(), ["/hold"])
+
+    def test_cancelled_while_a_step_that_reads_is_under_way(self):
+        self.add("send", steps=[{"id": "look", "op": "http_cred", "effect": "read"}])
+        approval = self.ask(path="/hold")
+        self.decide(approval)
+        self.assertTrue(self.service.asked.wait(20))
+        self.cancel(approval)
+        self.comes_to(approval, "cancelled")
+
+    # ------------------------------------------------------------------------------------------------------------- retried
+
+    def test_nothing_that_may_have_run_is_tried_again(self):
+        self.add("send", gated=False)
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/close"}})
+        self.assertEqual(got.status, 500, got.body)
+        error = got.json["error"]
+        self.assertEqual((error["class"], error["details"]["cause"], error["details"]["ran"]), ("outcome_unknown", "network_error", "maybe"))
+        self.assertEqual(self.paths(), ["/close"])
+
+    def test_what_may_run_twice_is_tried_again(self):
+        self.add("send", gated=False, steps=[{"id": "send", "op": "http_cred", "effect": "write", "idempotent": True}])
+        start = time.monotonic()
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/close"}})
+        self.assertGreater(time.monotonic() - start, 6.9)
+        self.assertEqual(got.status, 502, got.body)
+        self.assertEqual(len(self.paths()), 4)
+        self.assertEqual(got.json["error"]["details"]["retried"], 3)
+        run = self.home.request("GET", "/v1/runs").json["items"][0]
+        self.assertEqual([a["attempt"] for a in self.show(run["id"])["attempts"]], [1, 2, 3, 4])
+        self.assertEqual(self.types(run["id"])[-1], "run.failed")
+
+    def test_a_service_that_is_away_was_never_asked(self):
+        with socket.create_server(("127.0.0.1", 0)) as away:
+            port = away.getsockname()[1]
+        self.home.ok("binding", "revoke", "api_key/fixture/work", "--yes")
+        self.home.link("fixture", manifest=manifest_of("fixture", port))
+        self.home.ok("binding", "setup", FQN, "--identity", "work", "--value-file", "-", "--yes", stdin="the-value-1")
+        (self.folder / "send.md").write_text(action("send", port, gated=False))
+        got = self.home.request("POST", "/v1/actions/link", {"path": str(self.folder / "send.md")})
+        self.assertEqual(got.status, 201, got.body)
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok"}})
+        self.assertEqual(got.status, 502, got.body)
+        details = got.json["error"]["details"]
+        self.assertEqual((details["retried"], details["unsent"]), (3, 1), got.body)
+
+    # ---------------------------------------------------------------------------------------------------------------- killed
+
+    def kill(self):
+        """Control, at once; the parent starts another."""
+        pid = self.home.process("control")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: self.home.cli("status", "--json").code == 0 and self.home.process("control") not in (None, pid),
+                 "another control")
+
+    def test_killed_while_it_waits(self):
+        self.add("send")
+        approval = self.ask()
+        self.kill()
+        self.assertEqual(self.state(approval), "pending_approval")
+        self.decide(approval)
+        self.comes_to(approval, "completed")
+
+    def test_killed_while_it_runs(self):
+        for effect in ("write", "read"):
+            self.service.seen.clear()
+            self.service.asked.clear()
+            name = f"send-{effect}"
+            self.add(name, steps=[{"id": "send", "op": "http_cred", "effect": effect}])
+            approval = self.ask(name, path="/hold")
+            self.decide(approval)
+            self.assertTrue(self.service.asked.wait(20))
+            self.kill()
+            run = self.comes_to(approval, "outcome_unknown")
+            self.assertEqual((run["error"]["class"], run["error"]["details"]["step"]), ("outcome_unknown", "send"))
+            self.assertEqual(self.paths(), ["/hold"])
+            self.assertEqual(run["attempts"][0]["class"], "outcome_unknown")
+        self.home.ok("audit", "verify")
+
+    def test_restarted_when_all_is_over(self):
+        self.add("send")
+        approval = self.ask()
+        self.decide(approval)
+        self.comes_to(approval, "completed")
+        self.home.ok("daemon", "stop")
+        self.home.start()
+        self.assertEqual(self.state(approval), "completed")
+        self.assertEqual(self.paths(), ["/ok"])
+
+    # ------------------------------------------------------------------------------------------------------------- watching
+
+    def test_watched(self):
+        self.add("send")
+        where = self.home.discovery
+        curl = subprocess.Popen(["curl", "-sN", "-H", f"Authorization: Bearer {where['token']}",
+                                 where["url"] + "/v1/action-approvals/watch"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(curl.kill)
+
+        def event():
+            name = curl.stdout.readline().strip()
+            data = curl.stdout.readline().strip()
+            curl.stdout.readline()
+            return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+        self.assertEqual(event(), ("snapshot", {"items": []}))
+        approval = self.ask()
+        name, card = event()
+        self.assertEqual((name, card["id"], card["steps"][0]["op"]), ("pending", approval, "http_cred"))
+        self.decide(approval, approved=False, reason="no")
+        name, told = event()
+        self.assertEqual((name, told["id"], told["approved"], told["reason"]), ("resolved", approval, False, "no"))
+        curl.terminate()
+        curl.wait()
+        curl.stdout.close()
+
+    def test_previewed(self):
+        self.add("send", preview=f"""[approval.preview]
+op = "http"
+args = {{ url = "https://127.0.0.1:{self.service.port}/ok?preview" }}
+render = {{ "Status" = "status", "Nothing" = "there.is.none" }}
+
+""")
+        approval = self.ask()
+        card = wait_for(lambda: (card := self.home.request("GET", f"/v1/action-approvals/{approval}").json).get("preview") and card,
+                        "the preview")
+        self.assertEqual(card["preview"]["fields"][0], {"label": "Status", "value": "200"}, card["preview"])
+        self.assertTrue(card["preview"]["fields"][1]["missing"])
+        self.assertEqual(self.paths(), ["/ok?preview"])
+        self.decide(approval, approved=False)
+        self.assertNotIn("preview", self.home.request("GET", f"/v1/action-approvals/{approval}").json)
+        denied = [e for e in self.home.events() if e["event_type"] == "approval.denied"][0]
+        self.assertRegex(denied["payload"]["aileron.approval.preview_sha256"], "^[0-9a-f]{64}$")
+
+    def test_grants_are_off(self):
+        self.add("send", grants=True)
+        approval = self.ask()
+        self.decide(approval, 400, grant=True)
+        self.assertEqual(self.state(approval), "pending_approval")
+
+
+class Expiring(Runs):
+    config = "approvals:\n  expiry: 2s\n"
+
+    def test_expires(self):
+        self.add("send")
+        approval = self.ask()
+        self.comes_to(approval, "expired")
+        self.assertEqual(self.decide(approval, 409)["error"]["code"], "already_decided")
+        result = self.home.request("GET", f"/v1/action-approvals/{approval}/result").json
+        self.assertEqual(result["failure"]["class"], "approval_timeout")
+        self.assertEqual(self.paths(), [])
+
+
+class Granting(Runs):
+    config = "approvals:\n  grants: true\n"
+
+    def test_granted_for_a_while(self):
+        self.add("send", grants=True)
+        approval = self.ask()
+        self.decide(approval, grant=True)
+        self.comes_to(approval, "completed")
+        grant = self.home.request("GET", "/v1/grants").json["items"]
+        self.assertEqual([g["action"] for g in grant], ["send"])
+        done = self.run_action("send", 200, path="/ok?granted")
+        self.assertEqual(self.show(done["run_id"])["grant_id"], grant[0]["id"])
+        self.assertEqual(self.paths(), ["/ok", "/ok?granted"])
+        self.assertEqual(self.home.request("DELETE", f"/v1/grants/{grant[0]['id']}").status, 204)
+        self.ask(path="/ok?again")
+
+    def test_a_lock_ends_it(self):
+        self.add("send", grants=True)
+        approval = self.ask()
+        self.decide(approval, grant=True)
+        self.comes_to(approval, "completed")
+        self.home.ok("vault", "lock")
+        self.home.ok("vault", "unlock")
+        wait_for(lambda: self.home.request("GET", "/v1/grants").json["items"] == [], "the grant to end")
+        self.ask(path="/ok?after")
+
+
+for inherited in (Expiring, Granting):
+    for test in [name for name in dir(Runs) if name.startswith("test_")]:
+        setattr(inherited, test, None)
+
+if __name__ == "__main__":
+    unittest.main()
