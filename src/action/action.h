@@ -147,7 +147,8 @@ struct action_outputs {
 /*
  * The arguments of a step as JSON: its inputs with `${args.K}` and `${step.field}` resolved, and under every other name the
  * call's argument of that name. `args` is what action_arguments() made, parsed. A reference to a field that is not there is
- * CONNECTOR_RUNTIME_ERROR naming step and field; what grows beyond ACTION_ARGUMENTS_MAX or `out` is LIMIT.
+ * CONNECTOR_RUNTIME_ERROR naming step and field, and so is a number in it that a connector would read as another one (beyond
+ * ±(2^53-1)); what grows beyond ACTION_ARGUMENTS_MAX or `out` is LIMIT.
  */
 int action_step_arguments(const struct action *action, size_t step, const struct json *args,
 			  const struct action_outputs *outputs, struct buf *out, struct err *err)

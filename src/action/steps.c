@@ -4,6 +4,7 @@
 #include "base/escape.h"
 #include "text/jcs.h"
 #include "text/json_writer.h"
+#include <math.h>
 
 struct filling {
 	const struct action *action;
@@ -37,8 +38,44 @@ static int fail_missing(const struct filling *f, const struct reference *referen
 	return err_set_boundary(f->err, BOUNDARY_RUNTIME);
 }
 
+/*
+ * A connector is given every number as a double, and a literal beyond 64 bits was rounded when the answer was read: an id
+ * that changes on its way would name another thing. As a text, integers of 64 bits stay what they are.
+ */
+static bool is_exact(const struct json *value, bool as_text)
+{
+	int64_t integer;
+	double real;
+	if (json_get_int(value, &integer))
+		return as_text || (integer >= -JCS_INTEGER_MAX && integer <= JCS_INTEGER_MAX);
+	if (json_get_real(value, &real))
+		return fabs(real) <= (double)JCS_INTEGER_MAX;
+	for (size_t i = 0; json_kind(value) == JSON_KIND_ARRAY && i < json_length(value); i++) {
+		if (!is_exact(json_at(value, i), as_text))
+			return false;
+	}
+	struct json_iter it;
+	for (json_iter_init(&it, value); json_iter_next(&it);) {
+		if (!is_exact(it.value, as_text))
+			return false;
+	}
+	return true;
+}
+
+static int fail_inexact(const struct filling *f, const struct reference *reference)
+{
+	char shown[ESCAPE_SHOWN_SIZE];
+	fail(f->err, ERR_CONNECTOR_RUNTIME_ERROR,
+	     "'%s' has a number beyond 2^53 - 1, which would not arrive as it is; step '%.*s' has to answer it as a "
+	     "string",
+	     escape_shown(reference->text, shown), STR_FMT(reference->head));
+	err_detail(f->err, "step", reference->head);
+	err_detail(f->err, "field", reference->path);
+	return err_set_boundary(f->err, BOUNDARY_RUNTIME);
+}
+
 /* What it stands for; NULL for an argument that was not given, and in `shown` for a step's answer. */
-static int resolve(const struct filling *f, const struct reference *reference, const struct json **ret)
+static int resolve(const struct filling *f, const struct reference *reference, bool as_text, const struct json **ret)
 {
 	if (reference->kind == REFERENCE_ARGUMENT) {
 		*ret = json_member(f->args, reference->path);
@@ -49,6 +86,8 @@ static int resolve(const struct filling *f, const struct reference *reference, c
 	const struct json *found = path_walk(output, reference->path);
 	if (found == NULL)
 		return fail_missing(f, reference);
+	if (!is_exact(found, as_text))
+		return fail_inexact(f, reference);
 	*ret = found;
 	return 0;
 }
@@ -80,7 +119,7 @@ static int put_reference(const struct filling *f, struct buf *text, const struct
 		buf_add_str(text, reference->text);
 		return buf_check(text, "a text of the step", f->err);
 	}
-	if (resolve(f, reference, &value) < 0)
+	if (resolve(f, reference, true, &value) < 0)
 		return -1;
 	return put_text(text, value, f->err);
 }
@@ -98,7 +137,7 @@ static int put_string(struct filling *f, struct str key, struct str string)
 	struct reference reference;
 	if (template_is_exact(string, &reference) && keeps_type(f, key, &reference)) {
 		const struct json *value = NULL;
-		if (resolve(f, &reference, &value) < 0)
+		if (resolve(f, &reference, false, &value) < 0)
 			return -1;
 		jsonw_value(&f->json, value);
 		return 0;

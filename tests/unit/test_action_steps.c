@@ -240,7 +240,8 @@ static void steps_get_templates_filled_and_the_rest(void **state)
 {
 	(void)state;
 #define ANSWER                                                                                                         \
-	"{\"t\":\"x\",\"i\":12345678901234567,\"r\":1000000.0,\"f\":0.1,\"z\":null,\"y\":true,"                        \
+	"{\"t\":\"x\",\"i\":-9007199254740991,\"w\":1234567890123456789,\"r\":1000000.0,\"f\":0.1,\"z\":null,\"y\":"   \
+	"true,"                                                                                                        \
 	"\"l\":[{\"b\":1,\"a\":[2]}],\"note\":{\"id\":7}}"
 	static const struct filling rows[] = {
 		/* constants as they are */
@@ -250,7 +251,7 @@ static void steps_get_templates_filled_and_the_rest(void **state)
 		{"a = \"${one.t}\"\nb2 = \"${one.i}\"\nc = \"${one.z}\"\nd = \"${one.l}\"\ne = \"${one.note.id}\"\n"
 		 "g = \"${one.l.0.a}\"\n",
 		 "{}", ANSWER,
-		 "{\"a\":\"x\",\"b2\":12345678901234567,\"c\":null,\"d\":[{\"b\":1,\"a\":[2]}],\"e\":7,\"g\":[2]}"},
+		 "{\"a\":\"x\",\"b2\":-9007199254740991,\"c\":null,\"d\":[{\"b\":1,\"a\":[2]}],\"e\":7,\"g\":[2]}"},
 		{"i = \"${args.i}\"\no = \"${args.o}\"\n", "{\"i\":5,\"o\":{\"a\":[1]}}", ANSWER,
 		 "{\"i\":5,\"o\":{\"a\":[1]}}"},
 		{"k = {i = \"${args.i}\"}\n", "{\"i\":5}", ANSWER, "{\"k\":{\"i\":5},\"i\":5}"},
@@ -259,8 +260,8 @@ static void steps_get_templates_filled_and_the_rest(void **state)
 		{"k = [\"${args.o}\"]\n", "{\"o\":{\"b\":1,\"a\":2}}", ANSWER,
 		 "{\"k\":[\"{\\\"a\\\":2,\\\"b\\\":1}\"],\"o\":{\"b\":1,\"a\":2}}"},
 		/* embedded: text */
-		{"k = \"<${one.t}|${one.i}|${one.r}|${one.f}|${one.z}|${one.y}>\"\n", "{}", ANSWER,
-		 "{\"k\":\"<x|12345678901234567|1000000|0.1||true>\"}"},
+		{"k = \"<${one.t}|${one.w}|${one.r}|${one.f}|${one.z}|${one.y}>\"\n", "{}", ANSWER,
+		 "{\"k\":\"<x|1234567890123456789|1000000|0.1||true>\"}"},
 		{"k = \"${one.l} ${one.note}\"\n", "{}", ANSWER,
 		 "{\"k\":\"[{\\\"a\\\":[2],\\\"b\\\":1}] {\\\"id\\\":7}\"}"},
 		{"k = \"a${args.s}b${args.i}\"\n", "{\"s\":\"\\\"q\\\"\",\"i\":-3}", ANSWER,
@@ -318,6 +319,42 @@ static void a_field_that_is_not_there_is_told(void **state)
 	}
 }
 
+/* An id that is rounded on its way names another thing. */
+static void numbers_that_would_change_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *inputs, *answer;
+		bool fits;
+	} rows[] = {
+		{"k = \"${one.v}\"\n", "{\"v\":9007199254740991}", true},
+		{"k = \"${one.v}\"\n", "{\"v\":9007199254740992}", false},
+		{"k = \"${one.v}\"\n", "{\"v\":{\"a\":[0,-9007199254740993]}}", false},
+		{"k = \"${one.v}\"\n", "{\"v\":12345678901234567890}", false},
+		{"k = \"${one.v.0}\"\n", "{\"v\":[1,9007199254740993]}", true},
+		{"k = \"${one.v}\"\n", "{\"v\":\"12345678901234567890\"}", true},
+		{"k = \"#${one.v}\"\n", "{\"v\":9223372036854775807}", true},
+		{"k = \"#${one.v}\"\n", "{\"v\":9223372036854775808}", false},
+		{"k = \"#${one.v}\"\n", "{\"v\":[{\"a\":1e20}]}", false},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(action) *action = two_steps(rows[i].inputs);
+		AUTO(json) *args = json_of("{}"), *answer = json_of(rows[i].answer);
+		const struct json *items[] = {answer};
+		const struct action_outputs outputs = {items, 1};
+		AUTO_BUF out = BUF_INIT(1 << 16);
+		err_clear(&err);
+		int made = action_step_arguments(action, 1, args, &outputs, &out, &err);
+		if ((made == 0) != rows[i].fits)
+			fail_msg("%s of %s: '%s' %s", rows[i].inputs, rows[i].answer, out.p, err.message);
+		if (rows[i].fits)
+			continue;
+		assert_int_equal(err.class, ERR_CONNECTOR_RUNTIME_ERROR);
+		assert_non_null(strstr(err.message, "step 'one' has to answer it as a string"));
+		assert_int_equal(out.n, 0);
+	}
+}
+
 static void before_anything_ran_the_steps_name_stands_in(void **state)
 {
 	(void)state;
@@ -370,6 +407,7 @@ int main(void)
 		cmocka_unit_test(paths_lead_through_objects_lists_and_headers),
 		cmocka_unit_test(steps_get_templates_filled_and_the_rest),
 		cmocka_unit_test(a_field_that_is_not_there_is_told),
+		cmocka_unit_test(numbers_that_would_change_are_refused),
 		cmocka_unit_test(before_anything_ran_the_steps_name_stands_in),
 		cmocka_unit_test(templates_that_explode_are_a_limit),
 	};
