@@ -1,3 +1,4 @@
+#include "base/ascii.h"
 #include "base/time.h"
 #include "cli/browser.h"
 #include "cli/table.h"
@@ -153,13 +154,33 @@ int verb_status(struct cli *cli, struct err *err)
 
 /* ---------------------------------------------------------------------------------------------------------------- open */
 
+/* Which view of the page: what agents are told to pass on is "approval ID". */
+static int choose_view(struct cli *cli, struct str *ret, struct err *err)
+{
+	size_t n = cli->line->n_arguments;
+	*ret = S("/");
+	if (n == 0)
+		return 0;
+	struct str id = n == 2 ? str_from(cli_argument(cli, 1)) : STR_EMPTY;
+	bool valid = id.n > 0 && str_eq(str_from(cli_argument(cli, 0)), S("approval"));
+	for (size_t i = 0; i < id.n; i++)
+		valid = valid && (ascii_is_alnum(id.p[i]) || id.p[i] == '-');
+	if (!valid)
+		return fail(err, ERR_USAGE, "what can be opened is the page, or 'approval ID' on it");
+	*ret = arena_printf(cli->arena, "/approvals?focus=%.*s", STR_FMT(id));
+	return 0;
+}
+
 int verb_open(struct cli *cli, struct err *err)
 {
 	AUTO(json) *answer = NULL;
+	struct str view;
+	if (choose_view(cli, &view, err) < 0)
+		return -1;
 	if (cli_call(cli, &(struct client_request){.operation = OP_TOKEN_CODE}, &answer, err) < 0)
 		return -1;
-	struct str url =
-		arena_printf(cli->arena, "%s/#code=%.*s", client_url(cli->client), STR_FMT(cli_str(answer, "code")));
+	struct str url = arena_printf(cli->arena, "%s%.*s#code=%.*s", client_url(cli->client), STR_FMT(view),
+				      STR_FMT(cli_str(answer, "code")));
 	if (cli->json) {
 		struct json_writer w;
 		jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);

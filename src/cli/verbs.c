@@ -225,13 +225,15 @@ const struct verb verbs[] = {
 		  "and changes\n"
 		  "nothing. Exits 1 when something is wrong."},
 	{.words = "open",
-	 .arguments = "",
+	 .arguments = "[approval ID]",
+	 .most = 2,
 	 .flags = open_flags,
 	 OPERATIONS(OP_TOKEN_CODE),
 	 .marks = VERB_NEVER_SPAWNS,
 	 .run = verb_open,
 	 .summary = "open the daemon's page in a browser",
-	 .about = "The address carries a code that works once, for a minute."},
+	 .about = "The address carries a code that works once, for a minute. With 'approval ID' the page shows that "
+		  "approval."},
 	{.words = "stop",
 	 .arguments = "",
 	 .marks = VERB_NEVER_SPAWNS,

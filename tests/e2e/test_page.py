@@ -60,7 +60,9 @@ def stream(*events):
 
 
 def watching(*items):
-    return ["GET", "/v1/action-approvals/watch", 200, stream(("snapshot", {"items": list(items)})), "text/event-stream"]
+    """What is told to who watches the approvals, and to who asks for them"""
+    told = {"items": list(items)}
+    return [["GET", "/v1/action-approvals/watch", 200, stream(("snapshot", told)), "text/event-stream"], ["GET", "/v1/action-approvals", 200, told]]
 
 
 class Browser:
@@ -569,7 +571,7 @@ class Deciding(PageTest):
         item = home.request("GET", "/v1/action-approvals").json["items"][0]
         base = self.enter(home, tab="one", who="one")
         # What the second tab last heard is that it waits.
-        self.browser.stub(who="two", answers=[watching(item)])
+        self.browser.stub(who="two", answers=watching(item))
         self.enter(home, tab="two", who="two")
         self.enter(home, tab="three", who="three")
         for tab in ("one", "two", "three"):
@@ -652,10 +654,12 @@ class Approvals(PageTest):
         return home
 
     def test_a_card_says_who_what_where_and_for_how_long(self):
-        home = self.stubbed(watching(pending()))
+        home = self.stubbed(*watching(pending()))
         base = self.enter(home)
         self.browser.wait(text="Send a mail")
         card = self.browser.text(**{"in": "Send a mail"})
+        self.assertEqual(home.ok("open", "approval", ID, "--print").out.split("#")[0], f"{base}/approvals?focus={ID}")
+        self.assertEqual(home.cli("open", "approval", "../x").code, 2)
         for wanted in ("claude", "01JSESSION", "/home/ada/project", "expires in", "mail.send", "github://acme/mail", "changes something",
                        "mail.example.com:443", "ada@example.com", "linked folder", "unsigned", "Lunch on Friday", "n/a", "list of 2"):
             self.assertIn(wanted, card)
@@ -669,7 +673,7 @@ class Approvals(PageTest):
         item = soiled(pending(), HOSTILE, kept)
         item["args"][HOSTILE] = LONG
         item["preview"]["fields"].append({"label": "Body", "value": LONG, "multiline": True})
-        home = self.stubbed(watching(item))
+        home = self.stubbed(*watching(item))
         base = self.enter(home)
         self.browser.wait(text="Send a mail")
         card = self.browser.text(of="main")
@@ -713,7 +717,7 @@ class Approvals(PageTest):
         kept = ("effect", "status", "pinned", "requested_at", "decided_at", "linked_at", "created_at", "started_at")
         bad = lambda value: soiled(value, HOSTILE, kept)  # noqa: E731
         home = self.stubbed(
-            watching(),
+            *watching(),
             ["GET", "/v1/runs/.*", 200, bad(run)], ["GET", "/v1/runs", 200, {"items": [bad(run)]}],
             ["GET", "/v1/sessions", 200, {"items": [bad({"id": "s", "started_at": "x", "ended_at": None, "agent": "a", "working_dir": "/w", "exit_code": None, "status": "running"})]}],
             ["GET", "/v1/agents", 200, {"items": [bad({"id": "a", "name": "n", "kind": "http", "program": "p", "created_at": "2026-01-01T00:00:00Z"})]}],
@@ -744,7 +748,7 @@ class Approvals(PageTest):
         self.assert_quiet(base)
 
     def test_keys_choose_and_need_enter_to_decide(self):
-        home = self.stubbed(watching(pending(1, title="First"), pending(2, title="Second")), ["POST", "/v1/action-approvals/.*/decide", 204, None],
+        home = self.stubbed(*watching(pending(1, title="First"), pending(2, title="Second")), ["POST", "/v1/action-approvals/.*/decide", 204, None],
                             ["GET", "/v1/action-approvals/.*/result", 200, {"status": "completed", "result": "sent"}])
         base = self.enter(home)
         self.browser.wait(text="Second")
@@ -768,7 +772,7 @@ class Approvals(PageTest):
         return [json.loads(body) for url, body in self.browser.seen()["sent"] if url.endswith("/decide")]
 
     def test_arguments_are_edited_a_grant_is_a_second_choice_and_a_stale_one_is_told(self):
-        home = self.stubbed(watching(pending(1, title="First"), pending(2, title="Second"), pending(3, title="Third")),
+        home = self.stubbed(*watching(pending(1, title="First"), pending(2, title="Second"), pending(3, title="Third")),
                             ["POST", "/v1/action-approvals/.*3/decide", 409, {"error": {"code": "approval_stale", "message": "the connector has changed", "request_id": "x"}}],
                             ["POST", "/v1/action-approvals/.*/decide", 204, None],
                             ["GET", "/v1/action-approvals/.*/result", 200, {"status": "refused", "reason": "connector"}])
@@ -795,7 +799,7 @@ class Approvals(PageTest):
 
     def test_what_is_focused_is_ringed_or_told_to_be_over(self):
         item = pending()
-        home = self.stubbed(watching(pending(7, title="Other"), item), ["GET", f"/v1/action-approvals/{ID}/result", 200, {"status": "denied"}])
+        home = self.stubbed(*watching(pending(7, title="Other"), item), ["GET", f"/v1/action-approvals/{ID}/result", 200, {"status": "denied"}])
         base = self.enter(home, f"/approvals?focus={item['id']}")
         self.browser.wait(text="Send a mail")
         self.assertEqual(self.browser.count(of=f"#card-{item['id']}.ring"), 1)

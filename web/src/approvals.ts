@@ -30,6 +30,7 @@ export interface Approvals {
 export const approvals = new Cell<Approvals>({ entries: [], live: false, known: false });
 
 const base = "/v1/action-approvals";
+const BACKGROUND_MS = 20_000;
 const OVER = new Set(["completed", "failed", "denied", "expired", "refused", "cancelled", "outcome_unknown"]);
 const UNDECIDED = new Set(["expired", "refused", "cancelled"]);
 const deciding = new Set<string>();
@@ -92,11 +93,17 @@ async function poll(): Promise<void> {
   if (list !== undefined && !approvals.value.live) take(list.items, false);
 }
 
+/** A tab in the background has no stream, and counts all the same. */
 export function startApprovals(): () => void {
-  return listen(base + "/watch", heard, (live) => {
+  const timer = setInterval(() => document.hidden && void poll(), BACKGROUND_MS);
+  const end = listen(base + "/watch", heard, (live) => {
     if (approvals.value.live !== live) approvals.set({ ...approvals.value, live });
     if (!live) void poll();
   });
+  return () => {
+    clearInterval(timer);
+    end();
+  };
 }
 
 /** When the view is entered anew, what is over is not shown again. */

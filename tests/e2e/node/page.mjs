@@ -43,7 +43,11 @@ function watched(page) {
 
 const at = ({ tab = "one" }) => tabs.get(tab);
 // `in` narrows to the first card (article) with this text.
-const scope = (command) => (command.in === undefined ? at(command) : at(command).getByRole("article").filter({ hasText: command.in }).first());
+// `of` to what a selector finds.
+const scope = (command) => {
+  if (command.of !== undefined) return at(command).locator(command.of);
+  return command.in === undefined ? at(command) : at(command).getByRole("article").filter({ hasText: command.in }).first();
+};
 const named = (command) => scope(command).getByRole(command.role ?? "button", { name: command.name, exact: command.exact ?? true }).first();
 
 const commands = {
@@ -71,7 +75,7 @@ const commands = {
     });
   },
   async text(command) {
-    return command.in === undefined ? at(command).locator(command.of ?? "body").innerText() : scope(command).innerText();
+    return scope(command.in ? command : { of: "body", ...command }).innerText();
   },
   async wait({ text, ...command }) {
     await scope(command).getByText(text).first().waitFor();
