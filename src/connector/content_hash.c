@@ -10,12 +10,12 @@
 
 #define PIECE (32 * KIB) /* from the heap at hand: a larger one is mapped, and its pages cleared, each time */
 
-/* Up to `n` bytes: how many, 0 at the end, -1. */
-static ssize_t read_piece(int fd, char *to, size_t n)
+/* Up to `n` bytes from `at`: how many, 0 at the end, -1. Others may read the same descriptor. */
+static ssize_t read_piece(int fd, char *to, size_t n, uint64_t at)
 {
 	ssize_t got;
 	do
-		got = read(fd, to, n);
+		got = pread(fd, to, n, (off_t)at);
 	while (got < 0 && errno == EINTR);
 	return got;
 }
@@ -48,11 +48,9 @@ static int digest_module(struct digest *digest, int fd, const char *path, int co
 			 struct err *err)
 {
 	AUTO_FREE char *piece = xmalloc(PIECE);
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return fail_errno(err, "cannot read '%s'", path);
 	uint64_t total = 0;
 	for (;;) {
-		ssize_t n = read_piece(fd, piece, PIECE);
+		ssize_t n = read_piece(fd, piece, PIECE, total);
 		if (n < 0)
 			return fail_errno(err, "cannot read '%s'", path);
 		if (n == 0)
@@ -156,11 +154,10 @@ static bool is_same(const struct kept *kept, int fd, struct str manifest)
 {
 	AUTO_FREE char *piece = xmalloc(PIECE);
 	struct str rest = str_slice(buf_str(&kept->bytes), 0, kept->module_n);
-	if (!str_eq(str_slice(buf_str(&kept->bytes), kept->module_n, kept->bytes.n), manifest) ||
-	    lseek(fd, 0, SEEK_SET) < 0)
+	if (!str_eq(str_slice(buf_str(&kept->bytes), kept->module_n, kept->bytes.n), manifest))
 		return false;
 	for (;;) {
-		ssize_t n = read_piece(fd, piece, PIECE);
+		ssize_t n = read_piece(fd, piece, PIECE, kept->module_n - rest.n);
 		if (n <= 0)
 			return n == 0 && rest.n == 0;
 		if ((size_t)n > rest.n || memcmp(piece, rest.p, (size_t)n) != 0)

@@ -11,7 +11,7 @@
 #include "crypto/digest.h"
 
 /*
- * Reads the module from the start of `fd`, whose offset moves. RESOURCE_LIMIT_EXCEEDED (`limit` = compile) when it is
+ * Reads the whole module, by offset: several may read one descriptor. RESOURCE_LIMIT_EXCEEDED (`limit` = compile) when it is
  * larger than LIMIT_MODULE, SYSTEM when it cannot be read. `path` is for messages.
  */
 int content_hash(int fd, const char *path, struct str manifest, uint8_t ret[SHA256_SIZE], struct err *err)

@@ -1,7 +1,7 @@
 #include "control/action_files.h"
 #include "base/escape.h"
 #include "crypto/digest.h"
-#include <errno.h>
+#include "os/file.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -33,37 +33,12 @@ void action_file_release(struct action_file *file)
 	free(file);
 }
 
-/* By offset: several may read at once. */
-static int read_text(int fd, struct buf *out, struct err *err)
-{
-	struct stat info;
-	if (fstat(fd, &info) != 0)
-		return fail_errno(err, "cannot look at the file");
-	if (info.st_size < 0 || (uint64_t)info.st_size > ACTION_MAX)
-		return fail(err, ERR_LIMIT, "the file is larger than %zu bytes", ACTION_MAX);
-	size_t expected = (size_t)info.st_size;
-	for (;;) {
-		size_t piece = MAX(expected > out->n ? expected - out->n : 0, (size_t)1);
-		char *room = buf_reserve(out, piece);
-		if (room == NULL)
-			return buf_check(out, "the file", err);
-		ssize_t n = pread(fd, room, piece, (off_t)out->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_errno(err, "cannot read the file");
-		if (n == 0)
-			return 0;
-		buf_commit(out, (size_t)n);
-	}
-}
-
 bool action_file_is_current(const struct action_file *file)
 {
 	struct stat info;
 	AUTO_BUF text = BUF_INIT(ACTION_MAX);
 	if (file->fd < 0 || file->action == NULL || fstat(file->fd, &info) != 0 || info.st_nlink == 0 ||
-	    read_text(file->fd, &text, NULL) < 0)
+	    file_read_whole(file->fd, file->file_name.p, &text, NULL) < 0)
 		return false;
 	unsigned char hash[SHA256_SIZE];
 	sha256(buf_str(&text), hash);
@@ -73,10 +48,8 @@ bool action_file_is_current(const struct action_file *file)
 static int read_action(struct action_file *file, struct err *err)
 {
 	AUTO_BUF text = BUF_INIT(ACTION_MAX);
-	if (read_text(file->fd, &text, err) < 0) {
-		err_at(err, file->file_name.p, 0);
-		return -1;
-	}
+	if (file_read_whole(file->fd, file->file_name.p, &text, err) < 0)
+		return err_at(err, file->file_name.p, 0);
 	file->action = action_parse(buf_str(&text), file->file_name.p, err);
 	return file->action != NULL ? 0 : -1;
 }

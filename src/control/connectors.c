@@ -3,8 +3,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "connector/content_hash.h"
+#include "control/actions.h"
 #include "control/bindings.h"
 #include "control/event.h"
+#include "control/held_connectors.h"
 #include "control/parent_client.h"
 #include "base/vec.h"
 #include "os/file.h"
@@ -102,16 +104,51 @@ static int tell_where(const struct connector_opened *opened, struct err *err)
 	return wrap(err, "%.*s/manifest.toml", STR_FMT(opened->path));
 }
 
-static int read_manifest(struct arena *arena, int fd, struct connector_opened *opened, struct err *err)
+static int read_manifest(struct connector_opened *opened, struct err *err)
 {
-	AUTO_BUF text = BUF_INIT(MANIFEST_MAX);
-	if (file_read_fd(fd, "manifest.toml", &text, err) < 0)
-		return -1;
-	opened->manifest_bytes = arena_str(arena, buf_str(&text));
-	opened->manifest = connector_manifest_parse(opened->manifest_bytes, "manifest.toml", err);
-	if (opened->manifest == NULL || connector_manifest_validate(opened->manifest, "manifest.toml", err) < 0)
+	opened->own_manifest = connector_manifest_parse(opened->manifest_bytes, "manifest.toml", err);
+	opened->manifest = opened->own_manifest;
+	if (opened->manifest == NULL || connector_manifest_validate(opened->own_manifest, "manifest.toml", err) < 0)
 		return tell_where(opened, err);
 	return 0;
+}
+
+static int read_bytes(struct arena *arena, int fd, struct connector_opened *opened, struct err *err)
+{
+	AUTO_BUF text = BUF_INIT(MANIFEST_MAX);
+	if (file_read_whole(fd, "manifest.toml", &text, err) < 0)
+		return -1;
+	opened->manifest_bytes = arena_str(arena, buf_str(&text));
+	return 0;
+}
+
+static int hash_files(struct arena *arena, struct connector_opened *opened, struct err *err)
+{
+	if (content_hash(opened->module_fd, "connector.wasm", opened->manifest_bytes, opened->hash, err) < 0)
+		return -1;
+	char digits[2 * CODE_FILE_HASH + 1];
+	hex_format(str_of(opened->hash, sizeof opened->hash), digits);
+	opened->content_hash = arena_printf(arena, "sha256:%s", digits);
+	return 0;
+}
+
+/* What was held is read as if it were new; only when it says the same, its manifest need not be taken apart again. */
+static int use_held(struct control *control, struct arena *arena, struct connector_opened *opened, struct err *err)
+{
+	opened->held = held_connector_use(control->held, opened->row.path, err);
+	if (opened->held == NULL)
+		return -1;
+	opened->path = arena_str(arena, opened->held->path);
+	opened->module_fd = opened->held->module_fd;
+	if (read_bytes(arena, opened->held->manifest_fd, opened, err) < 0)
+		return -1;
+	opened->manifest = opened->held->manifest;
+	if (opened->manifest == NULL || !str_eq(opened->manifest_bytes, opened->held->manifest_bytes)) {
+		held_connector_outdated(control->held, opened->held);
+		if (read_manifest(opened, err) < 0)
+			return -1;
+	}
+	return hash_files(arena, opened, err);
 }
 
 static int open_files(struct control *control, struct arena *arena, struct str path, struct connector_opened *opened,
@@ -120,14 +157,9 @@ static int open_files(struct control *control, struct arena *arena, struct str p
 	AUTO_FD manifest_fd = -1;
 	if (parent_open_folder(control->parent, path, arena, &opened->path, &manifest_fd, &opened->module_fd, err) < 0)
 		return -1;
-	if (read_manifest(arena, manifest_fd, opened, err) < 0)
+	if (read_bytes(arena, manifest_fd, opened, err) < 0 || read_manifest(opened, err) < 0)
 		return -1;
-	if (content_hash(opened->module_fd, "connector.wasm", opened->manifest_bytes, opened->hash, err) < 0)
-		return -1;
-	char digits[2 * CODE_FILE_HASH + 1];
-	hex_format(str_of(opened->hash, sizeof opened->hash), digits);
-	opened->content_hash = arena_printf(arena, "sha256:%s", digits);
-	return 0;
+	return hash_files(arena, opened, err);
 }
 
 int connector_open_folder(struct control *control, struct arena *arena, struct str path, struct connector_opened *ret,
@@ -172,6 +204,7 @@ static int tell_change(struct control *control, struct arena *arena, struct conn
 		return -1;
 	if (opened->manifest->credential.kind == CREDENTIAL_OAUTH2)
 		bindings_check_drift(control, arena, opened->row.fqn, opened->manifest);
+	actions_touch(control->actions);
 	return 0;
 }
 
@@ -194,7 +227,7 @@ int connector_open(struct control *control, struct arena *arena, struct str fqn,
 	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
 	if (connectors_find(control, arena, fqn, &opened.row, err) < 0)
 		return -1;
-	if (open_files(control, arena, opened.row.path, &opened, err) < 0)
+	if (use_held(control, arena, &opened, err) < 0)
 		return wrap(err, "opening the linked connector '%.*s'", STR_FMT(opened.row.fqn));
 	if (check_name(&opened, err) < 0)
 		return -1;
@@ -208,8 +241,10 @@ int connector_open(struct control *control, struct arena *arena, struct str fqn,
 
 void connector_close(struct connector_opened *opened)
 {
-	connector_manifest_free(opened->manifest);
-	if (opened->module_fd >= 0)
+	connector_manifest_free(opened->own_manifest);
+	if (opened->held != NULL)
+		held_connector_release(opened->held);
+	else if (opened->module_fd >= 0)
 		close(opened->module_fd);
 	*opened = CONNECTOR_OPENED_INIT;
 }

@@ -2,8 +2,9 @@
  * connectors: which there are, and one opened for use
  *
  * A linked connector is a folder of its author's, under its manifest's own name or local://user/<name>. Nothing of it is
- * believed from one use to the next: each use opens the two files anew through the parent, reads the manifest, hashes both,
- * and tells when the hash is not the one that was seen last. Worker threads; strings live in the arena.
+ * believed from one use to the next: each use reads the manifest, hashes both files, and tells when the hash is not the one
+ * that was seen last. The files are opened by the parent, and held between uses (held_connectors.h). Worker threads; strings
+ * live in the arena.
  */
 #pragma once
 #include "artifact/connector_manifest.h"
@@ -33,11 +34,14 @@ struct connector_opened {
 	struct connector_row row; /* as it was before this use */
 	struct str path;          /* canonical */
 	struct str manifest_bytes;
-	struct connector_manifest *manifest; /* owned */
-	int module_fd;                       /* owned */
+	const struct connector_manifest *manifest;
+	int module_fd;
 	uint8_t hash[CODE_FILE_HASH];
 	struct str content_hash; /* "sha256:…" */
 	bool changed;            /* not what the last use found */
+
+	const struct held_connector *held;       /* whose the descriptor is; NULL: it is our own */
+	struct connector_manifest *own_manifest; /* NULL: it is the held one's */
 };
 /* A folder that need not be linked; `row` stays empty. Errors of the parent (what is wrong with the folder) and the manifest. */
 int connector_open_folder(struct control *control, struct arena *arena, struct str path, struct connector_opened *ret,

@@ -10,6 +10,7 @@
 #include "control/dispatch.h"
 #include "control/execution.h"
 #include "control/handlers.h"
+#include "control/held_connectors.h"
 #include "control/keeper_client.h"
 #include "control/mcp_service.h"
 #include "control/oauth.h"
@@ -37,6 +38,7 @@
 struct running {
 	struct control control;
 	struct loop_source *patience; /* the time that workers have to end */
+	uint64_t stop_ns;            /* until when what is under way may finish; monotonic */
 	bool stopping, joined;
 };
 
@@ -138,8 +140,15 @@ static void workers_joined(void *user)
 	loop_stop(running->control.loop);
 }
 
-/* All is answered, or the time is over: whoever still works gives up, and has the loop until then. */
-static void drained(void *user)
+/* What a person approved runs for nobody's answer: it has the rest of the time. */
+static void settle_runs(void *user)
+{
+	struct running *running = user;
+	runs_settle(running->control.runs, running->stop_ns);
+}
+
+/* All is done, or the time is over: whoever still works gives up, and has the loop until then. */
+static void settled(void *user)
 {
 	struct running *running = user;
 	struct control *control = &running->control;
@@ -150,13 +159,21 @@ static void drained(void *user)
 	loop_work(control->loop, join_workers, workers_joined, running);
 }
 
+static void drained(void *user)
+{
+	struct running *running = user;
+	loop_work(running->control.loop, settle_runs, settled, running);
+}
+
 static void on_stop(void *user, uint64_t ms)
 {
 	struct running *running = user;
 	if (running->stopping)
 		return;
 	running->stopping = true;
+	running->stop_ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
 	log_info("control_stopping", log_u64("ms", ms));
+	runs_drain(running->control.runs);
 	audit_service_stop(running->control.audit);
 	spans_flush(running->control.spans);
 	mcp_service_stop(running->control.mcp);
@@ -194,6 +211,7 @@ static void on_changed(void *user, uint32_t watch)
 {
 	struct running *running = user;
 	actions_told(running->control.actions, watch);
+	held_connectors_told(running->control.held, watch);
 }
 
 static void on_vault(void *user, bool unlocked)
@@ -328,6 +346,7 @@ static int start_up(struct running *running, struct err *err)
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);
 	control->actions = actions_new(control);
+	control->held = held_connectors_new(control);
 	control->runs = runs_new(control, err);
 	if (control->runs == NULL)
 		return -1;
@@ -359,6 +378,7 @@ static void tear_down(struct running *running)
 	workers_free(control->workers);
 	mcp_service_free(control->mcp);
 	actions_free(control->actions);
+	held_connectors_free(control->held);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
 	audit_service_free(control->audit);
 	spans_free(control->spans);

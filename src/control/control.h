@@ -31,6 +31,7 @@ struct actions;
 struct audit_service;
 struct calls;
 struct dispatcher;
+struct held_connectors;
 struct keeper_client;
 struct mcp_service;
 struct oauth_flows;
@@ -50,6 +51,7 @@ struct control {
 	struct parent_client *parent;  /* parent_client.h: runners, folders */
 	struct keeper_client *keeper;  /* keeper_client.h */
 	struct actions *actions;       /* actions.h: what is linked, in sets */
+	struct held_connectors *held;  /* held_connectors.h: files of linked connectors, between uses */
 	struct calls *calls;           /* calls.h: runner pool and link to egress */
 	struct oauth_flows *oauth;     /* oauth.h: flows under way */
 	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */

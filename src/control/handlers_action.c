@@ -279,20 +279,30 @@ int handle_action_list(struct request *r, struct err *err)
 	return 0;
 }
 
+/* Opened, a connector is hashed anew: what is shown is what it is. One that cannot be opened is as it was last seen. */
+static void look_at_connectors(struct request *r, const struct action *action)
+{
+	for (size_t i = 0; i < action->n_connectors; i++) {
+		AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+		(void)!connector_open(r->control, r->arena, action->connectors[i].name, &opened, NULL);
+	}
+}
+
 static int show(struct request *r, struct err *err)
 {
 	struct str name = r->parameters[0];
-	AUTO_KNOWN known = {.manifests = NULL};
-	if (read_known(r, &known, err) < 0)
-		return -1;
 	const struct action_set *set = NULL;
 	const struct action_entry *entry = actions_look_up(r->control->actions, name, &set, err);
 	if (entry == NULL)
 		return -1;
+	look_at_connectors(r, entry->action);
+	AUTO_KNOWN known = {.manifests = NULL};
+	int rc = read_known(r, &known, err);
 	const struct showing showing = {.set = set, .known = &known, .in_full = true};
-	put_action(&r->json, &showing, entry);
+	if (rc == 0)
+		put_action(&r->json, &showing, entry);
 	actions_release(r->control->actions, set);
-	return 0;
+	return rc;
 }
 
 int handle_action_show(struct request *r, struct err *err)

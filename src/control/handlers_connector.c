@@ -1,6 +1,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "connector/grant.h"
+#include "control/actions.h"
 #include "control/bindings.h"
 #include "control/connectors.h"
 #include "control/control.h"
@@ -178,6 +179,8 @@ static int tell_link(const struct request *r, enum audit_type type, struct str c
 	if (rc == 0)
 		rc = db_write(r->control->db, write, job, err);
 	event_release(&job->event);
+	if (rc == 0)
+		actions_touch(r->control->actions);
 	return rc;
 }
 

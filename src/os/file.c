@@ -10,7 +10,13 @@
 #define DRAFT_PREFIX ".draft-"
 #define READ_STEP    ((size_t)64 << 10)
 
-int file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
+/* From the present position when `at` is -1. */
+static ssize_t read_some(int fd, char *to, size_t n, off_t at)
+{
+	return at < 0 ? read(fd, to, n) : pread(fd, to, n, at);
+}
+
+static int read_rest(int fd, off_t at, const char *name, struct buf *out, struct err *err)
 {
 	struct stat info;
 	if (fstat(fd, &info) != 0)
@@ -23,7 +29,7 @@ int file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
 		if (!buf_ok(out))
 			return buf_check(out, name, err);
 		char beyond;
-		ssize_t n = left > 0 ? read(fd, to, MIN(step, left)) : read(fd, &beyond, 1);
+		ssize_t n = left > 0 ? read_some(fd, to, MIN(step, left), at) : read_some(fd, &beyond, 1, at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -33,8 +39,19 @@ int file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
 		if (left == 0)
 			return fail(err, ERR_LIMIT, "'%s' is larger than %zu bytes", name, out->cap);
 		buf_commit(out, (size_t)n);
+		at = at < 0 ? at : at + (off_t)n;
 		step = READ_STEP;
 	}
+}
+
+int file_read_fd(int fd, const char *name, struct buf *out, struct err *err)
+{
+	return read_rest(fd, -1, name, out, err);
+}
+
+int file_read_whole(int fd, const char *name, struct buf *out, struct err *err)
+{
+	return read_rest(fd, 0, name, out, err);
 }
 
 int file_read(const char *path, struct buf *out, struct err *err)

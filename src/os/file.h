@@ -16,6 +16,8 @@
 int file_read(const char *path, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 /* The same from a descriptor's present position; `name` is for messages. */
 int file_read_fd(int fd, const char *name, struct buf *out, struct err *err) __attribute__((warn_unused_result));
+/* The whole file, wherever that position is, which stays: several may read one descriptor at once. */
+int file_read_whole(int fd, const char *name, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 /* Writes all of it, at the descriptor's present position. */
 int file_write_fd(int fd, const char *name, struct str bytes, struct err *err) __attribute__((warn_unused_result));
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import unittest
 
-from daemon import Home, wait_for
+from daemon import Home, manifest_of, wait_for
 from house import SLOW
 
 UNPINNED = "sha256:bound-at-release"
@@ -128,6 +128,26 @@ class Action(unittest.TestCase):
         self.assertEqual({(c["status"], c["actual_hash"]) for c in seen.values()}, {("linked", actual)})
         self.assertEqual(seen["free"]["hosts"], ["127.0.0.1:1"])
         self.assertIn("not as pinned", self.home.ok("action", "list").out)
+
+    def test_a_connector_that_changes_is_told_without_being_used(self):
+        first = self.home.link("fixture", port=1)["content_hash"]
+        self.put("say")
+        self.link()
+        self.assertEqual(self.show("say")["requires"]["connectors"][0]["actual_hash"], first)
+        folder = self.home.root / "connector-fixture"
+        replaced = folder / "manifest.new"
+        replaced.write_text(manifest_of("fixture", 2))
+        replaced.rename(folder / "manifest.toml")
+        # The list is of what was seen last; nothing but the parent looks meanwhile.
+        changed = wait_for(lambda: self.events("connector.changed"), "the record", seconds=2 if SLOW == 1 else 10)
+        self.assertEqual(changed[0]["aileron.connector.previous_hash"], first)
+        told = self.listed()["items"][0]["requires"]["connectors"][0]
+        self.assertEqual((told["actual_hash"], told["hosts"]),
+                         (changed[0]["aileron.connector.hash"], ["127.0.0.1:2"]))
+        # What is replaced is seen by the very next use, before anybody was told.
+        replaced.write_text(manifest_of("fixture", 3))
+        replaced.rename(folder / "manifest.toml")
+        self.assertEqual(self.show("say")["requires"]["connectors"][0]["hosts"], ["127.0.0.1:3"])
 
     def test_bad_files_beside_good_ones(self):
         self.put("good")
