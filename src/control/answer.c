@@ -89,7 +89,7 @@ void answer_failure(struct http_exchange *x, const struct answer_failure *failur
 		snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)after);
 		headers[n++] = (struct h1_header){S("Retry-After"), str_from(seconds)};
 	}
-	if (err->class == ERR_UNAUTHORIZED)
+	if (err->class == ERR_UNAUTHORIZED && !str_eq(failure->further.name, S("WWW-Authenticate")))
 		headers[n++] = (struct h1_header){S("WWW-Authenticate"), S("Bearer")};
 	if (failure->further.name.n > 0)
 		headers[n++] = failure->further;

@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "base/version.h"
 #include "control/actions.h"
+#include "control/mcp_service.h"
 #include "control/mcp_tasks.h"
 #include "control/mcp_tools.h"
 #include "text/json_members.h"
@@ -102,17 +103,6 @@ static struct str call_id_of(const struct mcp_call *call)
 	return is_call_id(id) ? id : STR_EMPTY;
 }
 
-static struct str working_dir_of(struct control *control, struct arena *arena, struct str session)
-{
-	struct db_tx *tx = db_read(control->db);
-	struct db_stmt *q = db_stmt(tx, "SELECT working_dir FROM sessions WHERE id = ?");
-	db_bind_str(q, session);
-	struct str folder = db_step(q, NULL) == 1 ? arena_str(arena, db_str(q, 0)) : STR_EMPTY;
-	db_finish(q);
-	db_done(tx);
-	return folder;
-}
-
 /* The action behind a tool; "" = it went while the call came. */
 static struct str action_behind(struct control *control, struct arena *arena, struct str tool)
 {
@@ -132,7 +122,7 @@ static void serve_action(struct serving *serving, struct arena *arena, struct mc
 		.caller = {.id = caller->id,
 			   .name = caller->name,
 			   .session = caller->session,
-			   .working_dir = working_dir_of(control, arena, caller->session)},
+			   .working_dir = mcp_service_folder(control->mcp, arena, caller->session)},
 		.call_id = call_id_of(call),
 		.action = action_behind(control, arena, mcp_call_name(call)),
 		.args = mcp_call_arguments(call),

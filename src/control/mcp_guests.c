@@ -9,6 +9,7 @@
 #include "control/runs.h"
 #include "control/session.h"
 #include "control/workers.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ struct guest {
 	struct mcp_peer *peer;
 	struct line_cut lines;
 	char agent[ULID_SIZE], session[ULID_SIZE];
+	char *folder;      /* where it works; of a session of its own */
 	bool own_session;  /* and no launch's */
 	_Atomic bool deaf; /* does not take what is sent */
 };
@@ -29,15 +31,18 @@ struct mcp_guests {
 	struct control *control;
 	struct mcp *mcp;
 	struct loop_source *wake;
+	bool stopped;
+
+	pthread_mutex_t lock; /* of the list, which the loop's thread alone changes */
 	struct guest *first;
 	size_t n;
-	bool stopped;
 };
 
 struct mcp_guests *mcp_guests_new(struct control *control, struct mcp *mcp, struct loop_source *wake)
 {
 	struct mcp_guests *guests = NEW(struct mcp_guests);
 	*guests = (struct mcp_guests){.control = control, .mcp = mcp, .wake = wake};
+	pthread_mutex_init(&guests->lock, NULL);
 	return guests;
 }
 
@@ -175,6 +180,7 @@ static void start_session(struct guest *guest, const struct identity *identity)
 	job->continues = continues;
 	memcpy(job->name, identity->agent_name, sizeof job->name);
 	read_folder(http_header(guest->x, S(MCP_FOLDER_HEADER)), job->folder);
+	guest->folder = xstrdup(job->folder);
 	db_write_later(control->db, store_start, job, start_stored);
 }
 
@@ -183,6 +189,7 @@ static void start_session(struct guest *guest, const struct identity *identity)
 static void unlink_guest(struct guest *guest)
 {
 	struct mcp_guests *guests = guest->guests;
+	pthread_mutex_lock(&guests->lock);
 	if (guest->previous != NULL)
 		guest->previous->next = guest->next;
 	else
@@ -190,6 +197,31 @@ static void unlink_guest(struct guest *guest)
 	if (guest->next != NULL)
 		guest->next->previous = guest->previous;
 	guests->n--;
+	pthread_mutex_unlock(&guests->lock);
+}
+
+static void link_guest(struct guest *guest)
+{
+	struct mcp_guests *guests = guest->guests;
+	pthread_mutex_lock(&guests->lock);
+	guest->next = guests->first;
+	if (guests->first != NULL)
+		guests->first->previous = guest;
+	guests->first = guest;
+	guests->n++;
+	pthread_mutex_unlock(&guests->lock);
+}
+
+struct str mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session)
+{
+	struct str folder = STR_EMPTY;
+	pthread_mutex_lock(&guests->lock);
+	for (const struct guest *guest = guests->first; guest != NULL; guest = guest->next) {
+		if (guest->folder != NULL && str_eq(session, str_from(guest->session)))
+			folder = arena_str(arena, str_from(guest->folder));
+	}
+	pthread_mutex_unlock(&guests->lock);
+	return folder;
 }
 
 /* Nobody writes to its exchange any more. */
@@ -198,6 +230,7 @@ static void guest_free(struct guest *guest)
 	mcp_peer_free(guest->peer);
 	unlink_guest(guest);
 	line_cut_release(&guest->lines);
+	free(guest->folder);
 	free(guest);
 }
 
@@ -255,11 +288,6 @@ static struct guest *guest_new(struct mcp_guests *guests, struct http_exchange *
 	guest->x = x;
 	memcpy(guest->agent, identity->agent, sizeof guest->agent);
 	line_cut_init(&guest->lines, MCP_MESSAGE_MAX);
-	guest->next = guests->first;
-	if (guests->first != NULL)
-		guests->first->previous = guest;
-	guests->first = guest;
-	guests->n++;
 	if (identity->session[0] != '\0')
 		memcpy(guest->session, identity->session, sizeof guest->session);
 	else
@@ -272,6 +300,7 @@ static struct guest *guest_new(struct mcp_guests *guests, struct http_exchange *
 		.user = guest,
 	};
 	guest->peer = mcp_peer_new(guests->mcp, &options);
+	link_guest(guest);
 	return guest;
 }
 
@@ -316,5 +345,6 @@ void mcp_guests_free(struct mcp_guests *guests)
 		return;
 	while (guests->first != NULL)
 		guest_free(guests->first);
+	pthread_mutex_destroy(&guests->lock);
 	free(guests);
 }

@@ -44,6 +44,21 @@ struct mcp_service {
 
 /* ------------------------------------------------------------------------------------------------------------ tools */
 
+struct str mcp_service_folder(struct mcp_service *service, struct arena *arena, struct str session)
+{
+	struct str folder = mcp_guests_folder(service->guests, arena, session);
+	if (folder.n > 0)
+		return folder;
+	struct db_tx *tx = db_read(service->control->db);
+	struct db_stmt *q = db_stmt(tx, "SELECT working_dir FROM sessions WHERE id = ?");
+	db_bind_str(q, session);
+	if (db_step(q, NULL) == 1)
+		folder = arena_str(arena, db_str(q, 0));
+	db_finish(q);
+	db_done(tx);
+	return folder;
+}
+
 static const struct mcp_tools *hold_tools(void *user)
 {
 	struct mcp_service *service = user;
@@ -354,6 +369,7 @@ struct mcp_service *mcp_service_new(struct control *control, struct err *err)
 void mcp_service_stop(struct mcp_service *service)
 {
 	become_ready(service);
+	mcp_end_streams(service->mcp);
 	mcp_guests_stop(service->guests);
 	loop_timer_start(service->tick, STOPPING_TICK_MS, STOPPING_TICK_MS);
 }

@@ -23,6 +23,9 @@ void mcp_service_stop(struct mcp_service *service);
 void mcp_service_free(struct mcp_service *service);
 DEFINE_AUTO(mcp_service, mcp_service_free)
 
+/* Where the agent of a session works; "" = not known. Any worker. */
+struct str mcp_service_folder(struct mcp_service *service, struct arena *arena, struct str session);
+
 bool mcp_service_is_path(struct str path);
 /* As http_admit_body. */
 bool mcp_service_admits(struct mcp_service *service, const struct http_exchange *x, uint64_t *ret_max);

@@ -243,7 +243,8 @@ bool mcp_tasks_cancel(void *user, const struct mcp_caller *caller, struct str id
 	if (id.n == 0 || !find(control, arena, &wanted, &row))
 		return false;
 	const struct audit_event by = {.actor = AUDIT_ACTOR_AGENT, .actor_id = caller->id};
-	(void)!runs_cancel(control->runs, caller->id, row.run, &by, NULL);
+	struct err err = {0};
+	(void)!runs_cancel(control->runs, caller->id, row.run, &by, &err);
 	return true;
 }
 
