@@ -66,6 +66,14 @@ static void put_report(struct json_writer *w, const struct call_report *report)
 	member_u64(w, "aileron.call.total_us", report->total_ns / TIME_MICROSECOND);
 }
 
+static struct db_pending *begin_write(struct db *db, const struct execution *execution, db_job *job, void *user,
+				      struct err *err)
+{
+	if (execution->of != NULL && execution->of->relaxed)
+		return db_write_begin_relaxed(db, job, user, err);
+	return db_write_begin(db, job, user, err);
+}
+
 /* --------------------------------------------------------------------------------------------------------------- start */
 
 struct execution_starting {
@@ -109,7 +117,7 @@ struct execution_starting *execution_start_begin(struct db *db, const struct aud
 	starting->execution = execution;
 	begin_event(&starting->event, by, AUDIT_EXECUTION_STARTED, execution);
 	if (event_end(&starting->event, &starting->err) == 0)
-		starting->pending = db_write_begin(db, do_start, starting, &starting->err);
+		starting->pending = begin_write(db, execution, do_start, starting, &starting->err);
 	return starting;
 }
 
@@ -162,7 +170,7 @@ int execution_end(struct db *db, const struct audit_event *by, const struct exec
 		put_failure(&job.event.json, end->error);
 	int rc = event_end(&job.event, err);
 	if (rc == 0)
-		rc = db_write(db, do_end, &job, err);
+		rc = db_write_end(begin_write(db, execution, do_end, &job, err));
 	event_release(&job.event);
 	return rc;
 }

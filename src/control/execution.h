@@ -19,6 +19,7 @@ struct execution;
 struct execution_of {
 	struct str run, step, action, approval, grant, session; /* "" = none */
 	struct str pinned_hash;                                 /* of the connector, as the action says */
+	bool relaxed; /* it changes nothing anywhere: its rows need not be synced (store/db.h) */
 	/* In the jobs, before and after their events: -1 undoes all of it, and nothing is sent or told. NULL = nothing. */
 	int (*started)(struct db_tx *tx, void *user, const struct execution *execution, struct err *err);
 	int (*ended)(struct db_tx *tx, void *user, const struct execution_end *end, struct err *err);

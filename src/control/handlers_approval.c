@@ -249,10 +249,13 @@ static void follow(struct watch *watch)
 	struct err err;
 	uint64_t seen = 0;
 	err_clear(&err);
-	while (!r->control->over && !http_is_gone(r->exchange)) {
+	while (!http_is_gone(r->exchange)) {
 		buf_clear(&watch->piece);
 		/* The number of changes first: what happens while it is read is seen by the next turn. */
-		if (!runs_await(r->control->runs, &seen, clock_monotonic_ns(NULL) + HEARTBEAT_NS, is_gone, r)) {
+		int changed = runs_await(r->control->runs, &seen, clock_monotonic_ns(NULL) + HEARTBEAT_NS, is_gone, r);
+		if (changed < 0)
+			return;
+		if (changed == 0) {
 			buf_add_z(&watch->piece, ": heartbeat\n\n");
 		} else if (put_changes(watch, &err) < 0) {
 			log_warn("approvals_not_told", log_err(&err));

@@ -78,6 +78,32 @@ void runs_free(struct runs *runs)
 	free(runs);
 }
 
+/* --------------------------------------------------------------------------------------------------------------- the end */
+
+bool runs_is_draining(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	bool draining = runs->draining;
+	pthread_mutex_unlock(&runs->lock);
+	return draining;
+}
+
+void runs_drain(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	runs->draining = true;
+	pthread_cond_broadcast(&runs->changed);
+	pthread_mutex_unlock(&runs->lock);
+}
+
+void runs_settle(struct runs *runs, uint64_t until_ns)
+{
+	pthread_mutex_lock(&runs->lock);
+	while (runs->running != NULL && wait_until(&runs->changed, &runs->lock, until_ns))
+		;
+	pthread_mutex_unlock(&runs->lock);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- changes */
 
 void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str run_id, enum run_state state), void *user)
@@ -347,10 +373,10 @@ static bool wait_for_change(struct runs *runs, uint64_t seen, uint64_t until_ns,
 	bool changed = false;
 	for (;;) {
 		uint64_t now = clock_monotonic_ns(NULL);
-		if (now >= until_ns || runs->control->over || (gone != NULL && gone(user)))
+		if (now >= until_ns || runs_is_draining(runs) || (gone != NULL && gone(user)))
 			return false;
 		pthread_mutex_lock(&runs->lock);
-		if (runs->changes == seen)
+		if (runs->changes == seen && !runs->draining)
 			(void)wait_until(&runs->changed, &runs->lock, MIN(until_ns, now + RUNS_GONE_POLL_NS));
 		changed = runs->changes != seen;
 		pthread_mutex_unlock(&runs->lock);
@@ -374,7 +400,7 @@ int runs_wait(struct runs *runs, struct arena *arena, struct str caller, struct 
 	}
 }
 
-bool runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user)
+int runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user)
 {
 	uint64_t now = changes_so_far(runs) + 1; /* 0 stands for "never looked" */
 	if (now == *seen) {
@@ -383,7 +409,7 @@ bool runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gon
 	}
 	bool changed = now != *seen;
 	*seen = now;
-	return changed;
+	return runs_is_draining(runs) ? -1 : changed;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- cancelled */

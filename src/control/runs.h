@@ -13,6 +13,10 @@ struct runs; /* control->runs */
 struct runs *runs_new(struct control *control, struct err *err) __attribute__((warn_unused_result));
 /* With keeper, actions and calls there: what was approved and not claimed goes on. */
 int runs_start(struct runs *runs, struct err *err) __attribute__((warn_unused_result));
+/* The daemon ends: nothing more is claimed, and who waits or follows is sent away. Any thread; does not wait. */
+void runs_drain(struct runs *runs);
+/* Then: until nothing runs any more, or `until_ns` (monotonic) has passed. Not on the loop's thread. */
+void runs_settle(struct runs *runs, uint64_t until_ns);
 /* No worker asks any more; ends its threads. Once, or not at all before runs_free(). */
 void runs_stop(struct runs *runs);
 void runs_free(struct runs *runs); /* before the database is closed; NULL is fine */
@@ -52,9 +56,9 @@ void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str ru
 
 /*
  * For whoever follows all of them: waits until some run's state changed since `*seen` (0 at first: at once), `until_ns` has passed
- * or `gone` says so; true with a change, and *seen for the next time.
+ * or `gone` says so: 1 with a change, and *seen for the next time; 0 without; -1 when the daemon ends.
  */
-bool runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user);
+int runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user);
 
 /*
  * The envelope of design (mcp, API): {"status","action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}.

@@ -204,7 +204,7 @@ static void execute(void *user)
 	struct turn *turn = user;
 	struct runs *runs = turn->runs;
 	struct running_run running = {0};
-	if (!runs->control->over) {
+	if (!runs_is_draining(runs)) {
 		runs_enter(runs, &running, str_from(turn->id));
 		execute_once(runs, &running, AGAIN_MAX);
 		runs_leave(runs, &running);
@@ -317,7 +317,7 @@ static void preview(void *user)
 	struct err err;
 	struct run run;
 	err_clear(&err);
-	if (!runs->control->over && runs_get(runs, arena, STR_EMPTY, str_from(turn->id), &run, &err) == 0 &&
+	if (!runs_is_draining(runs) && runs_get(runs, arena, STR_EMPTY, str_from(turn->id), &run, &err) == 0 &&
 	    run.state == RUN_PENDING_APPROVAL) {
 		if (make_preview(runs, arena, &run, &text, &err) < 0 || !buf_ok(&text)) {
 			buf_clear(&text);

@@ -61,12 +61,13 @@ struct runs {
 	/* The thread that minds the clock (runs_executor.c). */
 	pthread_t minder;
 	pthread_cond_t wake;
-	bool minding, stopping, finished;
+	bool minding, stopping, finished, draining;
 	bool due, vault_locked, vault_unlocked, parts_changed;
 	uint64_t again_ns; /* when to try those again for which a process was away; monotonic, 0 = none */
 };
 
 uint64_t runs_now(const struct runs *runs);
+bool runs_is_draining(struct runs *runs);
 /* A run's state changed: whoever waits or listens is told. */
 void runs_announce(struct runs *runs, struct str id, enum run_state state);
 

@@ -20,6 +20,7 @@ struct at_work {
 	struct invoke_step place;
 	struct run_step row;
 	size_t step;
+	bool only_reads;   /* no step changes anything */
 	bool inserted;     /* the row is there */
 	bool began;        /* some step was sent to a runner */
 	uint64_t pause_ns; /* before the next try; 0 = there is none */
@@ -59,6 +60,8 @@ void runs_leave(struct runs *runs, struct running_run *running)
 	while (*at != running)
 		at = &(*at)->next;
 	*at = running->next;
+	if (runs->draining)
+		pthread_cond_broadcast(&runs->changed);
 	pthread_mutex_unlock(&runs->lock);
 }
 
@@ -277,6 +280,7 @@ static void describe(struct at_work *w, uint32_t attempt)
 				.grant = run->grant_id,
 				.session = run->caller.session,
 				.pinned_hash = connector->hash,
+				.relaxed = w->only_reads,
 				.started = on_started,
 				.ending = on_ending,
 				.ended = on_ended,
@@ -402,9 +406,19 @@ static void record_end(struct at_work *w)
 	w->work->run->state = RUN_OUTCOME_UNKNOWN;
 }
 
+static bool only_reads(const struct action *action)
+{
+	for (size_t i = 0; i < action->n_steps; i++) {
+		if (action->steps[i].effect != ACTION_READ)
+			return false;
+	}
+	return true;
+}
+
 static int carry_out(struct at_work *w, struct err *err)
 {
 	w->inserted = w->work->insert == NULL;
+	w->only_reads = only_reads(plan_of(w)->action);
 	w->args = json_parse(w->work->run->args, JSON_READ_STRICT, err);
 	int rc = w->args != NULL ? do_steps(w, err) : -1;
 	if (rc < 0 && !w->inserted)

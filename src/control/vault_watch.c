@@ -183,11 +183,13 @@ static bool was_signed(struct vault_watch *watch, uint64_t use)
 static const struct {
 	const char *what;
 	db_job *record;
+	/* A use belongs to a call, whose own rows are synced when it changes something. */
+	void (*write)(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 } notes[] = {
-	{"released", record_used},
-	{"signed", record_used},
-	{"refreshed", record_refreshed},
-	{"stale", record_stale},
+	{"released", record_used, db_write_later_relaxed},
+	{"signed", record_used, db_write_later_relaxed},
+	{"refreshed", record_refreshed, db_write_later},
+	{"stale", record_stale, db_write_later},
 };
 
 static void on_noted(void *user, struct str what, struct str path, uint64_t use, struct str host, struct str detail)
@@ -203,7 +205,7 @@ static void on_noted(void *user, struct str what, struct str path, uint64_t use,
 		told->host = arena_str(told->arena, host);
 		told->detail = arena_str(told->arena, detail);
 		told->use = use;
-		db_write_later(watch->db, notes[i].record, told, told_recorded);
+		notes[i].write(watch->db, notes[i].record, told, told_recorded);
 		return;
 	}
 	log_warn("keeper_note_not_understood", log_str("what", what));

@@ -52,6 +52,7 @@ struct writer;
 struct writer *writer_start(struct db_tx *tx, struct err *err) __attribute__((warn_unused_result));
 void writer_stop(struct writer *writer); /* does what waits first; NULL is fine */
 int writer_run(struct writer *writer, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
-struct db_pending *writer_begin(struct writer *writer, db_job *job, void *user, struct err *err);
-void writer_run_later(struct writer *writer, db_job *job, void *user, void (*done)(void *user, const struct err *err));
+struct db_pending *writer_begin(struct writer *writer, db_job *job, void *user, bool relaxed, struct err *err);
+void writer_run_later(struct writer *writer, db_job *job, void *user, void (*done)(void *user, const struct err *err),
+		      bool relaxed);
 void writer_on_commit(struct writer *writer, void (*committed)(void *user), void *user);

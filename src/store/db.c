@@ -335,14 +335,28 @@ struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct
 {
 	if (db->writer == NULL)
 		BUG("the database is open for reading");
-	return writer_begin(db->writer, job, user, err);
+	return writer_begin(db->writer, job, user, false, err);
+}
+
+struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)
+{
+	if (db->writer == NULL)
+		BUG("the database is open for reading");
+	return writer_begin(db->writer, job, user, true, err);
 }
 
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err))
 {
 	if (db->writer == NULL)
 		BUG("the database is open for reading");
-	writer_run_later(db->writer, job, user, done);
+	writer_run_later(db->writer, job, user, done, false);
+}
+
+void db_write_later_relaxed(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err))
+{
+	if (db->writer == NULL)
+		BUG("the database is open for reading");
+	writer_run_later(db->writer, job, user, done, true);
 }
 
 void db_on_commit(struct db *db, void (*committed)(void *user), void *user)

@@ -5,7 +5,7 @@
  * Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
  * fails undoes itself alone. db_write() returns when the job's transaction is committed and on disk (synchronous = FULL):
  * what it answered is not lost by a kill nor by a power loss. Readers have connections of their own, see the last commit,
- * and never wait for the writer.
+ * and never wait for the writer. db_write_begin_relaxed() promises less.
  *
  * Schema: numbered steps (schema.h), applied at opening, each in a transaction of its own. A file that is newer is
  * DATABASE_NEWER; one that is no database or fails its check is DATABASE_CORRUPT, and nothing is changed; both say what to do.
@@ -59,6 +59,12 @@ int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribut
 struct db_pending;
 struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct err *err)
 	__attribute__((warn_unused_result));
+/*
+ * One that may be lost with the power, though not with a kill: it is in the file when db_write_end() says 0, and synced with the
+ * next commit of a job that is not relaxed, which never comes without it. A commit of relaxed jobs alone costs no sync.
+ */
+struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)
+	__attribute__((warn_unused_result));
 int db_write_end(struct db_pending *pending) __attribute__((warn_unused_result));
 /*
  * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
@@ -66,6 +72,7 @@ int db_write_end(struct db_pending *pending) __attribute__((warn_unused_result))
  * they came; one that nobody waits for is committed with the next that somebody does wait for, or after 5 ms.
  */
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
+void db_write_later_relaxed(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 /*
  * `committed` is called on the writer's thread after each commit in which a job took part, before those who wait for it are
  * answered: for whoever follows what is written. It must not wait. NULL = nobody; when set later, the call that is under

@@ -30,6 +30,7 @@ struct job {
 	void *user;
 	struct err *err;                                 /* of the caller that waits */
 	void (*done)(void *user, const struct err *err); /* NULL = one waits, and the job is on its stack */
+	bool relaxed;                                    /* need not be synced */
 	int result;
 	sem_t over; /* of a job that is waited for */
 	struct job *next;
@@ -52,7 +53,8 @@ struct writer {
 	/* The thread's own. */
 	struct db_tx *tx;
 	size_t last_awaited; /* jobs of the last group that somebody waited for */
-	uint64_t commit_ns;  /* a commit takes about this long */
+	uint64_t commit_ns;  /* a commit that is synced takes about this long */
+	bool relaxed;        /* commits are not synced now */
 	struct err err;      /* of jobs that nobody waits for */
 };
 
@@ -167,6 +169,7 @@ static void make_deadline(uint64_t ns, struct timespec *ret)
 
 struct group {
 	size_t n, n_awaited; /* jobs so far */
+	bool relaxed;        /* each of them is; ends with the first that is not */
 	struct timespec deadline;
 };
 
@@ -180,15 +183,29 @@ static void count_in(const struct writer *writer, struct group *group, const str
 		make_deadline(LINGER_NS, &group->deadline);
 }
 
+/* How the connection commits can be changed between two transactions alone. */
+static int set_relaxed(struct writer *writer, bool relaxed)
+{
+	if (writer->relaxed == relaxed)
+		return SQLITE_OK;
+	int code = store_exec(writer->tx, relaxed ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+	if (code == SQLITE_OK)
+		writer->relaxed = relaxed;
+	return code;
+}
+
 /* The next job of a group, or NULL when it is time to commit. */
 static struct job *next_of_group(struct writer *writer, const struct group *group)
 {
-	bool is_whole = group->n_awaited >= writer->last_awaited || writer->commit_ns < GATHER_WORTH;
+	/* A commit that is not synced is not worth a wait. */
+	bool is_whole = group->n_awaited >= writer->last_awaited || writer->commit_ns < GATHER_WORTH || group->relaxed;
 	bool waited = group->n_awaited > 0 && is_whole;
 	pthread_mutex_lock(&writer->lock);
 	while (writer->waiting.n == 0 && !waited && !writer->stopping)
 		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, &group->deadline) == ETIMEDOUT;
-	struct job *job = group->n < GROUP_MAX ? list_take(&writer->waiting) : NULL;
+	bool fits =
+		group->n < GROUP_MAX && (!group->relaxed || (writer->waiting.n > 0 && writer->waiting.first->relaxed));
+	struct job *job = fits ? list_take(&writer->waiting) : NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job;
 }
@@ -198,7 +215,8 @@ static int commit(struct writer *writer)
 	uint64_t start = clock_monotonic_ns(NULL);
 	int code = store_exec(writer->tx, "COMMIT");
 	uint64_t took = clock_monotonic_ns(NULL) - start;
-	writer->commit_ns = writer->commit_ns == 0 ? took : (7 * writer->commit_ns + took) / 8;
+	if (!writer->relaxed)
+		writer->commit_ns = writer->commit_ns == 0 ? took : (7 * writer->commit_ns + took) / 8;
 	return code;
 }
 
@@ -216,9 +234,11 @@ static void tell_of_commit(struct writer *writer)
 static void run_group(struct writer *writer, struct job *job)
 {
 	struct job_list done = {0};
-	struct group group = {0};
+	struct group group = {.relaxed = job->relaxed};
 	renew_version(writer->tx);
-	int code = store_exec(writer->tx, "BEGIN IMMEDIATE");
+	int code = set_relaxed(writer, group.relaxed);
+	if (code == SQLITE_OK)
+		code = store_exec(writer->tx, "BEGIN IMMEDIATE");
 	if (code != SQLITE_OK)
 		list_add(&done, job);
 	while (job != NULL && code == SQLITE_OK) {
@@ -238,7 +258,8 @@ static void run_group(struct writer *writer, struct job *job)
 		tell_of_commit(writer);
 	while ((job = list_take(&done)) != NULL)
 		finish(job, 0, NULL);
-	writer->last_awaited = group.n_awaited;
+	if (!group.relaxed)
+		writer->last_awaited = group.n_awaited;
 }
 
 static void *work(void *context)
@@ -331,10 +352,10 @@ struct db_pending {
 	struct job job;
 };
 
-struct db_pending *writer_begin(struct writer *writer, db_job *run, void *user, struct err *err)
+struct db_pending *writer_begin(struct writer *writer, db_job *run, void *user, bool relaxed, struct err *err)
 {
 	struct db_pending *pending = NEW(struct db_pending);
-	pending->job = (struct job){.run = run, .user = user, .err = err};
+	pending->job = (struct job){.run = run, .user = user, .err = err, .relaxed = relaxed};
 	begin(writer, &pending->job);
 	return pending;
 }
@@ -351,10 +372,11 @@ static void tell_nobody(void *user, const struct err *err)
 	(void)user, (void)err;
 }
 
-void writer_run_later(struct writer *writer, db_job *run, void *user, void (*done)(void *user, const struct err *err))
+void writer_run_later(struct writer *writer, db_job *run, void *user, void (*done)(void *user, const struct err *err),
+		      bool relaxed)
 {
 	struct job *job = NEW(struct job);
-	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody};
+	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody, .relaxed = relaxed};
 	hand_over(writer, job);
 }
 

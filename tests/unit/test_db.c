@@ -385,6 +385,32 @@ static void jobs_that_wait_share_a_commit(void **state)
 	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use WHERE last_used_ns % 3 = 1"), 0);
 }
 
+static int put_relaxed(struct db *db, const char *path)
+{
+	struct put put = {path, 1, 0};
+	return db_write_end(db_write_begin_relaxed(db, put_job, &put, NULL));
+}
+
+/* Read by everybody at once, and synced by whoever needs it next. */
+static void a_relaxed_write_costs_no_sync(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(counting_vfs());
+	assert_int_equal(put(db, "first", 0, 0, NULL), 0);
+	int before = atomic_load(&log_syncs);
+	assert_int_equal(put_relaxed(db, "a"), 0);
+	assert_int_equal(put_relaxed(db, "b"), 0);
+	assert_int_equal(atomic_load(&log_syncs), before);
+	assert_int_equal(ask_db(db, ROWS), 3);
+	assert_int_equal(put(db, "c", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&log_syncs) - before, 1);
+	assert_int_equal(put_relaxed(db, "d"), 0);
+	assert_int_equal(atomic_load(&log_syncs) - before, 1);
+	assert_int_equal(put(db, "e", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&log_syncs) - before, 2);
+	assert_int_equal(ask_db(db, ROWS), 6);
+}
+
 static void count_commit(void *user)
 {
 	atomic_fetch_add((atomic_int *)user, 1);
@@ -753,6 +779,7 @@ int main(void)
 		TEST(a_job_that_fails_undoes_itself_alone),
 		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
+		TEST(a_relaxed_write_costs_no_sync),
 		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
 		TEST(many_write_and_read_at_once),
