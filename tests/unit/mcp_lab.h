@@ -27,7 +27,7 @@ struct mcp_lab {
 		void *what;
 	} jobs[LAB_JOBS];
 	size_t n_jobs, jobs_max;
-	uint64_t now_ns;
+	_Atomic uint64_t now_ns;
 	atomic_size_t n_wakes;
 	size_t n_held;
 	char cancelled_task[64], updated_task[64];
@@ -189,7 +189,7 @@ static bool lab_task_cancel(void *user, const struct mcp_caller *caller, struct 
 	return str_eq(id, lab_task.id);
 }
 
-static bool lab_run(void *user, void (*work)(void *job), void *what)
+static inline bool lab_run(void *user, void (*work)(void *job), void *what)
 {
 	struct mcp_lab *lab = user;
 	if (lab->jobs_max == 0) {
@@ -211,12 +211,12 @@ static inline void lab_work(struct mcp_lab *lab)
 	lab->n_jobs = 0;
 }
 
-static void lab_wake(void *user)
+static inline void lab_wake(void *user)
 {
 	((struct mcp_lab *)user)->n_wakes++;
 }
 
-static void lab_write(void *user, struct str message)
+static inline void lab_write(void *user, struct str message)
 {
 	struct mcp_lab *lab = user;
 	if (str_find_char(message, '\n') != STR_NPOS)
@@ -286,14 +286,21 @@ static inline struct mcp_backend lab_backend(struct mcp_lab *lab)
 static struct clock lab_clock; /* of the lab that was made last */
 
 /* The core over `backend`; a peer is made apart. */
-static inline void lab_start(struct mcp_lab *lab, const struct mcp_backend *backend, size_t page)
+static inline void lab_start_with(struct mcp_lab *lab, const struct mcp_backend *backend, size_t page,
+				  bool (*run)(void *user, void (*work)(void *job), void *what),
+				  void (*wake)(void *user))
 {
 	lab_clock = (struct clock){lab_now, lab_now, lab};
 	struct mcp_options options = {
-		.backend = backend, .page = page, .run = lab_run, .wake = lab_wake, .user = lab, .clock = &lab_clock};
+		.backend = backend, .page = page, .run = run, .wake = wake, .user = lab, .clock = &lab_clock};
 	memcpy(options.key, LAB_KEY, sizeof options.key);
 	sem_init(&lab->said, 0, 0);
 	lab->mcp = mcp_new(&options);
+}
+
+static inline void lab_start(struct mcp_lab *lab, const struct mcp_backend *backend, size_t page)
+{
+	lab_start_with(lab, backend, page, lab_run, lab_wake);
 }
 
 static inline struct mcp_lab *mcp_lab_new(size_t page)

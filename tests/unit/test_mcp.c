@@ -616,15 +616,16 @@ static void a_client_is_asked_and_answers(void **state)
 	lab_greet(lab, "2025-11-25", "{\"roots\":{}}");
 	(void)lab_feed(lab, CALL("1", "{\"do\":\"ask\"}"));
 	assert_string_equal(await_message(lab, &thread), QUESTION("1"));
-	(void)lab_feed(lab, "{\"jsonrpc\":\"2.0\",\"id\":\"ask-2\",\"result\":{\"text\":\"wrong\"}}");
-	(void)lab_feed(lab, "{\"jsonrpc\":\"2.0\",\"id\":\"ask-1\",\"result\":{\"text\":\"here\"}}");
-	(void)lab_feed(lab, "{\"jsonrpc\":\"2.0\",\"id\":\"ask-1\",\"result\":{\"text\":\"twice\"}}");
+	mcp_peer_feed(lab->peer, S("{\"jsonrpc\":\"2.0\",\"id\":\"ask-2\",\"result\":{\"text\":\"wrong\"}}"));
+	mcp_peer_feed(lab->peer, S("{\"jsonrpc\":\"2.0\",\"id\":\"ask-1\",\"result\":{\"text\":\"here\"}}"));
+	mcp_peer_feed(lab->peer, S("{\"jsonrpc\":\"2.0\",\"id\":\"ask-1\",\"result\":{\"text\":\"twice\"}}"));
 	pthread_join(thread, NULL);
 	assert_string_equal(lab_said(lab), RESULT("1", "\"content\":[" TEXT("here") "]"));
 
 	(void)lab_feed(lab, CALL("1", "{\"do\":\"ask\"}"));
 	assert_string_equal(await_message(lab, &thread), QUESTION("2"));
-	(void)lab_feed(lab, "{\"jsonrpc\":\"2.0\",\"id\":\"ask-2\",\"error\":{\"code\":-1,\"message\":\"never\"}}");
+	mcp_peer_feed(lab->peer,
+		      S("{\"jsonrpc\":\"2.0\",\"id\":\"ask-2\",\"error\":{\"code\":-1,\"message\":\"never\"}}"));
 	pthread_join(thread, NULL);
 	assert_string_equal(lab_said(lab), RESULT("1", "\"content\":[" TEXT("the client refused: never") "]"));
 
@@ -721,42 +722,36 @@ static void tasks_are_for_who_declared_them(void **state)
 	"\",\"statusMessage\":\"waiting\",\"createdAt\":\"1970-01-01T00:00:01.000Z\",\"lastUpdatedAt\":"               \
 	"\"1970-01-01T00:00:02.000Z\",\"ttlMs\":600000,\"pollIntervalMs\":2000"
 #define TASK_META "\"_meta\":{\"a.b/c\":1," LAB_SERVER_INFO "}"
-	static const struct row rows[] =
-		{
-			{"a task, undeclared",
-			 MODERN("1", "tools/call", "\"name\":\"act\",\"arguments\":{\"do\":\"task\"},"),
-			 "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32021,\"message\":\"the request needs a "
-			 "capability that the client did not "
-			 "declare\",\"data\":{\"requiredCapabilities\":{\"extensions\":{\"" LAB_P "tasks\":{}}}}}}"},
-			{"a task",
-			 MODERN_CAN("1", "tools/call", "\"name\":\"act\",\"arguments\":{\"do\":\"task\"},", CAN_TASKS),
-			 RESULT("1", "\"resultType\":\"task\"," TASK_MEMBERS("working") "," TASK_META)},
-			{"get, undeclared, before it is looked for", MODERN("1", "tasks/get", "\"taskId\":\"nope\","),
-			 NEEDS_TASKS("1")},
-			{"cancel, undeclared", MODERN("1", "tasks/cancel", "\"taskId\":\"tk_1\","), NEEDS_TASKS("1")},
-			{"listen, undeclared",
-			 MODERN("1", "subscriptions/listen", "\"notifications\":{\"taskIds\":[\"tk_1\"]},"),
-			 NEEDS_TASKS("1")},
-			{"get without an id", MODERN_CAN("1", "tasks/get", "", CAN_TASKS),
-			 FAILED("1", "-32602", "'taskId' is missing or not a string")},
-			{"get of none", MODERN_CAN("1", "tasks/get", "\"taskId\":\"nope\",", CAN_TASKS),
-			 FAILED("1", "-32602", "there is no such task")},
-			{"get", MODERN_CAN("1", "tasks/get", "\"taskId\":\"tk_1\",", CAN_TASKS),
-			 RESULT(
-				 "1", "\"resultType\":\"complete\"," TASK_MEMBERS(
-					      "completed") ",\"result\":{\"resultType\":\"complete\",\"content\":"
-							   "[" TEXT("done") "],\"structuredContent\":{\"n\":1}}"
-									    "," TASK_META)},
-			{"update without inputs", MODERN_CAN("1", "tasks/update", "\"taskId\":\"tk_1\",", CAN_TASKS),
-			 FAILED("1", "-32602", "'inputResponses' is missing or not an object")},
-			{"update",
-			 MODERN_CAN("1", "tasks/update", "\"taskId\":\"tk_1\",\"inputResponses\":{},", CAN_TASKS),
-			 COMPLETE("1", "")},
-			{"cancel", MODERN_CAN("1", "tasks/cancel", "\"taskId\":\"tk_1\",", CAN_TASKS),
-			 COMPLETE("1", "")},
-			{"of before", MODERN_CAN("1", "tasks/result", "\"taskId\":\"tk_1\",", CAN_TASKS),
-			 FAILED("1", "-32601", "this server has no such method")},
-		};
+	static const struct row rows[] = {
+		{"a task, undeclared", MODERN("1", "tools/call", "\"name\":\"act\",\"arguments\":{\"do\":\"task\"},"),
+		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32021,\"message\":\"the request needs a "
+		 "capability that the client did not "
+		 "declare\",\"data\":{\"requiredCapabilities\":{\"extensions\":{\"" LAB_P "tasks\":{}}}}}}"},
+		{"a task",
+		 MODERN_CAN("1", "tools/call", "\"name\":\"act\",\"arguments\":{\"do\":\"task\"},", CAN_TASKS),
+		 RESULT("1", "\"resultType\":\"task\"," TASK_MEMBERS("working") "," TASK_META)},
+		{"get, undeclared, before it is looked for", MODERN("1", "tasks/get", "\"taskId\":\"nope\","),
+		 NEEDS_TASKS("1")},
+		{"cancel, undeclared", MODERN("1", "tasks/cancel", "\"taskId\":\"tk_1\","), NEEDS_TASKS("1")},
+		{"listen, undeclared",
+		 MODERN("1", "subscriptions/listen", "\"notifications\":{\"taskIds\":[\"tk_1\"]},"), NEEDS_TASKS("1")},
+		{"get without an id", MODERN_CAN("1", "tasks/get", "", CAN_TASKS),
+		 FAILED("1", "-32602", "'taskId' is missing or not a string")},
+		{"get of none", MODERN_CAN("1", "tasks/get", "\"taskId\":\"nope\",", CAN_TASKS),
+		 FAILED("1", "-32602", "there is no such task")},
+		{"get", MODERN_CAN("1", "tasks/get", "\"taskId\":\"tk_1\",", CAN_TASKS),
+		 RESULT("1", "\"resultType\":\"complete\"," TASK_MEMBERS(
+				     "completed") ",\"result\":{\"resultType\":\"complete\",\"content\":"
+						  "[" TEXT("done") "],\"structuredContent\":{\"n\":1}}"
+								   "," TASK_META)},
+		{"update without inputs", MODERN_CAN("1", "tasks/update", "\"taskId\":\"tk_1\",", CAN_TASKS),
+		 FAILED("1", "-32602", "'inputResponses' is missing or not an object")},
+		{"update", MODERN_CAN("1", "tasks/update", "\"taskId\":\"tk_1\",\"inputResponses\":{},", CAN_TASKS),
+		 COMPLETE("1", "")},
+		{"cancel", MODERN_CAN("1", "tasks/cancel", "\"taskId\":\"tk_1\",", CAN_TASKS), COMPLETE("1", "")},
+		{"of before", MODERN_CAN("1", "tasks/result", "\"taskId\":\"tk_1\",", CAN_TASKS),
+		 FAILED("1", "-32601", "this server has no such method")},
+	};
 	AUTO(mcp_lab) *lab = mcp_lab_new(0);
 	lab_connect(lab, "a");
 	run_rows(lab, rows, ARRAY_LEN(rows));
