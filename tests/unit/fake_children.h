@@ -385,6 +385,85 @@ static void do_folder(struct str path, struct buf *out)
 	supervise_close_fds(&m);
 }
 
+/* An answer of that type, or the refusal as text: then false. */
+static bool answered(struct supervise_message *m, uint32_t type, struct buf *out)
+{
+	while (!control_frame(m, type) && m->frame.type != SUPERVISE_WATCH_FAILED)
+		continue;
+	if (m->frame.type == SUPERVISE_WATCH_FAILED)
+		say_err(m, out);
+	return m->frame.type == type;
+}
+
+#define WATCH 7 /* the one watch of the fake control */
+
+/* A file or a folder of actions; "unwatch": no more */
+static void do_watch(struct str path, struct buf *out)
+{
+	static struct supervise_message m;
+	AUTO_BUF body = BUF_INIT(8192);
+	wire_put_u8(&body, SUPERVISE_WATCH_ACTIONS);
+	wire_put_bool(&body, false);
+	wire_put_str(&body, path);
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_WATCH, WATCH, buf_str(&body), NULL, 0, NULL);
+	if (!answered(&m, SUPERVISE_WATCHED, out))
+		return;
+	struct wire_reader r = wire_reader(supervise_body(&m));
+	buf_add_str(out, wire_str(&r));
+}
+
+static void do_unwatch(struct str words, struct buf *out)
+{
+	(void)words;
+	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_UNWATCH, WATCH, STR_EMPTY, NULL, 0, NULL);
+	buf_add_z(out, "done");
+}
+
+static void ask_watch(uint32_t type, struct str name)
+{
+	AUTO_BUF body = BUF_INIT(512);
+	wire_put_u32(&body, WATCH);
+	wire_put_str(&body, name);
+	(void)!supervise_send(SUPERVISE_FD, type, 8, buf_str(&body), NULL, 0, NULL);
+}
+
+/* "a.md b.md", or with more to come "+ a.md b.md": those behind a name */
+static void do_list(struct str after, struct buf *out)
+{
+	static struct supervise_message m;
+	ask_watch(SUPERVISE_LIST, after);
+	if (!answered(&m, SUPERVISE_LISTING, out))
+		return;
+	struct wire_reader r = wire_reader(supervise_body(&m));
+	buf_add_z(out, wire_bool(&r) ? "+ " : "");
+	uint32_t n = wire_u32(&r);
+	for (uint32_t i = 0; i < n; i++) {
+		struct str name = wire_str(&r);
+		buf_addf(out, "%s%.*s", i > 0 ? " " : "", STR_FMT(name));
+		(void)wire_u64(&r);
+	}
+}
+
+static void do_open(struct str name, struct buf *out)
+{
+	static struct supervise_message m;
+	ask_watch(SUPERVISE_OPEN_FILE, name);
+	if (!answered(&m, SUPERVISE_FILE, out))
+		return;
+	char text[16] = "";
+	(void)!read(m.fds[0], text, sizeof text - 1);
+	buf_add_z(out, text);
+	supervise_close_fds(&m);
+}
+
+static void do_changed(struct str words, struct buf *out)
+{
+	static struct supervise_message m;
+	(void)words;
+	await(&m, SUPERVISE_CHANGED);
+	buf_addf(out, "%u", m.frame.id);
+}
+
 static void do_setting(struct str key, struct buf *out)
 {
 	AUTO_FREE char *name = str_dup(key);
@@ -440,10 +519,11 @@ static const struct {
 	const char *word;
 	void (*act)(struct str words, struct buf *out);
 } acts[] = {
-	{"ask", do_ask},       {"child", do_child},         {"down", do_down},     {"back", do_back},
-	{"runner", do_runner}, {"end", do_end_runner},      {"folder", do_folder}, {"setting", do_setting},
-	{"peers", do_peers},   {"misbehave", do_misbehave}, {"exit", do_exit},     {"log", do_log},
-	{"silent", do_silent}, {"heard", do_heard},         {"fail", do_fail},
+	{"ask", do_ask},       {"child", do_child},         {"down", do_down},       {"back", do_back},
+	{"runner", do_runner}, {"end", do_end_runner},      {"folder", do_folder},   {"setting", do_setting},
+	{"peers", do_peers},   {"misbehave", do_misbehave}, {"exit", do_exit},       {"log", do_log},
+	{"silent", do_silent}, {"heard", do_heard},         {"fail", do_fail},       {"watch", do_watch},
+	{"list", do_list},     {"open", do_open},           {"changed", do_changed}, {"unwatch", do_unwatch},
 };
 
 static void answer_line(int fd)

@@ -849,6 +849,50 @@ static void a_folder_is_opened_or_refused(void **state)
 	assert_string_equal(ask("folder %s", folder), expected);
 }
 
+static void files_are_watched_listed_and_opened(void **state)
+{
+	(void)state;
+	AUTO_DISCOVERY found = {0};
+	spawn_or_fail(&found);
+	char folder[128], expected[512];
+	snprintf(folder, sizeof folder, "%s/actions", home);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	snprintf(expected, sizeof expected,
+		 "invalid_request: cannot open the folder '%s/none': No such file or directory", home);
+	assert_string_equal(ask("watch %s/none", home), expected);
+	assert_string_equal(ask("list"), "invalid_request: it is not watched");
+	assert_string_equal(ask("watch %s/../actions/", folder), folder);
+	assert_string_equal(ask("list"), "");
+
+	make_file(in_home("actions/a.md"), "one");
+	assert_string_equal(ask("changed"), "7");
+	make_file(in_home("actions/b.txt"), "");
+	assert_int_equal(mkfifo(in_home("actions/p.md"), 0600), 0);
+	assert_string_equal(ask("changed"), "7");
+	assert_string_equal(ask("list"), "a.md p.md");
+	assert_string_equal(ask("list a.md"), "p.md");
+	assert_string_equal(ask("open a.md"), "one");
+	snprintf(expected, sizeof expected, "invalid_request: '%s/p.md' is not an ordinary file", folder);
+	assert_string_equal(ask("open p.md"), expected);
+	assert_string_equal(ask("open ../daemon.log"),
+			    "invalid_request: '../daemon.log' is none of the files that are watched");
+	assert_int_equal(unlink(in_home("actions/p.md")), 0);
+	assert_string_equal(ask("changed"), "7");
+
+	/* More names than a frame has room for, in pages. */
+	char name[64];
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof name, "actions/%047d.md", i);
+		make_file(in_home(name), "");
+	}
+	assert_starts(ask("list"), "+ 00");
+	assert_starts(ask("list %047d.md", 97), "00");
+	snprintf(name, sizeof name, "%047d.md a.md", 99);
+	assert_string_equal(ask("list %047d.md", 98), name);
+	assert_string_equal(ask("unwatch"), "done");
+	assert_string_equal(ask("list"), "invalid_request: it is not watched");
+}
+
 /* ---- socket activation */
 
 /* As a service manager does it: the socket as descriptor 3, its number and the pid in the environment. */
@@ -936,6 +980,7 @@ int main(int argc, char **argv)
 		WITH_HOME(a_replaced_folder_ends_it),
 		WITH_HOME(runners_are_wired_as_their_life_wants),
 		WITH_HOME(a_folder_is_opened_or_refused),
+		WITH_HOME(files_are_watched_listed_and_opened),
 		WITH_HOME(a_service_manager_may_listen_for_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
