@@ -226,6 +226,8 @@ static const char *type_of_answer(const struct operation *op)
 		const char *type;
 	} others[] = {
 		{OP_AUDIT_TAIL, "text/event-stream"},
+		{OP_SESSION_HOLD, "text/event-stream"},
+		{OP_APPROVAL_WATCH, "text/event-stream"},
 		{OP_AUDIT_EXPORT, "application/x-ndjson"},
 		{OP_OAUTH_CALLBACK, "text/html"},
 	};

@@ -82,6 +82,7 @@ extern const struct api_field api_session_list[], api_session_end[];
 #define SHAPE_SESSION_START  .request = api_session_request, .result = api_session_new
 #define SHAPE_SESSION_LIST   .query = api_session_query, .result = api_session_list
 #define SHAPE_SESSION_GET    .result = api_session
+#define SHAPE_SESSION_HOLD   .result = NULL
 #define SHAPE_SESSION_END    .request = api_session_end, .result = api_session
 
 extern const struct api_field api_vault_status[], api_vault_nonce[], api_sealed[], api_unlock_request[], api_unlock[];

@@ -10,6 +10,7 @@
 #include "control/dispatch.h"
 #include "control/execution.h"
 #include "control/handlers.h"
+#include "control/holds.h"
 #include "control/held_connectors.h"
 #include "control/keeper_client.h"
 #include "control/mcp_service.h"
@@ -177,6 +178,7 @@ static void on_stop(void *user, uint64_t ms)
 	audit_service_stop(running->control.audit);
 	spans_flush(running->control.spans);
 	mcp_service_stop(running->control.mcp);
+	holds_stop(running->control.holds);
 	http_server_drain(running->control.http, ms, drained, running);
 }
 
@@ -358,7 +360,8 @@ static int start_up(struct running *running, struct err *err)
 	if (control->audit == NULL || start_links(running, err) < 0 || start_spans(control, err) < 0)
 		return -1;
 	control->mcp = mcp_service_new(control, err);
-	if (control->mcp == NULL || start_http(control, err) < 0)
+	control->holds = holds_new(control, err);
+	if (control->mcp == NULL || control->holds == NULL || start_http(control, err) < 0)
 		return -1;
 	db_write_later(control->db, record_start, control, start_recorded);
 	/* The parent takes no requests before. */
@@ -390,6 +393,7 @@ static void tear_down(struct running *running)
 	dispatcher_free(control->dispatcher);
 	tokens_free(control->tokens);
 	agents_free(control->agents);
+	holds_free(control->holds);
 	loop_source_free(running->patience);
 	loop_free(control->loop);
 }

@@ -32,6 +32,7 @@ struct audit_service;
 struct calls;
 struct dispatcher;
 struct held_connectors;
+struct holds;
 struct keeper_client;
 struct mcp_service;
 struct oauth_flows;
@@ -57,6 +58,7 @@ struct control {
 	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
 	struct agents *agents;         /* agents.h: who may ask through MCP */
+	struct holds *holds;           /* holds.h: sessions that last as long as a connection */
 	struct processes *processes;   /* processes.h: what the parent tells, with proofs */
 	struct workers *workers;       /* workers.h */
 	struct dispatcher *dispatcher; /* dispatch.h: from an exchange to a handler */

@@ -1,15 +1,13 @@
 #include "api/timestamp.h"
 #include "base/rand.h"
-#include "control/agents.h"
 #include "control/control.h"
 #include "control/event.h"
-#include "control/runs.h"
+#include "control/holds.h"
 #include "control/session.h"
 #include "control/tokens.h"
 
 #define LIST_DEFAULT 100
 
-/* What both changes of a session write in one job. */
 struct session_job {
 	struct session session;
 	struct event event;
@@ -131,26 +129,21 @@ int handle_session_get(struct request *request, struct err *err)
 
 /* -------------------------------------------------------------------------------------------------------------- end */
 
-static int do_end(struct db_tx *tx, void *user, struct err *err)
+int handle_session_hold(struct request *request, struct err *err)
 {
-	const struct session_job *job = user;
-	if (session_end(tx, job->session.id, job->session.ended_ns, job->session.exit_code, err) < 0)
+	const struct audit_event by = request_event(request, AUDIT_SESSION_STARTED);
+	if (holds_take(request->control->holds, request->exchange, request->parameters[0], &by, err) < 0)
 		return -1;
-	return event_append(tx, &job->event, err);
+	request->answered = true;
+	return 0;
 }
 
 int handle_session_end(struct request *request, struct err *err)
 {
 	int64_t exit_code = -1;
 	(void)json_get_int(request_member(request, "exit_code"), &exit_code);
-	struct session_job job = {
-		.session = {.id = request->parameters[0], .ended_ns = clock_wall_ns(NULL), .exit_code = (int)exit_code},
-	};
-	/* Also of one that has ended already, as a daemon that starts anew says of those of the one before. */
-	const struct audit_event by = request_event(request, AUDIT_AGENT_REVOKED);
-	agents_end_session(request->control->agents, job.session.id, &by);
-	if (runs_end_session(request->control->runs, job.session.id, err) < 0 ||
-	    tell(request, AUDIT_SESSION_ENDED, do_end, &job, err) < 0)
+	const struct audit_event by = request_event(request, AUDIT_SESSION_ENDED);
+	if (holds_end_session(request->control, request->parameters[0], (int)exit_code, &by, err) < 0)
 		return -1;
 	return put_one(request, err);
 }

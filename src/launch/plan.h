@@ -1,0 +1,44 @@
+/*
+ * plan: what one run of an agent program is started with
+ *
+ * Arguments, variables and files that tell it of us and, where it can be told, of the gateway: for this run alone, the
+ * person's own files stay as they are. No token is in any of them: the guest reads its own from a file (`--as ID`), and the
+ * gateway's address, which lets in whoever knows it, goes by variable or file where the program can take it so.
+ *
+ * Pure, like program.h; all of a plan lives in the arena.
+ */
+#pragma once
+#include "launch/program.h"
+
+#define PLAN_ARGUMENTS_MAX 160
+#define PLAN_VARIABLES_MAX 8
+#define PLAN_FILES_MAX     2
+
+struct plan_variable {
+	struct str name, value;
+};
+struct plan_file {
+	struct str path, text; /* to be made 0600 in the run's own folder */
+};
+struct plan {
+	struct str arguments[PLAN_ARGUMENTS_MAX]; /* without the program's name */
+	size_t n_arguments;
+	struct plan_variable variables[PLAN_VARIABLES_MAX];
+	size_t n_variables;
+	struct plan_file files[PLAN_FILES_MAX];
+	size_t n_files;
+	bool routed; /* through the gateway */
+};
+
+struct plan_input {
+	const struct program *program;
+	struct program_guest guest;
+	struct str folder;                    /* of the run, for files */
+	struct str anthropic_url, openai_url; /* of the gateway; "" = there is none */
+	const char *const *arguments;         /* the person's */
+	size_t n_arguments;
+	struct str settings, content; /* PROGRAM_LAUNCH_SETTINGS, _CONTENT: what holds without us; "" = nothing */
+};
+/* USAGE when there are too many arguments, or none that could take ours; PARSE_ERROR for settings that are none. */
+int plan_make(const struct plan_input *input, struct arena *arena, struct plan *ret, struct err *err)
+	__attribute__((warn_unused_result));
