@@ -429,6 +429,74 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.state(approval), "completed")
         self.assertEqual(self.paths(), ["/ok"])
 
+    # ---------------------------------------------------------------------------------------- between decision and claim
+
+    def fill_executors(self):
+        """As many runs that hold as there are threads for them, and one more that was approved and waits for its turn"""
+        self.add("send")
+        held = [self.ask(path=f"/hold?{k}") for k in range(8)]
+        for approval in held:
+            self.decide(approval)
+        wait_for(lambda: len(self.service.seen) == 8, "eight requests")
+        queued = self.ask(path="/ok?queued")
+        self.decide(queued)
+        self.assertEqual(self.state(queued), "queued")
+        return held, queued
+
+    def test_locked_between_decision_and_claim(self):
+        held, queued = self.fill_executors()
+        self.home.ok("vault", "lock")
+        self.service.hold.set()
+        for approval in held:
+            self.comes_to(approval, "completed")
+        self.comes_to(queued, "awaiting_vault")
+        self.assertNotIn("/ok?queued", self.paths())
+        self.home.ok("vault", "unlock")
+        self.comes_to(queued, "completed")
+        self.assertEqual(self.paths().count("/ok?queued"), 1)
+
+    def test_changed_between_decision_and_claim(self):
+        held, queued = self.fill_executors()
+        with open(self.folder / "send.md", "a") as file:
+            file.write("\nMore.\n")
+        self.service.hold.set()
+        run = self.comes_to(queued, "refused")
+        self.assertIn("the action's file", run["reason"])
+        for approval in held:  # on the bytes that they were claimed with
+            self.comes_to(approval, "completed")
+        self.assertNotIn("/ok?queued", self.paths())
+
+    def test_cancelled_between_decision_and_claim(self):
+        held, queued = self.fill_executors()
+        self.cancel(queued)
+        self.service.hold.set()
+        for approval in held:
+            self.comes_to(approval, "completed")
+        self.comes_to(queued, "cancelled")
+        self.assertNotIn("/ok?queued", self.paths())
+
+    def test_killed_between_decision_and_claim(self):
+        held, queued = self.fill_executors()
+        self.kill()
+        for approval in held:
+            self.comes_to(approval, "outcome_unknown")
+        self.comes_to(queued, "completed")
+        self.assertEqual(len(self.paths()), 9)
+        self.home.ok("audit", "verify")
+
+    def test_a_stop_lets_what_runs_end(self):
+        self.add("send")
+        approval = self.ask(path="/hold")
+        self.decide(approval)
+        self.assertTrue(self.service.asked.wait(20))
+        stop = threading.Thread(target=self.home.cli, args=("daemon", "stop"))
+        stop.start()
+        time.sleep(0.3)  # it only has to be under way
+        self.service.hold.set()
+        stop.join()
+        self.home.start()
+        self.assertEqual(self.state(approval), "completed")
+
     # ------------------------------------------------------------------------------------------------------------- watching
 
     def test_watched(self):
