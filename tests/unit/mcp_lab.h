@@ -32,6 +32,7 @@ struct mcp_lab {
 	size_t n_held;
 	char cancelled_task[64], updated_task[64];
 	bool was_cancelled; /* what "cancelled" found */
+	bool is_tame;       /* nothing huge, and no waiting for a client's answers */
 };
 
 #define LAB_KEY "0123456789abcdef0123456789abcdef"
@@ -72,10 +73,10 @@ static const struct mcp_task lab_task = {
 	.meta = {"\"a.b/c\":1", 9},
 };
 
-static void lab_ask(struct mcp_call *call, struct mcp_answer *answer)
+static void lab_ask(const struct mcp_lab *lab, struct mcp_call *call, struct mcp_answer *answer)
 {
 	struct err err = {0};
-	AUTO(json) *got = mcp_call_ask(call, S("roots/list"), S("{}"), 20000, &err);
+	AUTO(json) *got = mcp_call_ask(call, S("roots/list"), S("{}"), lab->is_tame ? 0 : 20000, &err);
 	struct str text = STR_EMPTY;
 	(void)json_get_str(json_member(got, S("text")), &text);
 	mcp_answer_text(answer, got != NULL ? text : str_from(err.message));
@@ -99,7 +100,7 @@ static void lab_act(struct mcp_lab *lab, struct mcp_call *call, struct mcp_answe
 		mcp_answer_tool_error(answer, S("no\nluck"));
 	} else if (str_eq(what, S("internal"))) {
 		mcp_answer_error(answer, MCP_INTERNAL_ERROR, S("broke"), STR_EMPTY);
-	} else if (str_eq(what, S("huge"))) {
+	} else if (str_eq(what, S("huge")) && !lab->is_tame) {
 		while (buf_ok(&answer->content))
 			mcp_answer_text(answer, S(LAB_KEY LAB_KEY LAB_KEY LAB_KEY LAB_KEY LAB_KEY LAB_KEY LAB_KEY));
 	} else if (str_eq(what, S("progress"))) {
@@ -111,7 +112,7 @@ static void lab_act(struct mcp_lab *lab, struct mcp_call *call, struct mcp_answe
 		mcp_call_log(call, MCP_INFO, S("l"), S("2"));
 		mcp_call_log(call, MCP_ERROR, STR_EMPTY, S("3"));
 	} else if (str_eq(what, S("ask"))) {
-		lab_ask(call, answer);
+		lab_ask(lab, call, answer);
 	} else if (str_eq(what, S("asks"))) {
 		lab_ask_round(call, answer);
 	} else if (str_eq(what, S("task"))) {
