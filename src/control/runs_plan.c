@@ -64,6 +64,29 @@ static uint64_t generation_of(const struct binding *binding)
 	return number >> 11; /* as many bits as JSON holds exactly */
 }
 
+/* An action may narrow what the manifest lists, and no more. */
+static int check_hosts(const struct action *action, const struct action_connector *connector,
+		       const struct connector_manifest *manifest, struct err *err)
+{
+	for (size_t i = 0; connector->hosts.items != NULL && i < connector->hosts.n; i++) {
+		struct str host = connector->hosts.items[i];
+		bool listed = grant_is_permissive(manifest);
+		for (size_t k = 0; k < manifest->hosts.n && !listed; k++)
+			listed = str_eq_fold(host, manifest->hosts.items[k]);
+		if (listed)
+			continue;
+		fail(err, ERR_CAPABILITY_DENIED,
+		     "the action '%.*s' names the host '%.*s', which is not among those of '%.*s'",
+		     STR_FMT(action->name), STR_FMT(host), STR_FMT(connector->name));
+		err_set_boundary(err, BOUNDARY_ACTION);
+		err_detail(err, "action", action->name);
+		err_detail(err, "connector", connector->name);
+		err_detail(err, "requested", host);
+		return -1;
+	}
+	return 0;
+}
+
 static int open_one(struct runs *runs, struct arena *arena, struct run_plan *plan, size_t i, struct err *err)
 {
 	struct control *control = runs->control;
@@ -71,6 +94,8 @@ static int open_one(struct runs *runs, struct arena *arena, struct run_plan *pla
 	struct credential_use use = {0};
 	if (connector_open(control, arena, plan->action->connectors[i].name, opened, err) < 0)
 		return wrap(err, "the action '%.*s'", STR_FMT(plan->action->name));
+	if (check_hosts(plan->action, &plan->action->connectors[i], opened->manifest, err) < 0)
+		return -1;
 	const struct credential_owner owner = {opened->row.fqn, opened->manifest};
 	if (credential_choose(control, arena, &owner, &use, err) < 0)
 		return -1;

@@ -180,10 +180,16 @@ class Runs(unittest.TestCase):
         self.assertEqual(set(done["steps"]), {"first", "second"})
         self.assertEqual(self.paths(), ["/ok?from=first"])
 
-    def test_a_step_reaches_no_other_host(self):
-        self.add("send", gated=False, hosts=["127.0.0.1:1"])
-        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok"}})
-        self.assertIn("capability_denied", got.body)
+    def test_an_action_reaches_less_than_its_connector_and_never_more(self):
+        self.add("more", gated=False, hosts=["127.0.0.1:1"])
+        got = self.home.request("POST", "/v1/actions/more/run", {"args": {"path": "/ok"}})
+        self.assertEqual((got.status, got.json["error"]["class"], got.json["error"]["boundary"]), (403, "capability_denied", "action"))
+        manifest = manifest_of("fixture", self.service.port).replace('hosts = [', 'hosts = ["127.0.0.1:1", ')
+        self.home.link("fixture", manifest=manifest)
+        self.add("less", gated=False, hosts=["127.0.0.1:1"])
+        got = self.home.request("POST", "/v1/actions/less/run", {"args": {"path": "/ok"}})
+        self.assertEqual((got.status, got.json["error"]["class"]), (403, "capability_denied"), got.body)
+        self.assertEqual(got.json["error"]["details"]["rule"], "subset")
         self.assertEqual(self.paths(), [])
 
     # -------------------------------------------------------------------------------------------------------- a person says
