@@ -301,6 +301,152 @@ static void the_end_of_the_parent_ends_every_wait(void **state)
 	tear_down(&stage);
 }
 
+/* ---------------------------------------------------------------------------------------------------------- watches */
+
+struct asking {
+	struct parent_client *client;
+	struct arena *arena;
+	int what; /* 0 watch, 1 list, 2 open */
+	uint32_t watch;
+	struct str path;
+	struct parent_files files;
+	uint64_t stamp;
+	int rc; /* or the descriptor */
+	struct err err;
+	pthread_t thread;
+};
+
+static void *ask_parent(void *user)
+{
+	struct asking *asking = user;
+	const struct parent_watch watch = {SUPERVISE_WATCH_ACTIONS, true, S("/home/u/actions")};
+	if (asking->what == 0)
+		asking->rc = parent_watch(asking->client, &watch, asking->arena, &asking->watch, &asking->path,
+					  &asking->err);
+	else if (asking->what == 1)
+		asking->rc = parent_list(asking->client, 5, asking->arena, &asking->files, &asking->err);
+	else
+		asking->rc = parent_open_file(asking->client, 5, S("a.md"), &asking->stamp, &asking->err);
+	return NULL;
+}
+
+static struct asking *begin_asking(struct stage *stage, int what)
+{
+	struct asking *asking = NEW(struct asking);
+	*asking = (struct asking){.client = stage->client, .arena = arena_new(), .what = what};
+	assert_int_equal(pthread_create(&asking->thread, NULL, ask_parent, asking), 0);
+	return asking;
+}
+
+static void end_asking(struct asking *asking)
+{
+	arena_free(asking->arena);
+	free(asking);
+}
+
+static void what_is_watched_is_told_by_its_number(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct asking *asking = begin_asking(&stage, 0);
+	struct supervise_message m = expect(&stage, SUPERVISE_WATCH);
+	struct wire_reader r = wire_reader(supervise_body(&m));
+	assert_int_equal(wire_u8(&r), SUPERVISE_WATCH_ACTIONS);
+	assert_true(wire_bool(&r));
+	assert_true(str_eq(wire_str(&r), S("/home/u/actions")));
+	AUTO_BUF body = BUF_INIT(256);
+	wire_put_str(&body, S("/real/actions"));
+	tell(&stage, SUPERVISE_WATCHED, m.frame.id, &body, NULL, 0);
+	pthread_join(asking->thread, NULL);
+	assert_int_equal(asking->rc, 0);
+	assert_int_equal(asking->watch, m.frame.id);
+	assert_true(str_eq(asking->path, S("/real/actions")));
+	tell(&stage, SUPERVISE_CHANGED, asking->watch, NULL, NULL, 0);
+	wait_events(&stage, 1);
+	assert_int_equal(stage.watch, asking->watch);
+	parent_unwatch(stage.client, asking->watch);
+	assert_int_equal(expect(&stage, SUPERVISE_UNWATCH).frame.id, asking->watch);
+	end_asking(asking);
+	tear_down(&stage);
+}
+
+/* One page of a list: "more", then names. */
+static void tell_page(struct stage *stage, struct str expected_after, bool more, const char *name)
+{
+	struct supervise_message m = expect(stage, SUPERVISE_LIST);
+	struct wire_reader r = wire_reader(supervise_body(&m));
+	assert_int_equal(wire_u32(&r), 5);
+	assert_true(str_eq(wire_str(&r), expected_after));
+	AUTO_BUF body = BUF_INIT(512);
+	wire_put_bool(&body, more);
+	wire_put_u32(&body, name != NULL ? 1 : 0);
+	if (name != NULL) {
+		wire_put_str(&body, str_from(name));
+		wire_put_u64(&body, 77);
+	}
+	tell(stage, SUPERVISE_LISTING, m.frame.id, &body, NULL, 0);
+}
+
+static void a_list_of_pages_is_one_and_must_go_on(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	struct asking *asking = begin_asking(&stage, 1);
+	tell_page(&stage, S(""), true, "a.md");
+	tell_page(&stage, S("a.md"), false, "b.md");
+	pthread_join(asking->thread, NULL);
+	assert_int_equal(asking->rc, 0);
+	assert_int_equal(asking->files.n, 2);
+	assert_true(str_eq(asking->files.items[1].name, S("b.md")));
+	assert_true(asking->files.items[1].stamp == 77);
+	end_asking(asking);
+
+	asking = begin_asking(&stage, 1);
+	tell_page(&stage, S(""), true, NULL);
+	pthread_join(asking->thread, NULL);
+	assert_int_equal(asking->err.class, ERR_PROTOCOL);
+	end_asking(asking);
+
+	asking = begin_asking(&stage, 1);
+	char name[16] = "", before[16];
+	for (int i = 0; i <= SUPERVISE_WATCH_FILES_MAX; i++) { /* one that has no end */
+		snprintf(before, sizeof before, "%s", name);
+		snprintf(name, sizeof name, "%d.md", i);
+		tell_page(&stage, str_from(before), true, name);
+	}
+	pthread_join(asking->thread, NULL);
+	assert_int_equal(asking->err.class, ERR_PROTOCOL);
+	end_asking(asking);
+	tear_down(&stage);
+}
+
+static void a_file_without_its_descriptor_is_a_lie(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	AUTO_BUF body = BUF_INIT(16);
+	wire_put_u64(&body, 9);
+	AUTO_FD file = file_of("text");
+	for (size_t n = 0; n < 2; n++) {
+		struct asking *asking = begin_asking(&stage, 2);
+		uint32_t id = expect(&stage, SUPERVISE_OPEN_FILE).frame.id;
+		tell(&stage, SUPERVISE_FILE, id, &body, &file, n);
+		pthread_join(asking->thread, NULL);
+		if (n == 0) {
+			assert_int_equal(asking->err.class, ERR_PROTOCOL);
+		} else {
+			assert_holds(asking->rc, "text");
+			assert_true(asking->stamp == 9);
+			close(asking->rc);
+		}
+		end_asking(asking);
+	}
+	tear_down(&stage);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- runners */
 
 struct start {
@@ -517,6 +663,9 @@ int main(void)
 		cmocka_unit_test(a_refused_folder_says_why),
 		cmocka_unit_test(a_folder_without_its_files_is_a_lie),
 		cmocka_unit_test(the_end_of_the_parent_ends_every_wait),
+		cmocka_unit_test(what_is_watched_is_told_by_its_number),
+		cmocka_unit_test(a_list_of_pages_is_one_and_must_go_on),
+		cmocka_unit_test(a_file_without_its_descriptor_is_a_lie),
 		cmocka_unit_test(a_runner_is_started_and_seen_to_end),
 		cmocka_unit_test(a_killed_runner_is_nobodys_any_more),
 		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
