@@ -16,5 +16,6 @@ verb_run verb_action_enable, verb_action_disable;
 verb_run verb_connector_list, verb_connector_show, verb_connector_link, verb_connector_unlink, verb_connector_call;
 verb_run verb_binding_setup, verb_binding_list, verb_binding_inspect, verb_binding_rebind, verb_binding_reauthorize;
 verb_run verb_binding_revoke, verb_binding_hosts;
+verb_run verb_mcp_install, verb_mcp_uninstall, verb_mcp_list, verb_mcp_token, verb_mcp_revoke, verb_launch;
 verb_run verb_sessions_list, verb_sessions_get;
 verb_run verb_audit_list, verb_audit_show, verb_audit_tail, verb_audit_verify, verb_audit_export;

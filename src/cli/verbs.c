@@ -45,6 +45,16 @@
 
 /* ------------------------------------------------------------------------------------------------------------- the flags */
 
+static const struct verb_flag mcp_install_flags[] = {
+	{"dry-run", FLAG_SWITCH, NULL, false, "show what would be written, and change nothing"},
+	{"force", FLAG_SWITCH, NULL, false, "replace a server of our name that is not ours"},
+	FLAGS_END,
+};
+static const struct verb_flag mcp_uninstall_flags[] = {
+	{"dry-run", FLAG_SWITCH, NULL, false, "show what would be removed, and change nothing"},
+	FLAGS_END,
+};
+
 static const struct verb_flag run_flags[] = {
 	{"bind", FLAG_TEXT, "ADDRESS:PORT", false,
 	 "listen there, a loopback address (AILERON_BIND; default 127.0.0.1:0)"},
@@ -631,6 +641,64 @@ const struct verb verbs[] = {
 	 OPERATIONS(OP_BINDING_DELETE),
 	 .run = verb_binding_revoke,
 	 .summary = "delete a binding with its value",
+	 .about = ""},
+
+	{.words = "launch",
+	 .arguments = "AGENT [-- ARGUMENT …]",
+	 .least = 1,
+	 .most = VERB_VALUES_MAX,
+	 OPERATIONS(OP_SESSION_START, OP_SESSION_HOLD, OP_AGENT_LIST, OP_AGENT_REGISTER, OP_VAULT_STATUS,
+		    OP_SESSION_END),
+	 .run = verb_launch,
+	 .summary = "run an agent program that may use your actions",
+	 .about = "Starts a session, tells the agent of the daemon's tools for this run alone, and runs it in this "
+		  "terminal. Nothing\n"
+		  "of its own files is changed. Its exit status is this one's. Agents: claude, codex, goose, "
+		  "opencode, gemini, pi."},
+
+	{.words = "mcp install",
+	 .arguments = "AGENT",
+	 .least = 1,
+	 .most = 1,
+	 .flags = mcp_install_flags,
+	 OPERATIONS(OP_AGENT_REGISTER, OP_AGENT_LIST, OP_AGENT_REVOKE),
+	 .run = verb_mcp_install,
+	 .summary = "register with an agent program, for good",
+	 .about = "Adds one entry to the agent's file of MCP servers and shows it; comments and everything else in the "
+		  "file stay,\n"
+		  "and what was there before is kept beside it. Agents: claude, codex, goose, opencode, gemini, "
+		  "cursor, vscode, pi."},
+	{.words = "mcp uninstall",
+	 .arguments = "AGENT",
+	 .least = 1,
+	 .most = 1,
+	 .flags = mcp_uninstall_flags,
+	 OPERATIONS(OP_AGENT_REVOKE),
+	 .run = verb_mcp_uninstall,
+	 .summary = "remove our entry from an agent's file, and revoke its token",
+	 .about = ""},
+	{.words = "mcp list",
+	 .arguments = "",
+	 OPERATIONS(OP_AGENT_LIST),
+	 .marks = VERB_GROUP_DEFAULT,
+	 .run = verb_mcp_list,
+	 .summary = "agents that may ask, newest first",
+	 .about = "'mcp' alone does the same."},
+	{.words = "mcp token",
+	 .arguments = "NAME",
+	 .least = 1,
+	 .most = 1,
+	 OPERATIONS(OP_AGENT_REGISTER),
+	 .run = verb_mcp_token,
+	 .summary = "a token for a client of /mcp, told once",
+	 .about = ""},
+	{.words = "mcp revoke",
+	 .arguments = "ID",
+	 .least = 1,
+	 .most = 1,
+	 OPERATIONS(OP_AGENT_REVOKE),
+	 .run = verb_mcp_revoke,
+	 .summary = "end an agent's token",
 	 .about = ""},
 
 	{.words = "sessions list",

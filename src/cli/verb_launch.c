@@ -1,0 +1,287 @@
+#include "cli/agent_process.h"
+#include "cli/registration.h"
+#include "cli/session_hold.h"
+#include "cli/verb_runs.h"
+#include "launch/plan.h"
+#include "os/file.h"
+#include "text/json_members.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define REQUEST_MAX     ((size_t)64 << 10)
+#define SETTINGS_MAX    ((size_t)1 << 20)
+#define VARIABLES_MAX   ((size_t)4096)
+#define SYSTEM_SETTINGS "/etc/gemini-cli/settings.json"
+
+extern char **environ;
+
+/* What was begun and is to be ended, in the order in which it was begun. */
+struct launch {
+	struct cli *cli;
+	const struct program *program;
+	struct str path;           /* of the program */
+	struct str session;        /* "" = none yet */
+	struct session_hold *hold; /* NULL = not yet */
+	char id[PROGRAM_ID_SIZE];  /* of the agent; "" = not yet */
+	char *folder;              /* of the run's files; NULL = not yet */
+	struct plan plan;
+	struct str anthropic_url, openai_url;
+};
+
+static const char *variable_of(const char *name)
+{
+	const char *value = getenv(name);
+	return value != NULL ? value : "";
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the session */
+
+/* A gateway is used where it is offered and nothing of the person's own stands in its place. */
+static void take_gateway(struct launch *launch, const struct json *session)
+{
+	struct arena *arena = launch->cli->arena;
+	const struct json *gateway = json_member(session, S("gateway"));
+	if (variable_of("ANTHROPIC_BASE_URL")[0] == '\0')
+		launch->anthropic_url = arena_str(arena, cli_str(gateway, "anthropic_url"));
+	/* A login of ChatGPT's goes to another service than a key. */
+	if (variable_of("OPENAI_API_KEY")[0] != '\0')
+		launch->openai_url = arena_str(arena, cli_str(gateway, "openai_url"));
+}
+
+static int start_session(struct launch *launch, struct err *err)
+{
+	struct cli *cli = launch->cli;
+	AUTO_FREE char *here = getcwd(NULL, 0);
+	AUTO_BUF body = BUF_INIT(REQUEST_MAX);
+	struct json_writer w;
+	if (here == NULL)
+		return fail_errno(err, "cannot tell the working directory");
+	jsonw_init(&w, &body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_z(&w, "agent", launch->program->name);
+	member_z(&w, "working_dir", here);
+	jsonw_end_object(&w);
+	AUTO(json) *session = NULL;
+	const struct client_request call = {.operation = OP_SESSION_START, .body = buf_str(&body)};
+	if (buf_check(&body, "the request", err) < 0 || cli_call(cli, &call, &session, err) < 0)
+		return -1;
+	launch->session = arena_str(cli->arena, cli_str(session, "id"));
+	take_gateway(launch, session);
+	launch->hold = session_hold_new(cli, launch->session, err);
+	return launch->hold != NULL ? 0 : wrap(err, "holding the session '%.*s'", STR_FMT(launch->session));
+}
+
+static void end_session(struct launch *launch, int exit_code)
+{
+	static struct err err;
+	char body[48];
+	if (launch->session.n == 0)
+		return;
+	int n = exit_code >= 0 ? snprintf(body, sizeof body, "{\"exit_code\":%d}", exit_code)
+			       : snprintf(body, sizeof body, "{\"exit_code\":null}");
+	const struct client_request call = {
+		.operation = OP_SESSION_END, .parameters = {launch->session}, .body = str_of(body, (size_t)n)};
+	err_clear(&err);
+	/* The end of the stream does it too; what is lost is the exit status. */
+	if (cli_call(launch->cli, &call, NULL, &err) < 0 && err.class != ERR_CONFLICT)
+		print_note("the end of the session was not told: %s", err.message);
+	session_hold_free(TAKE(launch->hold));
+}
+
+/* ------------------------------------------------------------------------------------------------------------ the files */
+
+static int make_folder(struct launch *launch, struct err *err)
+{
+	const char *state_dir = launch->cli->state_dir;
+	AUTO_FREE char *run = xasprintf("%s/run", state_dir);
+	AUTO_FREE char *all = xasprintf("%s/run/launch", state_dir);
+	launch->folder = xasprintf("%s/%.*s", all, STR_FMT(launch->session));
+	if (file_make_private_folder(run, err) < 0 || file_make_private_folder(all, err) < 0)
+		return -1;
+	return file_make_private_folder(launch->folder, err);
+}
+
+static int write_files(const struct launch *launch, struct err *err)
+{
+	for (size_t i = 0; i < launch->plan.n_files; i++) {
+		if (file_publish(launch->plan.files[i].path.p, launch->plan.files[i].text, 0600, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void remove_files(struct launch *launch)
+{
+	for (size_t i = 0; i < launch->plan.n_files; i++)
+		(void)unlink(launch->plan.files[i].path.p);
+	if (launch->folder != NULL)
+		(void)rmdir(launch->folder);
+	free(TAKE(launch->folder));
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the plan */
+
+/* What Gemini CLI would read if its variable were not ours for this run. */
+static int read_settings(struct launch *launch, struct str *ret, struct err *err)
+{
+	const char *path = variable_of("GEMINI_CLI_SYSTEM_SETTINGS_PATH");
+	if (path[0] == '\0')
+		path = SYSTEM_SETTINGS;
+	AUTO_BUF text = BUF_INIT(SETTINGS_MAX);
+	if (access(path, F_OK) != 0)
+		return 0;
+	if (file_read(path, &text, err) < 0)
+		return -1;
+	*ret = arena_str(launch->cli->arena, buf_str(&text));
+	return 0;
+}
+
+static int make_plan(struct launch *launch, struct err *err)
+{
+	struct cli *cli = launch->cli;
+	struct plan_input input = {
+		.program = launch->program,
+		.anthropic_url = launch->anthropic_url,
+		.openai_url = launch->openai_url,
+		.arguments = cli->line->arguments + 1,
+		.n_arguments = cli->line->n_arguments - 1,
+		.content = str_from(variable_of("OPENCODE_CONFIG_CONTENT")),
+	};
+	if (launch->program->launch == PROGRAM_LAUNCH_SETTINGS && read_settings(launch, &input.settings, err) < 0)
+		return -1;
+	if (registration_guest(cli, str_from(launch->id), &input.guest, err) < 0 || make_folder(launch, err) < 0)
+		return -1;
+	input.folder = str_from(launch->folder);
+	return plan_make(&input, cli->arena, &launch->plan, err);
+}
+
+/* ------------------------------------------------------------------------------------------------------ its environment */
+
+static bool is_named(const char *entry, struct str name)
+{
+	struct str text = str_from(entry);
+	return str_starts(text, name) && text.n > name.n && text.p[name.n] == '=';
+}
+
+/* What is set anew, and what is the person's alone. */
+static bool is_left_out(const struct launch *launch, const char *entry)
+{
+	static const char *const withheld[] = {"AILERON_TOKEN", "AILERON_VAULT_PASSPHRASE", "AILERON_URL",
+					       "AILERON_SESSION_ID", "AILERON_APPROVAL_URL"};
+	for (size_t i = 0; i < ARRAY_LEN(withheld); i++) {
+		if (is_named(entry, str_from(withheld[i])))
+			return true;
+	}
+	for (size_t i = 0; i < launch->plan.n_variables; i++) {
+		if (is_named(entry, launch->plan.variables[i].name))
+			return true;
+	}
+	return false;
+}
+
+static const char *const *make_environment(const struct launch *launch)
+{
+	struct arena *arena = launch->cli->arena;
+	const char *url = client_url(launch->cli->client);
+	size_t n = 0, given = 0;
+	while (environ[given] != NULL && given < VARIABLES_MAX)
+		given++;
+	const char **envp = arena_array(arena, given + PLAN_VARIABLES_MAX + 4, sizeof *envp);
+	for (size_t i = 0; i < given; i++) {
+		if (!is_left_out(launch, environ[i]))
+			envp[n++] = environ[i];
+	}
+	envp[n++] = arena_printf(arena, "AILERON_URL=%s", url).p;
+	envp[n++] = arena_printf(arena, "AILERON_SESSION_ID=%.*s", STR_FMT(launch->session)).p;
+	envp[n++] = arena_printf(arena, "AILERON_APPROVAL_URL=%s/approvals", url).p;
+	for (size_t i = 0; i < launch->plan.n_variables; i++) {
+		const struct plan_variable *variable = &launch->plan.variables[i];
+		envp[n++] = arena_printf(arena, "%.*s=%.*s", STR_FMT(variable->name), STR_FMT(variable->value)).p;
+	}
+	envp[n] = NULL;
+	return envp;
+}
+
+static const char *const *make_arguments(const struct launch *launch)
+{
+	const struct plan *plan = &launch->plan;
+	const char **argv = arena_array(launch->cli->arena, plan->n_arguments + 2, sizeof *argv);
+	argv[0] = launch->program->command;
+	for (size_t i = 0; i < plan->n_arguments; i++)
+		argv[i + 1] = arena_z(launch->cli->arena, plan->arguments[i]);
+	argv[plan->n_arguments + 1] = NULL;
+	return argv;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ the banner */
+
+static void say_vault(struct cli *cli)
+{
+	AUTO(json) *status = NULL;
+	const struct client_request call = {.operation = OP_VAULT_STATUS};
+	if (cli_call(cli, &call, &status, NULL) < 0)
+		return;
+	if (str_eq(cli_str(status, "state"), S("locked")))
+		print_note("the vault is locked: what needs a credential waits until `aileron vault unlock`");
+}
+
+static void say_banner(const struct launch *launch)
+{
+	print_note("session %.*s of %s; what waits for you is at %s/approvals (`aileron open` lets you in)",
+		   STR_FMT(launch->session), launch->program->title, client_url(launch->cli->client));
+	if (!launch->plan.routed && launch->program->route != PROGRAM_ROUTE_NONE)
+		print_note("its model is asked directly, not through the gateway");
+	say_vault(launch->cli);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- the verb */
+
+static int carry_out(struct launch *launch, struct err *err)
+{
+	struct cli *cli = launch->cli;
+	if (registration_sweep(cli, err) < 0 || start_session(launch, err) < 0)
+		return -1;
+	const struct registration_request request = {
+		.name = launch->program->name,
+		.kind = "launch",
+		.program = launch->program->name,
+		.session = launch->session,
+	};
+	if (registration_make(cli, &request, launch->id, err) < 0 || make_plan(launch, err) < 0 ||
+	    write_files(launch, err) < 0)
+		return -1;
+	say_banner(launch);
+	const struct agent_process process = {launch->path.p, make_arguments(launch), make_environment(launch)};
+	return agent_process_run(&process, err);
+}
+
+static int find_program(struct launch *launch, struct err *err)
+{
+	struct arena *arena = launch->cli->arena;
+	const char *name = cli_argument(launch->cli, 0);
+	launch->program = program_named(str_from(name));
+	if (launch->program == NULL || launch->program->launch == PROGRAM_LAUNCH_NONE)
+		return fail(err, ERR_USAGE, "'%s' is no agent that can be launched: %.*s", name,
+			    STR_FMT(program_names(arena, true)));
+	if (agent_process_find(launch->program->command, getenv("PATH"), arena, &launch->path, err) == 0)
+		return 0;
+	return fail(err, ERR_NOT_FOUND, "%s is not installed: there is no program '%s' in %s; to install it: %s",
+		    launch->program->title, launch->program->command, variable_of("PATH"),
+		    launch->program->how_to_install);
+}
+
+int verb_launch(struct cli *cli, struct err *err)
+{
+	struct launch launch = {.cli = cli};
+	if (find_program(&launch, err) < 0 || cli_client(cli, err) == NULL)
+		return -1;
+	agent_process_prepare();
+	int status = carry_out(&launch, err);
+	end_session(&launch, status);
+	/* Its token went with the session. */
+	if (launch.id[0] != '\0')
+		registration_forget(cli, launch.id);
+	remove_files(&launch);
+	return status;
+}
