@@ -1,7 +1,7 @@
 /*
  * mcp_guests: the connections of aileron-guest, which carry lines of MCP
  *
- * GET /mcp with `Connection: Upgrade` and `Upgrade: aileron-mcp-lines` (docs/formats/mcp.md). Each has a row of `sessions`, or
+ * GET /mcp with `Connection: Upgrade` and `Upgrade: aileron-mcp-lines` (docs/formats/guest.md). Each has a row of `sessions`, or
  * that of the launch that its token was made for. A guest that comes again after its connection was lost names the session
  * (`Aileron-Session`), which is continued when it is its caller's. The end of a connection ends its session, and gives up
  * what was under way; a revoked token ends it at once. On the loop's thread, but for what is said otherwise.

@@ -1,4 +1,5 @@
 """MCP end to end: the real daemon, aileron-guest, and clients: bare ones here, official SDKs in test_mcp_sdk.py."""
+import http.client
 import json
 import os
 import pathlib
@@ -151,6 +152,34 @@ class Doors(Mcp):
             self.assertIn("not today", text)
             self.assertIn("did not run", text)
         self.assertEqual(self.paths(), [])
+
+    def test_progress_is_told(self):
+        self.add("twice", gated=False, steps=[{"id": "one", "op": "http_cred"}, {"id": "two", "op": "http_cred"}])
+        guest = self.guest()
+        guest.hello()
+        self.envelope(guest.call("twice", {"path": "/ok"}, _meta={"progressToken": 0}))
+        told = []
+        while not guest.said.empty():
+            told.append(guest.said.get())
+        values = [message["params"]["progress"] for message in told if message["method"] == "notifications/progress"]
+        self.assertGreaterEqual(len(values), 2)
+        self.assertEqual(values, sorted(set(values)))
+
+    def test_stopping_waits_for_no_client(self):
+        guest = self.guest()
+        guest.hello()
+        web = Web(self.home, self.agent["token"])
+        web.hello()
+        stream = http.client.HTTPConnection(web.address.hostname, web.address.port, timeout=30 * SLOW)
+        self.addCleanup(stream.close)
+        stream.request("GET", "/mcp", headers={"Accept": "text/event-stream", "Authorization": f"Bearer {web.token}",
+                                               "Mcp-Session-Id": web.session})
+        got = stream.getresponse()
+        self.assertEqual(got.status, 200)
+        began = time.monotonic()
+        self.home.ok("daemon", "stop")
+        self.assertLess(time.monotonic() - began, 2 * SLOW)
+        got.read()
 
     def test_tools_come_and_go(self):
         door = self.guest()
