@@ -252,6 +252,7 @@ function Deciding({ pending, lock }: { pending: Pending; lock: (is: boolean) => 
       const proof = approved && confirmed ? taken(passphrase) : undefined;
       if (proof === "") throw new ApiError(0, "missing_passphrase", "type the passphrase to confirm");
       await decide(pending, decision, proof);
+      document.getElementById("card-" + pending.id)?.focus();
       announce(approved ? `Approved ${pending.action_name}.` : `Denied ${pending.action_name}.`);
     });
 

@@ -1,7 +1,7 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { get, ask, segment } from "../api";
 import { approvals, dropDecided, result, waiting, type Entry } from "../approvals";
-import { useCell } from "../cell";
+import { Cell, useCell } from "../cell";
 import { place } from "../route";
 import { Members, Text, Time } from "../text";
 import type { Grant } from "../types";
@@ -19,31 +19,33 @@ function isTyping(target: EventTarget | null): boolean {
   return at !== null && (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName) || at.isContentEditable || at.closest("dialog") !== null);
 }
 
+/** Which card is chosen; a cell, so that a key that follows at once finds what the one before it chose. */
+const chosen = new Cell<string | undefined>(undefined);
+
+function move(entries: Entry[], step: number): void {
+  const at = entries.findIndex((entry) => entry.pending.id === chosen.value);
+  const next = entries[Math.min(entries.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
+  if (next === undefined) return;
+  chosen.set(next.pending.id);
+  cardOf(next.pending.id)?.focus();
+}
+
+function prepare(entry: Entry, approve: boolean): void {
+  cardOf(entry.pending.id)
+    ?.querySelector<HTMLElement>(approve ? ".approve" : ".reason")
+    ?.focus();
+  announce(`Press Enter to ${approve ? "approve" : "deny"} ${entry.pending.action_name}.`);
+}
+
 /** j and k choose; a goes to the button that approves, d to the reason of a denial: Enter there does it. */
-function useKeys(entries: Entry[], selected: string | undefined, select: (id: string) => void): void {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-      const at = entries.findIndex((entry) => entry.pending.id === selected);
-      const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
-      if (step !== 0 && entries.length > 0) {
-        const next = entries[Math.min(entries.length - 1, Math.max(0, at < 0 ? 0 : at + step))]!;
-        select(next.pending.id);
-        cardOf(next.pending.id)?.focus();
-        event.preventDefault();
-      }
-      const entry = entries[at];
-      if (entry === undefined || entry.outcome !== undefined) return;
-      if (event.key === "a" || event.key === "d") {
-        const name = event.key === "a" ? ".approve" : ".reason";
-        cardOf(entry.pending.id)?.querySelector<HTMLElement>(name)?.focus();
-        announce(`Press Enter to ${event.key === "a" ? "approve" : "deny"} ${entry.pending.action_name}.`);
-        event.preventDefault();
-      }
-    };
-    document.addEventListener("keydown", pressed);
-    return () => document.removeEventListener("keydown", pressed);
-  }, [entries, selected]);
+function pressed(event: KeyboardEvent): void {
+  if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { entries } = approvals.value;
+  const entry = entries.find((one) => one.pending.id === chosen.value);
+  if (event.key === "j" || event.key === "k") move(entries, event.key === "j" ? 1 : -1);
+  else if ((event.key === "a" || event.key === "d") && entry !== undefined && entry.outcome === undefined) prepare(entry, event.key === "a");
+  else return;
+  event.preventDefault();
 }
 
 function Focused({ id, there, known }: { id: string; there: boolean; known: boolean }) {
@@ -113,12 +115,16 @@ function Grants() {
 export function ApprovalsView() {
   const state = useCell(approvals);
   const focus = useCell(place).query.get("focus") ?? undefined;
-  const [selected, select] = useState<string | undefined>(focus);
+  const selected = useCell(chosen);
   const open = waiting(state).length;
-  useKeys(state.entries, selected, select);
   useEffect(() => {
+    chosen.set(focus);
     void loadVault().catch(() => {});
-    return dropDecided;
+    document.addEventListener("keydown", pressed);
+    return () => {
+      document.removeEventListener("keydown", pressed);
+      dropDecided();
+    };
   }, []);
   const there = state.entries.some((entry) => entry.pending.id === focus);
   return (
@@ -132,7 +138,7 @@ export function ApprovalsView() {
       </p>
       {focus !== undefined && <Focused id={focus} there={there} known={state.known} />}
       {state.entries.map((entry) => (
-        <ApprovalCard key={entry.pending.id} entry={entry} focused={entry.pending.id === focus} selected={entry.pending.id === selected} select={() => select(entry.pending.id)} />
+        <ApprovalCard key={entry.pending.id} entry={entry} focused={entry.pending.id === focus} selected={entry.pending.id === selected} select={() => chosen.set(entry.pending.id)} />
       ))}
       <Grants />
     </View>
