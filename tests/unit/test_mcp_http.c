@@ -338,6 +338,10 @@ static void an_id_outlives_the_server_and_not_its_end(void **state)
 	site_free(before);
 	AUTO(site) *site = site_new();
 	AUTO_FREE char *headers = xasprintf("%s%s", POSTED, session);
+	site->caller = "b";
+	AUTO(reply) *forgotten = ask_all(site, "POST", headers, PING); /* nothing but the id says whose it is */
+	assert_int_equal(forgotten->status, 404);
+	site->caller = "a";
 	AUTO(reply) *known = ask_all(site, "POST", headers, PING);
 	assert_int_equal(known->status, 200);
 	site->caller = "b";
