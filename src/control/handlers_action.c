@@ -181,24 +181,49 @@ static void put_hints(struct json_writer *w, const struct action *action)
 	jsonw_end_object(w);
 }
 
-static void put_problems(struct json_writer *w, const struct action_set *set, const struct action_entry *entry)
-{
-	member_begin_array(w, "problems");
-	for (size_t i = 0; i < set->n_faults; i++) {
-		if (str_eq(set->faults[i].name, entry->action->name))
-			jsonw_str(w, str_from(set->faults[i].error->message));
-	}
-	jsonw_end_array(w);
-}
-
 struct showing {
 	const struct action_set *set;
 	struct known *known;
 	bool in_full;
 };
 
-static void put_action(struct json_writer *w, const struct showing *showing, const struct action_entry *entry)
+/* Hosts are the manifest's to give: one that an action names beyond them is not reached. */
+static void put_strange_hosts(struct request *r, struct known *known, const struct action_connector *connector)
 {
+	size_t index = 0;
+	if (find_known(known, connector->name, &index) == NULL)
+		return;
+	const struct connector_manifest *manifest = manifest_of(known, index);
+	if (manifest == NULL || grant_is_permissive(manifest))
+		return;
+	for (size_t i = 0; i < connector->hosts.n; i++) {
+		struct str host = connector->hosts.items[i];
+		size_t at = 0;
+		while (at < manifest->hosts.n && !str_eq_fold(manifest->hosts.items[at], host))
+			at++;
+		if (at == manifest->hosts.n)
+			jsonw_str(&r->json, arena_printf(r->arena, "'%.*s' is no host of '%.*s', and cannot be reached",
+							 STR_FMT(host), STR_FMT(connector->name)));
+	}
+}
+
+static void put_problems(struct request *r, const struct showing *showing, const struct action_entry *entry)
+{
+	struct json_writer *w = &r->json;
+	const struct action_set *set = showing->set;
+	member_begin_array(w, "problems");
+	for (size_t i = 0; i < set->n_faults; i++) {
+		if (str_eq(set->faults[i].name, entry->action->name))
+			jsonw_str(w, str_from(set->faults[i].error->message));
+	}
+	for (size_t i = 0; i < entry->action->n_connectors; i++)
+		put_strange_hosts(r, showing->known, &entry->action->connectors[i]);
+	jsonw_end_array(w);
+}
+
+static void put_action(struct request *r, const struct showing *showing, const struct action_entry *entry)
+{
+	struct json_writer *w = &r->json;
 	const struct action *action = entry->action;
 	jsonw_begin_object(w);
 	member_str(w, "name", action->name);
@@ -218,7 +243,7 @@ static void put_action(struct json_writer *w, const struct showing *showing, con
 	member_bool(w, "signed", false);
 	member_str(w, "path", entry->path);
 	member_time(w, "linked_at", entry->linked_ns);
-	put_problems(w, showing->set, entry);
+	put_problems(r, showing, entry);
 	if (showing->in_full)
 		member_str(w, "body", action->body);
 	jsonw_end_object(w);
@@ -231,14 +256,14 @@ static bool is_of(struct str path, struct str link)
 	       (str_starts(path, link) && (path.p[link.n] == '/' || str_ends(link, S("/"))));
 }
 
-static void put_actions(struct json_writer *w, const char *name, const struct showing *showing, struct str link)
+static void put_actions(struct request *r, const char *name, const struct showing *showing, struct str link)
 {
-	member_begin_array(w, name);
+	member_begin_array(&r->json, name);
 	for (size_t i = 0; i < showing->set->n; i++) {
 		if (is_of(showing->set->items[i].path, link))
-			put_action(w, showing, &showing->set->items[i]);
+			put_action(r, showing, &showing->set->items[i]);
 	}
-	jsonw_end_array(w);
+	jsonw_end_array(&r->json);
 }
 
 static void put_faults(struct json_writer *w, const struct action_set *set, struct str link)
@@ -272,7 +297,7 @@ int handle_action_list(struct request *r, struct err *err)
 		return -1;
 	const struct showing showing = {.set = set, .known = &known};
 	jsonw_begin_object(&r->json);
-	put_actions(&r->json, "items", &showing, STR_EMPTY);
+	put_actions(r, "items", &showing, STR_EMPTY);
 	put_faults(&r->json, set, STR_EMPTY);
 	jsonw_end_object(&r->json);
 	actions_release(r->control->actions, set);
@@ -300,7 +325,7 @@ static int show(struct request *r, struct err *err)
 	int rc = read_known(r, &known, err);
 	const struct showing showing = {.set = set, .known = &known, .in_full = true};
 	if (rc == 0)
-		put_action(&r->json, &showing, entry);
+		put_action(r, &showing, entry);
 	actions_release(r->control->actions, set);
 	return rc;
 }
@@ -331,7 +356,7 @@ int handle_action_link(struct request *r, struct err *err)
 	const struct showing showing = {.set = set, .known = &known};
 	jsonw_begin_object(&r->json);
 	member_str(&r->json, "path", path);
-	put_actions(&r->json, "actions", &showing, path);
+	put_actions(r, "actions", &showing, path);
 	put_faults(&r->json, set, path);
 	jsonw_end_object(&r->json);
 	actions_release(r->control->actions, set);

@@ -128,6 +128,11 @@ class Action(unittest.TestCase):
         self.assertEqual({(c["status"], c["actual_hash"]) for c in seen.values()}, {("linked", actual)})
         self.assertEqual(seen["free"]["hosts"], ["127.0.0.1:1"])
         self.assertIn("not as pinned", self.home.ok("action", "list").out)
+        own = 'hosts = ["127.0.0.1:1", "elsewhere.example:443"]'
+        self.put("free", text("free").replace('capabilities = ["echo"]', 'capabilities = ["echo"]\n' + own))
+        free = self.await_action(lambda s: s["items"][0]["problems"] and s["items"][0], "the hosts of its own")
+        self.assertEqual(free["requires"]["connectors"][0]["hosts"], ["127.0.0.1:1", "elsewhere.example:443"])
+        self.assertIn("'elsewhere.example:443' is no host", free["problems"][0])
 
     def test_a_connector_that_changes_is_told_without_being_used(self):
         first = self.home.link("fixture", port=1)["content_hash"]
