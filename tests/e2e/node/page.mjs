@@ -154,8 +154,17 @@ const commands = {
   async overflow(command) {
     return at(command).evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
   },
-  async shot({ path, whole = false, ...command }) {
-    await at(command).screenshot({ path, fullPage: whole, animations: "disabled" });
+  /** A picture as wide as a reader wants it, with another home in the place of the test's */
+  async shot({ path, home, ...command }) {
+    const page = at(command);
+    const before = page.viewportSize();
+    await page.setViewportSize({ width: 860, height: 420 });
+    await page.evaluate((root) => {
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data.replaceAll(root, "/home/ada");
+    }, home);
+    await page.screenshot({ path, fullPage: true, animations: "disabled" });
+    await page.setViewportSize(before);
   },
   /** Everything that any tab asked for, and what went wrong in one */
   async seen() {
