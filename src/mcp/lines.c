@@ -192,8 +192,8 @@ static void feed_batch(struct mcp_peer *peer, struct message *message)
 	}
 	peer->complained = false;
 	struct batch *batch = batch_new(sink_new(peer));
-	for (size_t i = 0; i < json_length(message->document); i++) {
-		struct message *one = message_read(message_raw_element(message->text, i));
+	for (size_t i = 0, at = 0; i < json_length(message->document); i++) {
+		struct message *one = message_read(message_next_element(message->text, &at));
 		const char *wrong = batch_refuses(one);
 		if (wrong != NULL) {
 			batch_add_error(batch, one->id, wrong);

@@ -51,35 +51,31 @@ static size_t skip_value(struct str text, size_t at)
 	return text.n;
 }
 
-/* The value of number `index` of an object or array, from the bracket that opens it on. */
-static struct str raw_value(struct str text, bool is_object, size_t index)
+/* The next value of an object or array, of which `*at` is the bracket that opens it or where the one before ended. */
+static struct str next_value(struct str text, bool is_object, size_t *at)
 {
-	size_t at = skip_blanks(text, 0) + 1;
-	for (size_t i = 0;; i++) {
-		at = skip_blanks(text, at);
-		if (is_object)
-			at = skip_blanks(text, skip_blanks(text, skip_string(text, at)) + 1);
-		size_t end = skip_value(text, at);
-		if (i == index || end >= text.n)
-			return str_slice(text, at, end);
-		at = skip_blanks(text, end) + 1;
-	}
+	size_t from = skip_blanks(text, skip_blanks(text, *at) + 1);
+	if (is_object)
+		from = skip_blanks(text, skip_blanks(text, skip_string(text, from)) + 1);
+	*at = skip_value(text, from);
+	return str_slice(text, from, *at);
 }
 
 struct str message_raw_member(struct str text, const struct json *object, struct str name)
 {
 	struct json_iter it;
-	size_t index = 0;
-	for (json_iter_init(&it, object); json_iter_next(&it); index++) {
+	size_t at = 0;
+	for (json_iter_init(&it, object); json_iter_next(&it);) {
+		struct str value = next_value(text, true, &at);
 		if (str_eq(it.name, name))
-			return raw_value(text, true, index);
+			return value;
 	}
 	return STR_EMPTY;
 }
 
-struct str message_raw_element(struct str text, size_t index)
+struct str message_next_element(struct str text, size_t *at)
 {
-	return raw_value(text, false, index);
+	return next_value(text, false, at);
 }
 
 struct str message_raw_param(const struct message *message, struct str name)

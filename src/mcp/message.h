@@ -40,8 +40,8 @@ DEFINE_AUTO(message, message_free)
 
 /* The bytes of a member's value in the text of its object, "" when it has none; both are valid JSON and the same object. */
 struct str message_raw_member(struct str text, const struct json *object, struct str name);
-/* The bytes of an element of an array; the index is valid. */
-struct str message_raw_element(struct str text, size_t index);
+/* The bytes of the elements of an array, one after the other: *at begins as 0. There is a next one. */
+struct str message_next_element(struct str text, size_t *at);
 /* The bytes of a member of params, or of params._meta: "" when there is none. */
 struct str message_raw_param(const struct message *message, struct str name);
 struct str message_raw_meta(const struct message *message, struct str name);

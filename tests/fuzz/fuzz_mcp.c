@@ -30,8 +30,8 @@ static size_t check_line(struct str line, struct str input)
 	if (json_kind(said) != JSON_KIND_ARRAY)
 		return check_said(line, input);
 	size_t answers = 0;
-	for (size_t i = 0; i < json_length(said); i++)
-		answers += check_said(message_raw_element(line, i), input);
+	for (size_t i = 0, at = 0; i < json_length(said); i++)
+		answers += check_said(message_next_element(line, &at), input);
 	return answers;
 }
 

@@ -239,8 +239,8 @@ static void post_batch(struct post *post)
 	bool is_answered = has_requests(post->message);
 	struct batch *batch =
 		batch_new(is_answered ? reply_to(post, false) : reply_empty_new(post->door->replies, post->x));
-	for (size_t i = 0; i < json_length(post->message->document); i++)
-		post_element(post, session, batch, message_read(message_raw_element(post->message->text, i)));
+	for (size_t i = 0, at = 0; i < json_length(post->message->document); i++)
+		post_element(post, session, batch, message_read(message_next_element(post->message->text, &at)));
 	batch_close(batch);
 }
 
