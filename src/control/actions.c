@@ -484,6 +484,17 @@ int actions_link(struct actions *actions, struct str path, const struct audit_ev
 	return rc;
 }
 
+/* The link of a file by itself which is no action any more, by the name that it had. */
+static bool find_broken(const struct actions *actions, const struct action_set *set, struct str name, size_t *ret_index)
+{
+	for (size_t i = 0; i < set->n_faults; i++) {
+		if (name.n > 0 && str_eq(set->faults[i].name, name) &&
+		    link_at(actions, set->faults[i].path, ret_index) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* The link that a path or a name stands for. */
 static int find_link(const struct actions *actions, struct str path_or_name, size_t *ret_index, struct err *err)
 {
@@ -494,6 +505,8 @@ static int find_link(const struct actions *actions, struct str path_or_name, siz
 		return 0;
 	const struct action_set *set = set_public(actions->current);
 	const struct action_entry *entry = action_named(set, path_or_name);
+	if (entry == NULL && find_broken(actions, set, path_or_name, ret_index))
+		return 0;
 	if (entry == NULL)
 		return fail(err, ERR_NOT_FOUND, "nothing is linked as '%s'; see `aileron action list`",
 			    escape_shown(path_or_name, shown));

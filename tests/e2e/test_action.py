@@ -324,6 +324,12 @@ class Action(unittest.TestCase):
         self.addCleanup(os.chdir, "/")
         self.assertEqual(self.link("say.md")["path"], str(path))
         self.assertEqual(self.names(), ["say"])
+        path.write_text("nothing")
+        self.await_action(lambda s: not s["items"], "the broken file")
+        self.home.ok("action", "unlink", "say")  # by the name that it had
+        self.assertEqual(self.listed()["load_errors"], [])
+        self.put("say")
+        self.link("say.md")
         path.unlink()
         fault = self.await_action(lambda s: not s["items"] and s["load_errors"], "the loss")[0]
         self.assertIn("is not there", fault["message"])
