@@ -271,6 +271,18 @@ class Pages(PageTest):
         self.browser.click(name="End the session of claude")
         self.browser.click(name="End", exact=True)
         self.browser.wait(text="orphaned")
+        self.browser.open_all(of="details")
+        self.browser.fill(label="Name of the client", value="my client")
+        self.browser.click(name="Make a token")
+        self.browser.wait(text="shown this once")
+        token = self.browser.run(script="document.querySelector('input[readonly]').value")
+        self.assertEqual([agent["name"] for agent in home.request("GET", "/v1/agents").json["items"]], ["my client"])
+        # An agent's token is none of a person's.
+        self.assertEqual(home.request("GET", "/v1/action-approvals", token=token, check=False).status, 403)
+        self.browser.click(name="Revoke the agent my client")
+        self.browser.click(name="Revoke")
+        self.browser.wait(text="revoked")
+        self.assertIn("revoked_at", home.request("GET", "/v1/agents").json["items"][0])
         self.assert_quiet(base)
 
     def test_five_thousand_events_stay_usable(self):
@@ -381,24 +393,8 @@ class Bindings(PageTest):
         self.assertEqual(self.browser.seen()["troubles"], [])
 
 
-class Restarts(PageTest):
-    def test_the_page_comes_back_with_the_daemon(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        home = self.home(AILERON_BIND=f"127.0.0.1:{port}")
-        base = self.enter(home, "/vault")
-        home.ok("daemon", "stop")
-        self.browser.wait(text="The daemon does not answer")
-        home.start()
-        self.browser.gone(text="The daemon does not answer")
-        self.browser.go(name="Processes")
-        self.browser.wait(text="control")
-        self.assert_quiet(base)
-
-
-def mail_action(service, **more):
+def mail_action(service, grants):
     """An action that asks, with a preview, over the example connector that does as it is told"""
-    words = {"editable": "true", "grants": "false", **more}
     return f"""+++
 name = "send-mail"
 version = "1.0.0"
@@ -427,8 +423,8 @@ description = "In one line."
 
 [approval]
 required = true
-editable = {words["editable"]}
-grants = {words["grants"]}
+editable = true
+grants = {grants}
 
 [approval.preview]
 op = "echo"
@@ -490,13 +486,13 @@ idempotent = true
 """
 
 
-class Deciding(PageTest):
-    """The view of approvals with the daemon and a service behind it"""
+class DecidingTest(PageTest):
+    """A daemon with an action that asks, and a service behind it"""
 
-    def stage(self, config=None, **more):
+    def stage(self, config=None, grants="false", **env):
         self.service = Service()
         self.addCleanup(self.service.close)
-        home = Home(ca=self.service.ca)
+        home = Home(ca=self.service.ca, **env)
         self.addCleanup(home.__exit__)
         if config:
             home.state.mkdir(mode=0o700)
@@ -508,7 +504,7 @@ class Deciding(PageTest):
         home.ok("binding", "setup", "github://acme/fixture", "--identity", "ada", "--account", "ada@example.com", "--value-file", self.key_file(home), "--yes")
         folder = home.root / "actions"
         folder.mkdir()
-        (folder / "send-mail.md").write_text(mail_action(self.service, **more))
+        (folder / "send-mail.md").write_text(mail_action(self.service, grants))
         (folder / "show-thread.md").write_text(THREAD_ACTION)
         home.ok("action", "link", folder)
         return home
@@ -520,13 +516,15 @@ class Deciding(PageTest):
         return path
 
     def run_action(self, home, subject="Lunch on Friday", **more):
-        answer = home.request("POST", "/v1/actions/send-mail/run", {"args": {"to": "ada@example.com", "subject": subject}, **more}, check=False)
+        answer = home.request("POST", "/v1/actions/send-mail/run", {"args": {"to": "ada@example.com", "subject": subject}, **more})
         self.assertEqual(answer.status, 202, answer.body)
         return answer.json
 
     def state(self, home, run):
         return home.request("GET", "/v1/runs/" + run["run_id"]).json["state"]
 
+
+class Deciding(DecidingTest):
     def test_approved_here_it_runs_and_says_what_came_of_it(self):
         home = self.stage()
         base = self.enter(home)
@@ -641,6 +639,31 @@ class Deciding(PageTest):
         self.browser.click(name="Revoke")
         self.browser.gone(text="What runs without asking now")
         self.assertEqual(home.request("GET", "/v1/grants").json["items"], [])
+        self.assert_quiet(base)
+
+
+class Restarts(DecidingTest):
+    def test_the_page_comes_back_with_the_daemon(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        home = self.stage(AILERON_BIND=f"127.0.0.1:{port}")
+        base = self.enter(home)
+        run = self.run_action(home)
+        self.browser.wait(text="Send a mail")
+        home.ok("daemon", "stop")
+        self.browser.wait(text="The daemon does not answer")
+        home.start()
+        self.browser.gone(text="The daemon does not answer")
+        # The token is as good as before, and what waited waits; the vault is locked anew.
+        self.browser.wait(text="This list is live.")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="The vault is locked")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE)
+        self.browser.click(name="Unlock")
+        self.browser.gone(text="Unlock it, then approve.")
+        self.browser.click(name="Approve")
+        self.browser.wait(text="completed")
+        self.assertEqual(self.state(home, run), "completed")
         self.assert_quiet(base)
 
 

@@ -92,6 +92,9 @@ const commands = {
   async check({ label, ...command }) {
     await scope(command).getByLabel(label).check();
   },
+  async open_all(command) {
+    await at(command).locator(command.of).evaluateAll((all) => all.forEach((one) => (one.open = true)));
+  },
   async press({ key, ...command }) {
     await at(command).keyboard.press(key);
   },

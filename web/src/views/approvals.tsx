@@ -131,7 +131,7 @@ export function ApprovalsView() {
     <View title="Approvals">
       <p class="muted">
         {!state.known ? "Loading …" : open === 0 ? "Nothing waits for you." : open === 1 ? "One request waits for you." : `${open} requests wait for you.`}{" "}
-        {state.live ? "This list is live." : "Not live: trying to reach the daemon."}{" "}
+        {state.live ? "This list is live." : state.known ? "Not live: trying to reach the daemon." : ""}{" "}
         <span class="keys">
           Keys: <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>a</kbd> then <kbd>Enter</kbd> approves, <kbd>d</kbd> then <kbd>Enter</kbd> denies.
         </span>
