@@ -16,23 +16,6 @@
 
 /* --------------------------------------------------------------------------------------------------------------- begin */
 
-static uint64_t system_wall(void *user)
-{
-	(void)user;
-	return clock_wall_ns(NULL);
-}
-
-static uint32_t system_random(void *user)
-{
-	(void)user;
-	return (uint32_t)rand_u64();
-}
-
-uint64_t runs_now(const struct runs *runs)
-{
-	return runs->timing.wall(runs->timing.user);
-}
-
 static void read_settings(struct runs *runs)
 {
 	const struct supervise_start *start = runs->control->start;
@@ -47,20 +30,19 @@ static void read_settings(struct runs *runs)
 
 static int do_interrupt(struct db_tx *tx, void *user, struct err *err)
 {
-	struct runs *runs = user;
-	return run_interrupt_open(tx, runs_now(runs), err);
+	(void)user;
+	return run_interrupt_open(tx, clock_wall_ns(NULL), err);
 }
 
 struct runs *runs_new(struct control *control, struct err *err)
 {
 	struct runs *runs = NEW(struct runs);
 	runs->control = control;
-	runs->timing = (struct runs_timing){.wall = system_wall, .random = system_random};
 	pthread_mutex_init(&runs->lock, NULL);
 	wait_init(&runs->changed);
 	wait_init(&runs->wake);
 	read_settings(runs);
-	if (db_write(control->db, do_interrupt, runs, err) == 0)
+	if (db_write(control->db, do_interrupt, NULL, err) == 0)
 		return runs;
 	runs_free(runs);
 	return NULL;
@@ -180,7 +162,7 @@ static int begin_run(struct asking *asking, struct err *err)
 		.action = action->name,
 		.action_version = action->version,
 		.action_hash = action->hash,
-		.requested_ns = runs_now(asking->runs),
+		.requested_ns = clock_wall_ns(NULL),
 	};
 	make_id(asking->arena, asking->run.requested_ns, &asking->run.id);
 	return read_arguments(asking, err);
@@ -204,7 +186,7 @@ static int find_grant(struct asking *asking, struct err *err)
 	if (locked)
 		return 0;
 	struct db_tx *tx = db_read(runs->control->db);
-	int found = grant_find(tx, asking->arena, &like, runs_now(runs), &asking->run.grant_id, err);
+	int found = grant_find(tx, asking->arena, &like, clock_wall_ns(NULL), &asking->run.grant_id, err);
 	db_done(tx);
 	return found < 0 ? -1 : 0;
 }
@@ -453,7 +435,7 @@ int runs_cancel(struct runs *runs, struct str caller, struct str id, const struc
 			{
 				.id = run.id,
 				.event = RUN_EVENT_CANCEL,
-				.now_ns = runs_now(runs),
+				.now_ns = clock_wall_ns(NULL),
 				.who = *by,
 				.reason = by->actor == AUDIT_ACTOR_HUMAN ? S("cancelled by a person")
 									 : S("cancelled by its caller"),

@@ -37,7 +37,7 @@ static int write_down(struct deciding *d, enum run_event event, struct str reaso
 	d->change = (struct run_change){
 		.id = d->run.id,
 		.event = event,
-		.now_ns = runs_now(d->runs),
+		.now_ns = clock_wall_ns(NULL),
 		.who = d->decision->by,
 		.by = S("user"),
 		.reason = reason,
@@ -131,7 +131,7 @@ static int make_grant(struct deciding *d, struct err *err)
 			    STR_FMT(d->run.action));
 	char id[ULID_SIZE];
 	unsigned char random[10];
-	uint64_t now = runs_now(d->runs);
+	uint64_t now = clock_wall_ns(NULL);
 	rand_bytes(random, sizeof random);
 	ulid_format(now / TIME_MILLISECOND, random, id);
 	*grant = (struct grant){
@@ -195,7 +195,7 @@ static int approve(struct deciding *d, struct err *err)
 	/* Too late is told by the job, which knows by whom. */
 	if (d->run.state != RUN_PENDING_APPROVAL)
 		return write_down(d, RUN_EVENT_APPROVE, STR_EMPTY, err);
-	if (runs_now(d->runs) >= d->run.expires_ns) {
+	if (clock_wall_ns(NULL) >= d->run.expires_ns) {
 		(void)write_down(d, RUN_EVENT_EXPIRE, STR_EMPTY, err);
 		d->run.state = RUN_EXPIRED;
 		return write_down(d, RUN_EVENT_APPROVE, STR_EMPTY, err);

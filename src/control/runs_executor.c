@@ -51,7 +51,7 @@ static void apply(struct runs *runs, struct run_change *change, enum run_state s
 {
 	struct err err;
 	err_clear(&err);
-	change->now_ns = runs_now(runs);
+	change->now_ns = clock_wall_ns(NULL);
 	change->who = by_control();
 	if (db_write(runs->control->db, do_change, change, &err) == 0)
 		runs_announce(runs, change->id, state);
@@ -110,7 +110,7 @@ static struct str check_parts(struct claim *claim, const struct run *run, uint64
 static int do_claim(struct db_tx *tx, void *user, struct err *err)
 {
 	struct claim *claim = user;
-	uint64_t now = runs_now(claim->runs);
+	uint64_t now = clock_wall_ns(NULL);
 	struct run run;
 	int found = run_find(tx, claim->arena, claim->id, &run, err);
 	if (found <= 0)
@@ -165,7 +165,7 @@ static int claim_and_run(struct runs *runs, struct running_run *running, const s
 		struct run_change change = {
 			.id = run->id,
 			.event = RUN_EVENT_AWAIT,
-			.awaits_until_ns = runs_now(runs) + RUN_AWAITING_VAULT_S * TIME_SECOND,
+			.awaits_until_ns = clock_wall_ns(NULL) + RUN_AWAITING_VAULT_S * TIME_SECOND,
 		};
 		apply(runs, &change, RUN_AWAITING_VAULT);
 		runs_mind(runs);
@@ -369,7 +369,7 @@ static void end_due(struct runs *runs)
 	struct err err;
 	err_clear(&err);
 	struct db_tx *tx = db_read(runs->control->db);
-	int rc = run_list_due(tx, arena, runs_now(runs), &due, &err);
+	int rc = run_list_due(tx, arena, clock_wall_ns(NULL), &due, &err);
 	db_done(tx);
 	if (rc < 0)
 		log_error("runs_not_listed", log_err(&err));
@@ -391,7 +391,7 @@ static void end_grants(struct runs *runs, struct str why)
 {
 	struct err err;
 	err_clear(&err);
-	struct grant_end end = {.why = why, .now_ns = runs_now(runs), .who = by_control()};
+	struct grant_end end = {.why = why, .now_ns = clock_wall_ns(NULL), .who = by_control()};
 	if (db_write(runs->control->db, do_end_grants, &end, &err) < 0)
 		log_error("grants_not_ended", log_err(&err));
 }
@@ -399,7 +399,7 @@ static void end_grants(struct runs *runs, struct str why)
 int runs_end_session(struct runs *runs, struct str session, struct err *err)
 {
 	struct grant_end end = {
-		.session = session, .why = S("session ended"), .now_ns = runs_now(runs), .who = by_control()};
+		.session = session, .why = S("session ended"), .now_ns = clock_wall_ns(NULL), .who = by_control()};
 	return session.n > 0 ? db_write(runs->control->db, do_end_grants, &end, err) : 0;
 }
 
@@ -460,7 +460,7 @@ static void check_all(struct runs *runs)
 /* When to look again, monotonic. */
 static uint64_t next_look(struct runs *runs)
 {
-	uint64_t due = 0, now = clock_monotonic_ns(NULL), wall = runs_now(runs);
+	uint64_t due = 0, now = clock_monotonic_ns(NULL), wall = clock_wall_ns(NULL);
 	struct err err;
 	err_clear(&err);
 	struct db_tx *tx = db_read(runs->control->db);

@@ -31,18 +31,8 @@ struct running_run {
 	_Atomic bool cancelled;
 };
 
-/* For tests: another time, another chance. */
-struct runs_timing {
-	uint64_t (*wall)(void *user);
-	uint32_t (*random)(void *user);
-	/* Waits before a retry; NULL = really. */
-	void (*pause)(void *user, uint64_t ns);
-	void *user;
-};
-
 struct runs {
 	struct control *control;
-	struct runs_timing timing;
 	bool may_grant, confirms;
 	uint64_t expiry_ns;
 	char policy[72]; /* "sha256:…" of the three */
@@ -66,7 +56,6 @@ struct runs {
 	uint64_t again_ns; /* when to try those again for which a process was away; monotonic, 0 = none */
 };
 
-uint64_t runs_now(const struct runs *runs);
 bool runs_is_draining(struct runs *runs);
 /* A run's state changed: whoever waits or listens is told. */
 void runs_announce(struct runs *runs, struct str id, enum run_state state);

@@ -76,10 +76,6 @@ static bool is_gone(void *user)
 static bool pause_before_retry(struct at_work *w)
 {
 	struct runs *runs = w->work->runs;
-	if (runs->timing.pause != NULL) {
-		runs->timing.pause(runs->timing.user, w->pause_ns);
-		return !is_gone(w);
-	}
 	uint64_t until = clock_monotonic_ns(NULL) + w->pause_ns;
 	while (!is_gone(w) && clock_monotonic_ns(NULL) < until) {
 		pthread_mutex_lock(&runs->lock);
@@ -135,7 +131,7 @@ static int change(struct db_tx *tx, struct at_work *w, struct err *err)
 	const struct run_change change = {
 		.id = run->id,
 		.event = w->event,
-		.now_ns = runs_now(w->work->runs),
+		.now_ns = clock_wall_ns(NULL),
 		.who = w->work->by,
 		.result = w->event == RUN_EVENT_COMPLETE ? buf_str(&w->result) : STR_EMPTY,
 		.error = w->event == RUN_EVENT_COMPLETE ? NULL : &w->error,
@@ -175,20 +171,28 @@ static bool was_unsent(const struct at_work *w, const struct err *error)
 	       w->invoke.result.report.requests <= 1;
 }
 
+/* Whether the connector itself said what failed (outcome.h). */
+static bool is_own_report(const struct err *error)
+{
+	return str_find(str_from(error->details), S("\"connector_class\":")) != STR_NPOS;
+}
+
 /* What an end that no service told us means for a step that changes something: nobody knows. */
 static bool may_have_run(const struct at_work *w, const struct err *error, bool unsent)
 {
 	bool harmless = step_of(w)->effect == ACTION_READ || run_plan_is_safe(plan_of(w), w->step);
 	if (harmless || unsent)
 		return false;
+	/* Its own report is an answer; that it was stopped, or died, after it had asked a service is none. */
+	if (error->class == ERR_CONNECTOR_RUNTIME_ERROR || error->class == ERR_RESOURCE_LIMIT_EXCEEDED)
+		return w->invoke.result.report.requests > 0 && !is_own_report(error);
 	return error->class == ERR_CANCELLED || error->class == ERR_NETWORK_ERROR || !err_class_is_closed(error->class);
 }
 
 static void judge_failure(struct at_work *w, const struct err *error)
 {
-	struct runs *runs = w->work->runs;
 	bool unsent = was_unsent(w, error), safe = run_plan_is_safe(plan_of(w), w->step);
-	uint32_t chance = runs->timing.random(runs->timing.user);
+	uint32_t chance = (uint32_t)rand_u64();
 	w->pause_ns = error->class == ERR_CANCELLED ? 0 : action_retry_ns(error, w->row.attempt, safe, unsent, chance);
 	if (w->pause_ns > 0)
 		return;
@@ -232,7 +236,7 @@ static void on_ending(void *user, const struct execution_end *end)
 {
 	struct at_work *w = user;
 	w->began = w->began || w->invoke.sent;
-	w->row.ended_ns = runs_now(w->work->runs);
+	w->row.ended_ns = clock_wall_ns(NULL);
 	w->row.class = end->error == NULL ? STR_EMPTY : str_from(err_row(end->error->class)->name);
 	if (end->error == NULL)
 		judge_success(w);

@@ -453,6 +453,7 @@ static void a_kill_leaves_what_was_promised(void **state)
 	run_get_error(run.error, &err);
 	assert_int_equal(err.class, ERR_OUTCOME_UNKNOWN);
 	assert_non_null(strstr(err.details, "\"reason\":\"interrupted\""));
+	assert_non_null(strstr(err.details, "\"ran\":\"maybe\""));
 	/* And again: what has ended stays. */
 	assert_int_equal(db_write(db, do_interrupt, NULL, &err), 0);
 	assert_int_equal(find(db, arena, "act-q").state, RUN_QUEUED);
