@@ -9,6 +9,7 @@ import threading
 import unittest
 import urllib.parse
 
+import test_action
 import test_oauth
 import test_vault
 from daemon import Answer, Home
@@ -35,7 +36,7 @@ class Relay:
 
             def relay(self):
                 relay.pass_on(self)
-            do_GET = do_POST = do_PUT = do_DELETE = relay
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = relay
 
             def log_message(self, *_):
                 pass
@@ -109,6 +110,7 @@ class Operations(unittest.TestCase):
         self.vault()
         self.backups()
         self.connectors_and_bindings()
+        self.actions()
         self.sessions_and_browser()
         self.record()
         self.oauth()
@@ -163,6 +165,16 @@ class Operations(unittest.TestCase):
         ok("binding", "rebind", "api_key/fixture/work", "--value-file", "-", "--yes", stdin="value-2")
         ok("binding", "hosts", "api_key/fixture/work", "--yes")
         ok("binding", "revoke", "api_key/fixture/work", "--yes"), ok("connector", "unlink", FQN)
+
+    def actions(self):
+        folder = self.home.root / "actions"
+        folder.mkdir()
+        (folder / "say.md").write_text(test_action.text("say"))
+        (folder / "bad.md").write_text("no action")
+        self.assertEqual(self.home.cli("action", "link", folder).code, 1)  # told of the bad one, linked
+        self.home.ok("action", "list"), self.home.ok("action", "show", "say")
+        self.home.ok("action", "disable", "say"), self.home.ok("action", "enable", "say")
+        self.home.ok("action", "unlink", folder)
 
     def sessions_and_browser(self):
         session = self.request("POST", "/v1/sessions", {"agent": "claude", "working_dir": "/home/u"}).json
