@@ -27,7 +27,8 @@ class Process:
         self.lock = threading.Lock()
         self.waiting = {}  # our id -> (queue, their id, their token)
         self.numbers = itertools.count(1)
-        threading.Thread(target=self.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
 
     def send(self, message):
         with self.lock:
@@ -86,7 +87,10 @@ class Process:
 
     def close(self):
         self.process.stdin.close()
-        return self.process.wait(timeout=30)
+        code = self.process.wait(timeout=30)
+        self.reader.join()
+        self.process.stdout.close()
+        return code
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -125,7 +129,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self):
         process = self.server.sessions.pop(self.headers.get("Mcp-Session-Id"), None)
         if process:
-            process.close()
+            self.server.codes.append(process.close())
         self.answer(204 if process else 404)
 
     def do_POST(self):
@@ -209,11 +213,11 @@ class Bridge(http.server.ThreadingHTTPServer):
 
     def __init__(self, command):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.command, self.sessions, self.shared = command, {}, Process(command)
+        self.command, self.sessions, self.shared, self.codes = command, {}, Process(command), []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
         """the processes' exit codes"""
         self.shutdown()
         self.server_close()
-        return [process.close() for process in [self.shared, *self.sessions.values()]]
+        return self.codes + [process.close() for process in [self.shared, *self.sessions.values()]]
