@@ -1,15 +1,24 @@
 """Runs of actions: at once, after a person's yes, and all that can come between."""
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
 import unittest
 
-from daemon import Home, manifest_of, wait_for
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from daemon import PASSPHRASE, Home, manifest_of, wait_for
 from service import Service
 
 FQN = "github://acme/fixture"
@@ -594,7 +603,61 @@ class Granting(Runs):
         self.ask(path="/ok?after")
 
 
-for inherited in (Expiring, Granting):
+class Confirming(Runs):
+    config = "approvals:\n  confirm: passphrase\n"
+
+    def seal(self, approval, terms, passphrase=PASSPHRASE):
+        """docs/formats/sealed.md"""
+        given = self.home.request("POST", "/v1/vault/nonce", {}).json
+        nonce, public = base64.b64decode(given["nonce"]), bytes.fromhex(given["public_key"])
+        key_id = hashlib.sha256(public).digest()[:8]
+        own = X25519PrivateKey.generate()
+        ephemeral = own.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        derived = HKDF(SHA256(), 44, ephemeral + public, b"aileron-sealed-1").derive(
+            own.exchange(X25519PublicKey.from_public_bytes(public)))
+        texts = (b"approval.decide", approval.encode(), json.dumps(terms, sort_keys=True, separators=(",", ":")).encode())
+        aad = b"aileron-sealed-1\0" + key_id + nonce + b"".join(struct.pack("<I", len(text)) + text for text in texts)
+        field = b"\x01" + struct.pack("<I", len(passphrase)) + passphrase.encode()
+        return base64.b64encode(b"\x01" + key_id + nonce + ephemeral + AESGCM(derived[:32]).encrypt(derived[32:], field, aad)).decode()
+
+    def test_a_yes_wants_the_passphrase(self):
+        self.add("send", editable=True)
+        approval = self.ask()
+        card = self.home.request("GET", f"/v1/action-approvals/{approval}").json
+        self.assertEqual(card["confirm"], "passphrase")
+        terms = {"approved": True, "digest": card["digest"], "grant": False}
+        self.assertEqual(self.decide(approval, 400)["error"]["code"], "sealed_required")
+        wrong = self.decide(approval, 401, sealed=self.seal(approval, terms, "wrong"))
+        self.assertEqual(wrong["error"]["code"], "wrong_passphrase")
+        # What was sealed for one thing is a yes to nothing else.
+        other = self.seal(approval, {**terms, "digest": "0" * 64})
+        self.assertEqual(self.decide(approval, 400, sealed=other)["error"]["code"], "sealed_refused")
+        edited = self.seal(approval, terms)
+        self.decide(approval, 400, sealed=edited, edited_payload={"path": "/ok?else"})
+        self.assertEqual(self.state(approval), "pending_approval")
+        self.assertEqual(self.paths(), [])
+        arguments = {"path": "/ok?edited"}
+        told = hashlib.sha256(json.dumps(arguments, separators=(",", ":")).encode()).hexdigest()
+        self.decide(approval, sealed=self.seal(approval, {**terms, "edited": told}), edited_payload=arguments)
+        self.comes_to(approval, "completed")
+        self.assertEqual(self.paths(), ["/ok?edited"])
+
+    def test_a_no_wants_nothing(self):
+        self.add("send")
+        approval = self.ask()
+        self.decide(approval, approved=False)
+        self.comes_to(approval, "denied")
+
+    def test_tries_are_counted(self):
+        self.add("send")
+        approval = self.ask()
+        terms = {"approved": True, "digest": self.home.request("GET", f"/v1/action-approvals/{approval}").json["digest"], "grant": False}
+        statuses = [self.home.request("POST", f"/v1/action-approvals/{approval}/decide",
+                                      {"approved": True, "sealed": self.seal(approval, terms, "wrong")}).status for _ in range(4)]
+        self.assertEqual(statuses, [401, 401, 401, 429])
+
+
+for inherited in (Expiring, Granting, Confirming):
     for test in [name for name in dir(Runs) if name.startswith("test_")]:
         setattr(inherited, test, None)
 
