@@ -96,7 +96,6 @@ static void on_result(void *owner, const struct egress_result *result)
 {
 	struct call *call = owner;
 	tell_granted(call);
-	call->report.requests++;
 	call->report.request_ns += result->nanoseconds;
 	if (call->trace && result->note.n > 0)
 		on_trace(call, result->note, result->nanoseconds);
@@ -141,6 +140,7 @@ static void on_http(void *owner, enum runner_envelope kind, struct str envelope)
 	}
 	if (call->link_call == NULL)
 		call->link_call = link_call_new(call->link, &call->grant);
+	call->report.requests++;
 	link_call_request(call->link_call, envelope, time_left(call), call->trace, on_result, call);
 	tell_granted(call);
 }

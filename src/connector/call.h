@@ -48,7 +48,7 @@ struct call_spec {
 
 struct call_report {
 	uint64_t total_ns, instantiate_ns, run_ns;
-	uint64_t requests, request_ns; /* through egress, and how long they took in all */
+	uint64_t requests, request_ns; /* asked of egress, answered or not; how long those that were took in all */
 	uint64_t memory_peak;          /* bytes of linear memory */
 	uint64_t logs_dropped, audits;
 	uint64_t traces, traces_dropped; /* lines told to `trace`, and those after LIMIT_TRACE_LINES */
