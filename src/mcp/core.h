@@ -148,6 +148,7 @@ struct mcp {
 	struct mcp_call *calls;
 	struct listener *listeners; /* turning thread */
 	size_t n_listeners;
+	bool is_ending;                       /* no listener joins any more; turning thread */
 	unsigned changed;                     /* bits of enum mcp_list; under the lock */
 	VEC(char *) updated;                  /* URIs; under the lock */
 	VEC(struct task_change) task_changes; /* under the lock */
@@ -264,7 +265,8 @@ void call_needs_tasks(struct mcp_call *call); /* ends it */
 
 void pages_clear(struct mcp *mcp);
 
-/* The stream of a session that has begun, to which the sink goes. False, and nothing was done, when it has one. */
+/* The stream of a session that has begun, to which the sink goes. False, and nothing was done, when it has one, or
+ * streams are ended. */
 bool listener_of_session(struct mcp *mcp, struct mcp_session *session, struct mcp_sink *sink)
 	__attribute__((warn_unused_result));
 /* Without a word more. */

@@ -229,5 +229,5 @@ void mcp_peer_feed(struct mcp_peer *peer, struct str line)
 
 void mcp_peer_too_long(struct mcp_peer *peer)
 {
-	complain(peer, MCP_INVALID_REQUEST, "a message has at most 4 MiB");
+	complain(peer, MCP_PARSE_ERROR, "a message has at most 4 MiB");
 }

@@ -43,7 +43,7 @@ static void leave(struct mcp *mcp, struct listener **link, struct str last)
 
 bool listener_of_session(struct mcp *mcp, struct mcp_session *session, struct mcp_sink *sink)
 {
-	if (session->has_stream)
+	if (session->has_stream || mcp->is_ending)
 		return false;
 	struct listener *listener = NEW(struct listener);
 	*listener = (struct listener){
@@ -116,6 +116,7 @@ static void put_subscription(struct json_writer *w, const struct listener *liste
 
 void mcp_end_streams(struct mcp *mcp)
 {
+	mcp->is_ending = true;
 	while (mcp->listeners != NULL) {
 		const struct listener *listener = mcp->listeners;
 		AUTO_BUF last = BUF_INIT(EVENT_MAX);
@@ -233,8 +234,9 @@ void serve_listen(struct mcp_call *call)
 		call_bad_params(call, "'notifications' does not say what to listen to");
 	} else if (wants_tasks && !mcp_call_can(call, MCP_CAN_TASKS)) {
 		call_needs_tasks(call);
-	} else if (mcp->n_listeners >= MCP_LISTENERS_MAX) {
-		call_refuse(call, 200, MCP_INTERNAL_ERROR, S("too many streams are open"), STR_EMPTY);
+	} else if (mcp->n_listeners >= MCP_LISTENERS_MAX || mcp->is_ending) {
+		call_refuse(call, 200, MCP_INTERNAL_ERROR,
+			    mcp->is_ending ? S("the server is stopping") : S("too many streams are open"), STR_EMPTY);
 	} else if (call->sink->one_answer) {
 		call_refuse(call, 406, MCP_INVALID_REQUEST, S("the client does not accept 'text/event-stream'"),
 			    STR_EMPTY);

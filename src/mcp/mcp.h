@@ -193,8 +193,7 @@ void mcp_call_log(struct mcp_call *call, enum mcp_level level, struct str logger
 /*
  * Asks the client (sampling/createMessage, elicitation/create, roots/list) and waits, at most `timeout_ms`. Before 2026-07-28
  * alone. The document is the caller's to free; its root is the result. CAPABILITY_DENIED: the client did not declare it, or
- * the revision has no such requests; EXTERNAL_API_ERROR: it answered with an error; CANCELLED; APPROVAL_TIMEOUT never:
- * UNAVAILABLE after the time.
+ * the revision has no such requests; EXTERNAL_API_ERROR: it answered with an error; CANCELLED; UNAVAILABLE: no answer in time.
  */
 struct json *mcp_call_ask(struct mcp_call *call, struct str method, struct str params, uint64_t timeout_ms,
 			  struct err *err) __attribute__((warn_unused_result));
@@ -257,7 +256,7 @@ DEFINE_AUTO(mcp, mcp_free)
 void mcp_tick(struct mcp *mcp);
 /* Gives up all that is under way: each call finds itself cancelled. Any thread. */
 void mcp_cancel_all(struct mcp *mcp);
-/* On the turning thread, before the doors are closed: ends all streams of changes in good order. */
+/* On the turning thread, before the doors are closed: ends all streams of changes in good order; no further one begins. */
 void mcp_end_streams(struct mcp *mcp);
 
 /* Told to all who listen, at the next tick. Any thread, from within a call too. */

@@ -111,7 +111,7 @@ static void what_cannot_be_read_is_told_once(void **state)
 	(void)lab_feed(lab, REQUEST("1", "ping", "{}"));
 	assert_string_equal(
 		lab_feed(lab, line.p),
-		"{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"a message has at most 4 MiB\"}}");
+		"{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32700,\"message\":\"a message has at most 4 MiB\"}}");
 }
 
 /* ---- Handshakes ---- */
@@ -884,6 +884,7 @@ static void who_listens_is_told_what_it_asked_for(void **state)
 	assert_string_equal(lab_said(lab),
 			    RESULT("1763731733000", "\"resultType\":\"complete\"," SUBSCRIBED("1763731733000")));
 
+	assert_string_equal(lab_feed(lab, LISTEN("1", "")), FAILED("1", "-32603", "the server is stopping"));
 	assert_string_equal(lab_feed(lab, MODERN("1", "subscriptions/listen", "")),
 			    FAILED("1", "-32602", "'notifications' does not say what to listen to"));
 	assert_string_equal(lab_feed(lab, LISTEN("1", "\"toolsListChanged\":1")),

@@ -658,6 +658,12 @@ static void who_listens_has_a_stream_until_its_end(void **state)
 	read_until(stream, NULL);
 	assert_non_null(
 		strstr(stream->body.p, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"resultType\":\"complete\","));
+	/* Nothing begins any more that would outlive the server. */
+	char session[256];
+	begin_session(site, "2025-11-25", session);
+	AUTO_FREE char *headers = xasprintf("Accept: text/event-stream\r\n%s", session);
+	AUTO(reply) *late = ask_all(site, "GET", headers, NULL);
+	assert_int_equal(late->status, 503);
 }
 
 static void *work_all(void *user)

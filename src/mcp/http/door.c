@@ -307,6 +307,10 @@ static void take_get(struct mcp_door *door, struct http_exchange *x, const struc
 		refuse(x, 409, "this session has a stream already");
 		return;
 	}
+	if (door->mcp->is_ending) {
+		refuse(x, 503, "the server is stopping");
+		return;
+	}
 	struct mcp_sink *sink = reply_stream_new(door->replies, x, caller);
 	if (!listener_of_session(door->mcp, session, sink))
 		BUG("a session has a stream and has none");
