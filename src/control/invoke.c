@@ -1,7 +1,6 @@
 #include "control/invoke.h"
 #include "base/limits.h"
 #include "base/time.h"
-#include "control/credential.h"
 #include "control/event.h"
 #include "control/spans.h"
 #include <stdlib.h>
@@ -74,7 +73,9 @@ static int prepare(struct under_way *u, struct err *err)
 	u->owner = (struct credential_owner){u->opened->row.fqn, u->opened->manifest};
 	const struct call_limits limits = {.wall_time = invoke->timeout_ms * MS};
 	u->limits = call_limits_resolve(&limits, &u->opened->manifest->limits);
-	if (credential_choose(invoke->control, invoke->arena, &u->owner, &u->use, err) < 0)
+	if (invoke->step != NULL)
+		u->use = *invoke->step->use;
+	else if (credential_choose(invoke->control, invoke->arena, &u->owner, &u->use, err) < 0)
 		return -1;
 	u->execution.connector = u->opened->row.fqn;
 	u->execution.content_hash = u->opened->content_hash;

@@ -10,6 +10,7 @@
 #include "control/calls.h"
 #include "control/connectors.h"
 #include "control/control.h"
+#include "control/credential.h"
 #include "control/execution.h"
 #include "control/lines.h"
 
@@ -19,7 +20,8 @@
  */
 struct invoke_step {
 	const struct connector_opened *opened;
-	struct str_list hosts; /* "host:port" of the action; items NULL = all of the manifest's */
+	const struct credential_use *use; /* as chosen for the run, without permits */
+	struct str_list hosts;            /* "host:port" of the action; items NULL = all of the manifest's */
 	struct execution_of of;
 };
 

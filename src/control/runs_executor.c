@@ -248,6 +248,7 @@ static int ask_preview(struct runs *runs, struct arena *arena, const struct run_
 		return -1;
 	fetch->place = (struct invoke_step){
 		.opened = &plan->opened[connector],
+		.use = &plan->uses[connector],
 		.hosts = action->connectors[connector].hosts,
 		.of = {.run = run->id, .step = S("preview"), .action = run->action, .approval = run->approval_id},
 	};

@@ -1,5 +1,4 @@
 #include "base/hex.h"
-#include "control/credential.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
 #include "crypto/digest.h"
@@ -91,16 +90,14 @@ static int open_one(struct runs *runs, struct arena *arena, struct run_plan *pla
 {
 	struct control *control = runs->control;
 	struct connector_opened *opened = &plan->opened[i];
-	struct credential_use use = {0};
 	if (connector_open(control, arena, plan->action->connectors[i].name, opened, err) < 0)
 		return wrap(err, "the action '%.*s'", STR_FMT(plan->action->name));
 	if (check_hosts(plan->action, &plan->action->connectors[i], opened->manifest, err) < 0)
 		return -1;
 	const struct credential_owner owner = {opened->row.fqn, opened->manifest};
-	if (credential_choose(control, arena, &owner, &use, err) < 0)
+	if (credential_choose(control, arena, &owner, &plan->uses[i], err) < 0)
 		return -1;
-	plan->bindings[i] = use.bindings;
-	plan->needs_vault = plan->needs_vault || use.bindings.n > 0;
+	plan->needs_vault = plan->needs_vault || plan->uses[i].bindings.n > 0;
 	return 0;
 }
 
@@ -117,12 +114,12 @@ static void describe(const struct runs *runs, struct arena *arena, struct run_pl
 			.hosts = hosts.items,
 			.n_hosts = hosts.n,
 		};
-		n_bindings += plan->bindings[i].n;
+		n_bindings += plan->uses[i].bindings.n;
 	}
 	struct approval_binding *bindings = arena_array(arena, n_bindings + 1, sizeof *bindings);
 	for (size_t i = 0; i < action->n_connectors; i++) {
-		for (size_t k = 0; k < plan->bindings[i].n; k++) {
-			const struct binding *binding = &plan->bindings[i].items[k];
+		for (size_t k = 0; k < plan->uses[i].bindings.n; k++) {
+			const struct binding *binding = &plan->uses[i].bindings.items[k];
 			bindings[n++] = (struct approval_binding){
 				.connector = connectors[i].name,
 				.name = binding->name,
@@ -145,7 +142,7 @@ static int fill(struct runs *runs, struct arena *arena, struct run_plan *plan, s
 {
 	const struct action *action = plan->action;
 	plan->opened = arena_array(arena, action->n_connectors + 1, sizeof *plan->opened);
-	plan->bindings = arena_array(arena, action->n_connectors + 1, sizeof *plan->bindings);
+	plan->uses = arena_array(arena, action->n_connectors + 1, sizeof *plan->uses);
 	for (size_t i = 0; i < action->n_connectors; i++)
 		plan->opened[i] = CONNECTOR_OPENED_INIT;
 	for (size_t i = 0; i < action->n_steps; i++) {

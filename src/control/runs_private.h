@@ -12,7 +12,6 @@
 #include "approval/digest.h"
 #include "approval/run_table.h"
 #include "control/actions.h"
-#include "control/bindings.h"
 #include "control/connectors.h"
 #include "control/invoke.h"
 #include "control/runs.h"
@@ -67,7 +66,7 @@ struct run_plan {
 	const struct action_entry *entry;
 	const struct action *action;
 	struct connector_opened *opened; /* one for each of action->connectors */
-	struct binding_list *bindings;   /* that it would use; the same */
+	struct credential_use *uses;     /* of what is bound, chosen once for all steps; the same */
 	struct approval_parts parts;     /* but for caller, session, expiry, arguments */
 	bool needs_vault;
 };

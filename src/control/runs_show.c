@@ -176,7 +176,7 @@ static int put_step(struct json_writer *w, const struct run_plan *plan, size_t i
 	const struct action_step *step = &plan->action->steps[i];
 	const struct connector_opened *opened = &plan->opened[step->connector];
 	const struct action_connector *connector = &plan->action->connectors[step->connector];
-	const struct binding_list *bindings = &plan->bindings[step->connector];
+	const struct binding_list *bindings = &plan->uses[step->connector].bindings;
 	const struct str_list hosts = run_plan_hosts(plan, step->connector);
 	AUTO_BUF shown = BUF_INIT(SHOWN_MAX);
 	if (action_step_shown(plan->action, i, args, &shown, err) < 0)

@@ -274,6 +274,7 @@ static void describe(struct at_work *w, uint32_t attempt)
 	};
 	w->place = (struct invoke_step){
 		.opened = opened,
+		.use = &plan_of(w)->uses[step->connector],
 		.hosts = connector->hosts,
 		.of =
 			{
