@@ -642,6 +642,47 @@ class Deciding(DecidingTest):
         self.assert_quiet(base)
 
 
+    def test_a_run_is_followed_and_cancelled(self):
+        home = self.stage()
+        base = self.enter(home, "/runs")
+        run = self.run_action(home)
+        self.browser.open(url=f"{base}/runs?id={run['run_id']}")
+        self.browser.wait(text="pending approval")
+        self.assert_accessible("a run that waits")
+        self.browser.click(name="Cancel this run")
+        self.browser.click(name="Cancel this run", of="dialog")
+        self.browser.wait(text="cancelled", of="main")
+        self.assertEqual(self.state(home, run), "cancelled")
+        other = self.run_action(home, "Dinner")
+        self.browser.open(url=f"{base}/runs?id={other['run_id']}")
+        self.browser.wait(text="pending approval")
+        home.request("POST", f"/v1/action-approvals/{other['approval_id']}/decide", {"approved": True})
+        self.browser.wait(text="completed")
+        self.assert_quiet(base)
+
+    def test_a_tab_behind_has_no_stream_and_catches_up_when_it_is_looked_at(self):
+        home = self.stage()
+        base = self.enter(home)
+        self.browser.wait(text="This list is live.")
+        watched = self.watched()
+        self.show(False)
+        self.browser.wait(text="Not live")
+        self.run_action(home)
+        self.assertEqual(self.watched(), watched)
+        self.show(True)
+        self.browser.wait(text="Send a mail")
+        self.browser.wait(text="This list is live.")
+        self.assertEqual(self.watched(), watched + 1)
+        self.assert_quiet(base)
+
+    def watched(self):
+        return sum(url.endswith("/watch") for url in self.browser.seen()["requests"])
+
+    def show(self, shown):
+        self.browser.run(script=f"""Object.defineProperty(document, "hidden", {{configurable: true, get: () => {json.dumps(not shown)}}});
+                                    document.dispatchEvent(new Event("visibilitychange"));""")
+
+
 class Restarts(DecidingTest):
     def test_the_page_comes_back_with_the_daemon(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

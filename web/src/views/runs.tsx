@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, get, segment } from "../api";
 import { useCell } from "../cell";
 import { go, place } from "../route";
@@ -8,6 +8,7 @@ import { Badge, Confirmed, Fact, Facts, Input, Loading, Note, Table, View, useLo
 import { effectText } from "./approval_card";
 
 const PAGE = 50;
+const FOLLOW_MS = 2000;
 const STATES = ["pending_approval", "awaiting_vault", "queued", "running", "completed", "failed", "denied", "expired", "refused", "cancelled", "outcome_unknown"];
 const OPEN = new Set(["pending_approval", "awaiting_vault", "queued", "running"]);
 
@@ -19,6 +20,12 @@ export function StateBadge({ state }: { state: string }) {
 function Detail({ id }: { id: string }) {
   const run = useLoaded(() => get<Run>("/v1/runs/" + segment(id)), [id]);
   const one = run.value;
+  const state = one?.state;
+  useEffect(() => {
+    if (state === undefined || !OPEN.has(state)) return;
+    const timer = setInterval(() => void run.reload(), FOLLOW_MS);
+    return () => clearInterval(timer);
+  }, [state]);
   return (
     <View title="Run" actions={<a href="/runs">All runs</a>}>
       <Loading of={run} />
