@@ -36,7 +36,8 @@ static bool copy(char *to, size_t size, struct str text)
 {
 	if (text.n >= size)
 		return false;
-	memcpy(to, text.p, text.n);
+	if (text.n > 0)
+		memcpy(to, text.p, text.n);
 	to[text.n] = '\0';
 	return true;
 }

@@ -182,7 +182,7 @@ static int take_head(struct tether *tether, struct str *bytes, struct err *err)
 	if (!str_starts(head, S("HTTP/1.1 101 ")) || !str_eq(header(head, S("Upgrade")), S("aileron-mcp-lines")))
 		return refuse(head, err);
 	struct str session = header(head, S("Aileron-Session"));
-	if (session.n < TETHER_SESSION_MAX) {
+	if (session.n > 0 && session.n < TETHER_SESSION_MAX) {
 		memcpy(tether->session, session.p, session.n);
 		tether->session[session.n] = '\0';
 	}
