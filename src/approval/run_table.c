@@ -377,7 +377,6 @@ static int lose(struct db_tx *tx, struct arena *arena, const struct run *run, ui
 		err_detail(&why, "step", step);
 	err_detail(&why, "reason", S("interrupted"));
 	err_detail(&why, "ran", S("maybe"));
-	err_detail(&why, "ran", S("maybe"));
 	AUTO_BUF text = BUF_INIT(RUN_ERROR_MAX);
 	run_put_error(&text, &why);
 	const struct run_change change = {
