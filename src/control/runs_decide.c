@@ -1,6 +1,7 @@
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/time.h"
+#include "control/event.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
 #include "control/session.h"
@@ -34,11 +35,13 @@ static int do_decide(struct db_tx *tx, void *user, struct err *err)
 
 static int write_down(struct deciding *d, enum run_event event, struct str reason, struct err *err)
 {
+	/* That it is too late, or not what it was, is nobody's decision. */
+	bool decides = event == RUN_EVENT_APPROVE || event == RUN_EVENT_DENY;
 	d->change = (struct run_change){
 		.id = d->run.id,
 		.event = event,
 		.now_ns = clock_wall_ns(NULL),
-		.who = d->decision->by,
+		.who = decides ? d->decision->by : event_of_service(AUDIT_APPROVAL_REFUSED, "control"),
 		.by = S("user"),
 		.reason = reason,
 		.edit = event == RUN_EVENT_APPROVE && d->edit.args.n > 0 ? &d->edit : NULL,

@@ -21,6 +21,14 @@ struct turn {
 	char id[RUN_ID_SIZE];
 };
 
+static void try_again_soon(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	runs->again_ns = clock_monotonic_ns(NULL) + AWAY_NS;
+	pthread_cond_signal(&runs->wake);
+	pthread_mutex_unlock(&runs->lock);
+}
+
 static void later(struct runs *runs, struct str id, void (*work)(void *user))
 {
 	struct turn *turn = NEW(struct turn);
@@ -28,9 +36,11 @@ static void later(struct runs *runs, struct str id, void (*work)(void *user))
 	memcpy(turn->id, id.p, MIN(id.n, sizeof turn->id - 1));
 	if (workers_add(runs->executors, work, turn))
 		return;
-	/* It stays as it is in the database; the minder comes back to it. */
+	/* It stays as it is in the database. */
 	log_warn("run_not_taken", log_str("run", id));
 	free(turn);
+	if (!runs_is_draining(runs))
+		try_again_soon(runs);
 }
 
 static struct audit_event by_control(void)
@@ -68,14 +78,6 @@ static void refuse(struct runs *runs, struct str id, struct str part)
 static bool is_away(const struct err *err)
 {
 	return err->class == ERR_UNAVAILABLE || err->class == ERR_PROTOCOL || err->class == ERR_STORE_ERROR;
-}
-
-static void try_again_soon(struct runs *runs)
-{
-	pthread_mutex_lock(&runs->lock);
-	runs->again_ns = clock_monotonic_ns(NULL) + AWAY_NS;
-	pthread_cond_signal(&runs->wake);
-	pthread_mutex_unlock(&runs->lock);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- claim */

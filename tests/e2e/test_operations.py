@@ -11,6 +11,7 @@ import urllib.parse
 
 import test_action
 import test_oauth
+import test_run
 import test_vault
 from daemon import Answer, Home
 from house import SLOW
@@ -91,6 +92,8 @@ class Operations(unittest.TestCase):
         self.addCleanup(self.service.close)
         self.home = Home(ca=self.service.ca)
         self.addCleanup(self.home.__exit__)
+        self.home.state.mkdir(mode=0o700)
+        (self.home.state / "config.yaml").write_text("approvals:\n  grants: true\n")
         where = self.home.start()
         self.relay = Relay(self.home)
         self.addCleanup(self.relay.close)
@@ -111,6 +114,7 @@ class Operations(unittest.TestCase):
         self.backups()
         self.connectors_and_bindings()
         self.actions()
+        self.runs()
         self.sessions_and_browser()
         self.record()
         self.oauth()
@@ -175,6 +179,28 @@ class Operations(unittest.TestCase):
         self.home.ok("action", "list"), self.home.ok("action", "show", "say")
         self.home.ok("action", "disable", "say"), self.home.ok("action", "enable", "say")
         self.home.ok("action", "unlink", folder)
+
+    def runs(self):
+        step = {"id": "say", "op": "echo", "effect": "read", "inputs": {"value": "${args.path}"}}
+        self.home.link("fixture", self.service.port)
+        for name, gated in (("say", False), ("ask", True)):
+            file = self.file(f"{name}.md", test_run.action(name, 0, gated=gated, grants=True, hosts=False, steps=[step]))
+            self.home.ok("action", "link", file)
+        done = self.request("POST", "/v1/actions/say/run", {"args": {"path": "x"}}).json
+        self.request("POST", "/v1/actions/say/run", {"args": {"path": "x"}, "dry_run": True})
+        asked = [self.request("POST", "/v1/actions/ask/run", {"args": {"path": text}}).json for text in "ab"]
+        self.request("GET", "/v1/action-approvals")
+        self.request("GET", f"/v1/action-approvals/{asked[0]['approval_id']}")
+        self.request("POST", f"/v1/action-approvals/{asked[0]['approval_id']}/decide", {"approved": True, "grant": True})
+        self.request("POST", f"/v1/runs/{asked[1]['run_id']}/cancel", {})
+        for run in (done, *asked):
+            self.request("GET", f"/v1/runs/{run['run_id']}")
+        self.request("GET", f"/v1/action-approvals/{asked[1]['approval_id']}/result")
+        self.request("GET", "/v1/runs?limit=2&state=completed")
+        grant = self.request("GET", "/v1/grants").json["items"][0]
+        self.request("DELETE", f"/v1/grants/{grant['id']}")
+        # A stream without an end does not go through the relay.
+        self.relay.seen.add(("GET", "/v1/action-approvals/watch"))
 
     def sessions_and_browser(self):
         session = self.request("POST", "/v1/sessions", {"agent": "claude", "working_dir": "/home/u"}).json
