@@ -683,6 +683,7 @@ static void the_vault_is_unlocked_locked_and_put_on_record(void **state)
 	assert_text(nonce.json, "key_id",
 		    "4b45594944"
 		    "4b4559");
+	assert_text(nonce.json, "public_key", "3031323334353637383961626364656630313233343536373839616263646566");
 
 	assert_refused(&stage, "POST /v1/vault/unlock", BEARER, "{\"sealed\":\"d3Jvbmc=\"}", 401, "wrong_passphrase");
 	assert_true(is_recorded(&stage, "vault.unlock_failed", "\"aileron.failure.class\":\"wrong_passphrase\""));

@@ -55,6 +55,18 @@ static void assert_class(const struct rig *rig, enum err_class class)
 
 /* ---- the vault ---- */
 
+static void a_nonce_comes_with_the_key_that_it_is_for(void **state)
+{
+	struct rig *rig = *state;
+	struct str answer = STR_EMPTY;
+	unsigned char id[SEALED_KEY_ID];
+	assert_int_equal(rig_ask(rig, KEEPER_NONCE, STR_EMPTY, &answer), 0);
+	assert_int_equal(answer.n, SEALED_NONCE + SEALED_KEY_ID + SEALED_PUBLIC);
+	sealed_key_id(rig->public_key, id);
+	assert_memory_equal(answer.p + SEALED_NONCE, id, sizeof id);
+	assert_memory_equal(answer.p + SEALED_NONCE + SEALED_KEY_ID, rig->public_key, SEALED_PUBLIC);
+}
+
 static void a_vault_is_missing_made_locked_and_opened(void **state)
 {
 	struct rig *rig = *state;
@@ -1038,6 +1050,7 @@ int main(void)
 {
 	log_set_level(LOG_LEVEL_NONE);
 	const struct CMUnitTest tests[] = {
+		RIG_TEST(a_nonce_comes_with_the_key_that_it_is_for),
 		RIG_TEST(a_vault_is_missing_made_locked_and_opened),
 		RIG_TEST(an_empty_passphrase_is_none),
 		RIG_TEST(while_it_is_locked_nothing_is_written),

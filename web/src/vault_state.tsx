@@ -51,7 +51,14 @@ export function UnlockForm({ done }: { done?: () => void }) {
           void doing.run(unlock);
         }}
       >
-        <Input label="Passphrase of the vault" at={passphrase} type="password" autocomplete="current-password" required />
+        <Input
+          label="Passphrase of the vault"
+          hint="With a key file instead: aileron vault unlock --key-file FILE"
+          at={passphrase}
+          type="password"
+          autocomplete="current-password"
+          required
+        />
         <Trouble error={doing.error} />
         {doing.error?.code === "vault_rolled_back" && (
           <p>
