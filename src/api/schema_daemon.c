@@ -115,9 +115,17 @@ const struct api_field api_session[] = {
 	FIELD_END,
 };
 
+static const struct api_field session_gateway[] = {
+	FIELD_STR("capability", API_REQUIRED, 0, "lets requests of this session through the gateway; a secret"),
+	FIELD_STR("anthropic_url", API_REQUIRED, 0, "base URL of Anthropic's API"),
+	FIELD_STR("openai_url", API_REQUIRED, 0, "base URL of OpenAI's API"),
+	FIELD_END,
+};
+
 const struct api_field api_session_new[] = {
 	SESSION_FIELDS,
 	FIELD_STR("caveat_token", API_REQUIRED, 0, "the session's own token: what it may, and no more"),
+	FIELD_OBJECT("gateway", API_REQUIRED, "where its agent finds providers of models", session_gateway),
 	FIELD_END,
 };
 

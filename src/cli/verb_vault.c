@@ -11,8 +11,9 @@
 #include "vault/path.h"
 #include "text/json_members.h"
 
-#define METADATA_MAX ((size_t)64 << 10)
-#define FILE_MAX     ((size_t)12 << 20)
+#define GATEWAY_HOSTS_MAX 8
+#define METADATA_MAX      ((size_t)64 << 10)
+#define FILE_MAX          ((size_t)12 << 20)
 
 /* --------------------------------------------------------------------------------------------------------------- state */
 
@@ -190,6 +191,8 @@ static int put_labels(struct cli *cli, struct json_writer *w, struct err *err)
 		jsonw_key(w, name);
 		jsonw_str(w, value);
 	}
+	if (verb_text_at(cli->line, "host", 0) != NULL)
+		member_z(w, "connector_fqn", KEEPER_GATEWAY);
 	jsonw_end_object(w);
 	return 0;
 }
@@ -206,6 +209,11 @@ static int make_metadata(struct cli *cli, struct buf *ret, struct err *err)
 	jsonw_key(&w, S("labels"));
 	if (put_labels(cli, &w, err) < 0)
 		return -1;
+	bool for_gateway = verb_text_at(cli->line, "host", 0) != NULL;
+	if (for_gateway && type != NULL)
+		return fail(err, ERR_USAGE, "--host makes it a key for the gateway, of type api_key: leave --type out");
+	if (for_gateway)
+		type = "api_key";
 	member_str(&w, "type", type != NULL ? str_from(type) : S("secret"));
 	jsonw_end_object(&w);
 	if (buf_check(&text, "the metadata", err) < 0)
@@ -221,6 +229,28 @@ static void put_body(struct json_writer *w, struct str sealed, const void *user)
 	sealing_body_alone(w, sealed, NULL);
 }
 
+/* Where the key may be sent: authenticated with the entry, so that nothing but the person says it. */
+static int make_consent(struct cli *cli, struct buf *ret, struct err *err)
+{
+	struct str hosts[GATEWAY_HOSTS_MAX];
+	struct binding_consent consent = {.hosts = hosts};
+	const char *text;
+	for (size_t i = 0; (text = verb_text_at(cli->line, "host", i)) != NULL; i++) {
+		uint64_t port;
+		size_t colon = str_find_last_char(str_from(text), ':');
+		struct str digits = colon == STR_NPOS ? STR_EMPTY : str_slice(str_from(text), colon + 1, strlen(text));
+		if (colon == 0 || !str_to_u64(digits, UINT16_MAX, &port) || port == 0)
+			return fail(err, ERR_USAGE, "--host takes HOST:PORT, as in api.example.com:443, not '%s'",
+				    text);
+		if (i == ARRAY_LEN(hosts))
+			return fail(err, ERR_USAGE, "--host is given more than %zu times", ARRAY_LEN(hosts));
+		hosts[consent.n_hosts++] = arena_lower(cli->arena, str_from(text));
+	}
+	if (consent.n_hosts > 0)
+		binding_consent_put(ret, &consent);
+	return buf_check(ret, "the hosts", err);
+}
+
 int verb_vault_put(struct cli *cli, struct err *err)
 {
 	struct str path = str_from(cli_argument(cli, 0));
@@ -232,7 +262,8 @@ int verb_vault_put(struct cli *cli, struct err *err)
 	if (vault_binding_split(path, &kind, &service, &identity) && vault_scope_of(path) == VAULT_SCOPE_BINDING)
 		return fail(err, ERR_USAGE, "'%s' is the name of a binding: 'aileron binding setup' makes those",
 			    cli_argument(cli, 0));
-	if (make_metadata(cli, &metadata, err) < 0)
+	AUTO_BUF consent = BUF_INIT(METADATA_MAX);
+	if (make_metadata(cli, &metadata, err) < 0 || make_consent(cli, &consent, err) < 0)
 		return -1;
 	AUTO(secret) *value = secret_input_value(cli, "Value: ", false, err);
 	if (value == NULL)
@@ -243,8 +274,8 @@ int verb_vault_put(struct cli *cli, struct err *err)
 		.sealing = {.operation = KEEPER_OP_PUT,
 			    .path = path,
 			    .metadata = buf_str(&metadata),
-			    .fields = {{SEALED_VALUE, secret_borrow(value)}},
-			    .n_fields = 1},
+			    .fields = {{SEALED_VALUE, secret_borrow(value)}, {SEALED_CONSENT, buf_str(&consent)}},
+			    .n_fields = consent.n > 0 ? 2 : 1},
 		.body = put_body,
 		.user = &metadata,
 	};

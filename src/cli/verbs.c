@@ -93,6 +93,8 @@ static const struct verb_flag put_flags[] = {
 	{"type", FLAG_TEXT, "TYPE", false, "kind of the value; default \"secret\""},
 	{"environment", FLAG_TEXT, "NAME", false, "where it belongs: \"production\""},
 	{"label", FLAG_TEXT, "NAME=VALUE", true, "something to know it by, not secret"},
+	{"host", FLAG_TEXT, "HOST:PORT", true,
+	 "an upstream of the gateway that gets it as its key; it goes nowhere else"},
 	FLAG_VALUE_FILE,
 	FLAGS_PASSPHRASE,
 	FLAGS_END,
@@ -654,7 +656,7 @@ const struct verb verbs[] = {
 	 .about = "Starts a session, tells the agent of the daemon's tools for this run alone, and runs it in this "
 		  "terminal. Nothing\n"
 		  "of its own files is changed. Its exit status is this one's. Agents: claude, codex, goose, "
-		  "opencode, gemini, pi."},
+		  "opencode, pi."},
 
 	{.words = "mcp install",
 	 .arguments = "AGENT",

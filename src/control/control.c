@@ -9,6 +9,7 @@
 #include "control/calls.h"
 #include "control/dispatch.h"
 #include "control/execution.h"
+#include "control/gateway.h"
 #include "control/handlers.h"
 #include "control/holds.h"
 #include "control/held_connectors.h"
@@ -203,6 +204,12 @@ static void on_peer(void *user, enum supervise_role role, int fd)
 		runs_tell_vault(running->control.runs, false);
 }
 
+static void on_gateway(void *user, int fd)
+{
+	struct running *running = user;
+	gateway_attach(running->control.gateway, fd);
+}
+
 static void on_child(void *user, const struct supervise_child *child)
 {
 	struct running *running = user;
@@ -287,7 +294,7 @@ static int start_links(struct running *running, struct err *err)
 	struct control *control = &running->control;
 	const struct keeper_listener keeper = vault_watch_listener(control->vault);
 	control->keeper = keeper_client_new(control->loop, &keeper);
-	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, on_changed, running};
+	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, on_changed, running, on_gateway};
 	control->parent = parent_client_new(control->loop, &parent, err);
 	if (control->parent == NULL)
 		return -1;
@@ -356,6 +363,9 @@ static int start_up(struct running *running, struct err *err)
 	control->workers = workers_new(CONTROL_WORKERS, CONTROL_WAITING_MAX);
 	control->oauth = oauth_flows_new(NULL);
 	control->dispatcher = dispatcher_new(control, control_handlers);
+	control->gateway = gateway_new(control, err);
+	if (control->gateway == NULL)
+		return -1;
 	control->audit = audit_service_new(control, err);
 	if (control->audit == NULL || start_links(running, err) < 0 || start_spans(control, err) < 0)
 		return -1;
@@ -380,6 +390,7 @@ static void tear_down(struct running *running)
 	calls_free(control->calls);
 	workers_free(control->workers);
 	mcp_service_free(control->mcp);
+	gateway_free(control->gateway);
 	actions_free(control->actions);
 	held_connectors_free(control->held);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */

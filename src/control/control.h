@@ -31,6 +31,7 @@ struct actions;
 struct audit_service;
 struct calls;
 struct dispatcher;
+struct gateway;
 struct held_connectors;
 struct holds;
 struct keeper_client;
@@ -55,6 +56,7 @@ struct control {
 	struct held_connectors *held;  /* held_connectors.h: files of linked connectors, between uses */
 	struct calls *calls;           /* calls.h: runner pool and link to egress */
 	struct oauth_flows *oauth;     /* oauth.h: flows under way */
+	struct gateway *gateway;       /* gateway.h: requests of agents to providers of models */
 	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
 	struct agents *agents;         /* agents.h: who may ask through MCP */

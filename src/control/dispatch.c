@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "control/answer.h"
+#include "control/gateway.h"
 #include "control/mcp_service.h"
 #include "control/page.h"
 #include "control/tokens.h"
@@ -248,6 +249,8 @@ bool dispatch_admit_body(void *user, const struct http_exchange *x, uint64_t *re
 	bool path_known;
 	if (mcp_service_is_path(http_path(x)))
 		return mcp_service_admits(dispatcher->control->mcp, x, ret_max);
+	if (gateway_is_path(http_path(x)))
+		return gateway_admits(dispatcher->control->gateway, x, ret_max);
 	const struct operation *operation = operation_find(http_method(x), http_path(x), unused, &path_known);
 	if (operation == NULL || operation->permission == API_OPEN) {
 		*ret_max = DISPATCH_OPEN_BODY_MAX;
@@ -287,6 +290,10 @@ void dispatch(void *user, struct http_exchange *x)
 	struct dispatcher *dispatcher = user;
 	if (mcp_service_is_path(http_path(x))) {
 		mcp_service_serve(dispatcher->control->mcp, x);
+		return;
+	}
+	if (gateway_is_path(http_path(x))) { /* before anything that logs a path: this one has a capability in it */
+		gateway_serve(dispatcher->control->gateway, x);
 		return;
 	}
 	if (page_answer(x))

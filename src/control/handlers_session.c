@@ -2,6 +2,7 @@
 #include "base/rand.h"
 #include "control/control.h"
 #include "control/event.h"
+#include "control/gateway.h"
 #include "control/holds.h"
 #include "control/session.h"
 #include "control/tokens.h"
@@ -64,6 +65,7 @@ int handle_session_start(struct request *request, struct err *err)
 	jsonw_begin_object(w);
 	session_put_members(w, &job.session);
 	member_str(w, "caveat_token", buf_str(&token));
+	gateway_put_session(request->control->gateway, job.session.id, w);
 	jsonw_end_object(w);
 	return buf_check(&token, "the capability token", err);
 }

@@ -5,6 +5,7 @@
 #include "control/agents.h"
 #include "control/answer.h"
 #include "control/event.h"
+#include "control/gateway.h"
 #include "control/runs.h"
 #include "control/session.h"
 #include "control/workers.h"
@@ -67,6 +68,7 @@ int holds_end_session(struct control *control, struct str session, int exit_code
 	};
 	holds_release(control->holds, session);
 	agents_end_session(control->agents, session, by);
+	gateway_end_session(control->gateway, session);
 	if (runs_end_session(control->runs, session, err) < 0)
 		return -1;
 	int rc = put_event(&job, by, AUDIT_SESSION_ENDED, false, err);

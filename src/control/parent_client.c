@@ -205,6 +205,15 @@ static int on_child(struct parent_client *client, const struct supervise_message
 	return 0;
 }
 
+static int on_gateway(struct parent_client *client, struct supervise_message *message, struct err *err)
+{
+	if (message->n_fds != 1)
+		return fail(err, ERR_PROTOCOL, "the parent sent no end of a pair for the gateway");
+	if (client->listener.gateway != NULL)
+		client->listener.gateway(client->listener.user, TAKE_FD(message->fds[0]));
+	return 0;
+}
+
 static int on_other(void *user, struct supervise_message *message, struct err *err)
 {
 	struct parent_client *client = user;
@@ -224,6 +233,8 @@ static int on_other(void *user, struct supervise_message *message, struct err *e
 	case SUPERVISE_WATCH_FAILED:
 		on_answer(client, message);
 		return 0;
+	case SUPERVISE_GATEWAY:
+		return on_gateway(client, message, err);
 	case SUPERVISE_CHANGED:
 		client->listener.changed(client->listener.user, message->frame.id);
 		return 0;

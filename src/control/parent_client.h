@@ -19,6 +19,7 @@ struct parent_listener {
 	void (*gone)(void *user);                    /* the parent has ended: so does control */
 	void (*changed)(void *user, uint32_t watch); /* something of what is watched is another */
 	void *user;
+	void (*gateway)(void *user, int fd); /* its pair to a new egress; takes over the descriptor. NULL = it is closed */
 };
 struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
 	__attribute__((warn_unused_result));

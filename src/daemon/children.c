@@ -64,6 +64,14 @@ static void put_for_control(struct settings *settings, const struct daemon *d)
 	}
 }
 
+/* Where the gateway leads is not for control to say. */
+static void put_for_egress(struct settings *settings, const struct daemon *d)
+{
+	put_flag(settings, SETTING_CA_FILE, d->ca_fd >= 0);
+	for (int i = CONFIG_GATEWAY_ANTHROPIC; d->options->config != NULL && i <= CONFIG_GATEWAY_INJECT_OPENAI; i++)
+		put(settings, config_rows[i].setting, str_from(d->options->config->value[i]));
+}
+
 static void put_settings(void *user, const struct process *process, struct buf *out)
 {
 	const struct daemon *d = user;
@@ -76,7 +84,7 @@ static void put_settings(void *user, const struct process *process, struct buf *
 	else if (process->row->role == SUPERVISE_KEEPER)
 		put_number(&settings, SETTING_AUTO_LOCK_MS, d->options->auto_lock_ms);
 	else
-		put_flag(&settings, SETTING_CA_FILE, d->ca_fd >= 0);
+		put_for_egress(&settings, d);
 	wire_put_u32(out, settings.n);
 	buf_add_str(out, buf_str(&settings.rows));
 	buf_release(&settings.rows);
@@ -140,11 +148,33 @@ static int join(struct process *a, struct process *b, struct err *err)
 	return 0;
 }
 
+/* Control and egress have a second pair, on which an answer that takes long holds up nobody else's. */
+static int join_gateway(struct process *a, struct process *b, struct err *err)
+{
+	int pair[2];
+	if (child_socketpair(pair, err) != 0)
+		return -1;
+	AUTO_FD for_a = pair[0];
+	AUTO_FD for_b = pair[1];
+	process_send(a, SUPERVISE_GATEWAY, 0, STR_EMPTY, &for_a, 1);
+	process_send(b, SUPERVISE_GATEWAY, 0, STR_EMPTY, &for_b, 1);
+	return 0;
+}
+
+static bool has_gateway(const struct process *process)
+{
+	return process->row->role == SUPERVISE_CONTROL || process->row->role == SUPERVISE_EGRESS;
+}
+
 static int join_all(struct daemon *d, struct process *process, struct err *err)
 {
 	for (int i = 0; i < CHILDREN; i++) {
 		struct process *other = &d->children[i];
-		if (other != process && process_is_ready(other) && join(process, other, err) != 0)
+		if (other == process || !process_is_ready(other))
+			continue;
+		if (join(process, other, err) != 0)
+			return -1;
+		if (has_gateway(process) && has_gateway(other) && join_gateway(process, other, err) != 0)
 			return -1;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include "egress/permit.h"
 #include "egress/post.h"
 #include "egress/request.h"
+#include "egress/streams.h"
 #include "egress/watchlist.h"
 #include "http/client.h"
 #include "os/loop.h"
@@ -44,7 +45,10 @@ struct egress_server {
 	struct keeper_link *keeper;
 	struct oauth *oauth;
 	struct posts *posts;
-	size_t open; /* requests under way */
+	struct egress_net
+		stream_net;      /* a client of its own: its transfers never end soon, and others wait for the oldest */
+	struct streams *streams; /* NULL without a gateway */
+	size_t open;             /* requests under way */
 	struct held *waiting, **waiting_end;
 	size_t waiting_bytes;
 	bool parent_left;
@@ -433,6 +437,17 @@ static int make_net(struct egress_server *server, const struct egress_server_opt
 	return net->http != NULL && net->resolver != NULL ? 0 : -1;
 }
 
+static int make_streams(struct egress_server *server, const struct stream_upstream *upstreams, struct err *err)
+{
+	const struct http_client_options http = {.loop = server->net.loop, .buffered_max = LIMIT_EGRESS_BUFFERED};
+	server->stream_net = server->net;
+	server->stream_net.http = http_client_new(&http, err);
+	const struct streams_options options = {
+		.net = &server->stream_net, .keeper = server->keeper, .upstreams = upstreams};
+	server->streams = streams_new(&options);
+	return server->stream_net.http != NULL ? 0 : -1;
+}
+
 static int watch_channel(struct egress_server *server, struct rpc_channel *channel, struct err *err)
 {
 	server->events = LOOP_READ;
@@ -450,7 +465,8 @@ struct egress_server *egress_server_new(const struct egress_server_options *opti
 	server->grants = map_new(GRANTS_MAX);
 	server->places = map_new(GRANTS_MAX);
 	server->waiting_end = &server->waiting;
-	if (make_net(server, options, err) != 0)
+	if (make_net(server, options, err) != 0 ||
+	    (options->upstreams != NULL && make_streams(server, options->upstreams, err) != 0))
 		return NULL;
 	server->first = loop_timer(server->net.loop, on_first, server);
 	if (options->channel != NULL && watch_channel(server, options->channel, err) != 0)
@@ -461,6 +477,8 @@ struct egress_server *egress_server_new(const struct egress_server_options *opti
 void egress_server_set_ca(struct egress_server *server, int ca_fd)
 {
 	http_client_set_ca(server->net.http, ca_fd);
+	if (server->streams != NULL)
+		http_client_set_ca(server->stream_net.http, ca_fd);
 	http_client_warm_up(server->net.http); /* the runner is still starting, and no request can have come */
 }
 
@@ -489,6 +507,8 @@ void egress_server_free(struct egress_server *server)
 	while (server->open > 0 || server->waiting != NULL)
 		loop_turn(server->net.loop, true);
 	map_free(server->places);
+	streams_free(server->streams);
+	http_client_free(server->stream_net.http);
 	posts_free(server->posts);
 	oauth_free(server->oauth);
 	keeper_link_free(server->keeper);
@@ -523,6 +543,11 @@ int egress_server_attach_keeper(struct egress_server *server, int fd, struct err
 	return keeper_link_attach(server->keeper, fd, err);
 }
 
+int egress_server_attach_streams(struct egress_server *server, int fd, struct err *err)
+{
+	return streams_attach(server->streams, fd, err);
+}
+
 const struct watchlist *egress_server_watchlist(const struct egress_server *server, uint32_t relay, uint32_t relay_call)
 {
 	const struct egress_grant key = {.relay = relay, .relay_call = relay_call};
@@ -534,5 +559,6 @@ const struct watchlist *egress_server_watchlist(const struct egress_server *serv
 bool egress_server_is_idle(const struct egress_server *server)
 {
 	return server->open == 0 && server->waiting == NULL && oauth_open(server->oauth) == 0 &&
-	       posts_open(server->posts) == 0 && (server->channel == NULL || rpc_queued(server->channel) == 0);
+	       posts_open(server->posts) == 0 && (server->streams == NULL || streams_open(server->streams) == 0) &&
+	       (server->channel == NULL || rpc_queued(server->channel) == 0);
 }

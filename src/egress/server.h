@@ -21,6 +21,7 @@
 
 struct egress_server;
 struct loop;
+struct stream_upstream;
 struct watchlist;
 
 struct egress_server_options {
@@ -30,6 +31,8 @@ struct egress_server_options {
 	/* The daemon's: control's end was closed, or closed because of what came from it (`err`, else NULL). May be NULL. */
 	void (*control_left)(void *context, const struct err *err);
 	void *context;
+	/* The daemon's: where the gateway's requests go (stream.h), one a provider; outlive the server. NULL = there is none. */
+	const struct stream_upstream *upstreams;
 };
 
 /* Everything that can be made ready before START. */
@@ -50,6 +53,9 @@ void egress_server_set_ca(struct egress_server *server, int ca_fd);
 int egress_server_attach_control(struct egress_server *server, int fd, struct err *err)
 	__attribute__((warn_unused_result));
 int egress_server_attach_keeper(struct egress_server *server, int fd, struct err *err)
+	__attribute__((warn_unused_result));
+/* Of the gateway (streams.h), beside the one above; only with upstreams. */
+int egress_server_attach_streams(struct egress_server *server, int fd, struct err *err)
 	__attribute__((warn_unused_result));
 /*
  * What is looked for in what a runner says of this call: NULL when no grant names it, or nothing is secret in it. Borrowed

@@ -247,6 +247,11 @@ void client_received(struct http_transfer *t, size_t bytes)
 		loop_wake(t->client->turned);
 }
 
+static bool may_go_on(const struct http_transfer *t)
+{
+	return t->paused && (t->is_stream ? t->resumed : !client_must_pause(t));
+}
+
 /*
  * Lets go on whoever may. Only called from outside libcurl. A resumed transfer may at once get bytes that libcurl held
  * back, and pause again, or break by them; libcurl tells that only here. Who is told waits for the loop.
@@ -254,9 +259,9 @@ void client_received(struct http_transfer *t, size_t bytes)
 static void resume(struct http_client *client)
 {
 	for (struct http_transfer *t = client->oldest; t != NULL; t = t->next) {
-		if (!t->paused || client_must_pause(t))
+		if (!may_go_on(t))
 			continue;
-		t->paused = false;
+		t->paused = t->resumed = false;
 		t->broken = curl_easy_pause(t->easy, CURLPAUSE_CONT);
 		if (t->broken != CURLE_OK)
 			loop_wake(client->turned);
@@ -305,6 +310,13 @@ static void on_turned(void *user, int what)
 	resume(client);
 	for (struct http_transfer *t; (t = first_broken(client)) != NULL;)
 		finish(t, t->broken);
+}
+
+void http_resume(struct http_transfer *t)
+{
+	t->resumed = true;
+	if (t->paused)
+		loop_wake(t->client->turned);
 }
 
 void http_cancel(struct http_transfer *t)

@@ -25,7 +25,12 @@
  * which are wiped when they are released (each transfer has its own). What nghttp2 and OpenSSL keep for the life of a
  * connection is beyond our reach, as is the kernel's socket buffer.
  *
- * One loop's thread. Callbacks come from the loop, never from inside a function below, and may call all of them.
+ * A *stream* is a call whose request body is asked for piece by piece and whose answer is handed on as it comes: nothing of
+ * it is kept or decoded, its caller says when it can take no more, and none of the caps above counts it. It goes over
+ * HTTP/1.1, so that one which waits for its reader holds up a connection of its own and nobody else's.
+ *
+ * One loop's thread. Callbacks come from the loop, never from inside a function below, and may call all of them; those of
+ * struct http_stream may call http_resume() alone.
  */
 #pragma once
 #include "base/buf.h"
@@ -97,6 +102,16 @@ enum http_coding {
 	HTTP_CODING_NONE, /* identity is; FAILED when the answer has a coding */
 };
 
+struct http_stream {
+	uint64_t length; /* of the request's body, known before */
+	/* At most n bytes of it, and at least one; 0 when there are none yet: http_resume() when there are. */
+	size_t (*read)(void *context, char *out, size_t n);
+	/* The final head, once, as soon as it is complete. */
+	void (*head)(void *context, int status, struct str headers);
+	/* Some of the body. False: nothing of it was taken, and it comes again after http_resume(). */
+	bool (*piece)(void *context, struct str bytes);
+};
+
 struct http_call {
 	struct str pool;
 	struct str method;                      /* a token, sent as it is; not CONNECT */
@@ -106,6 +121,8 @@ struct http_call {
 	const char *const *headers; /* NUL-terminated "Name: value" lines without CR LF; borrowed until the end */
 	size_t n_headers;
 	struct str body; /* borrowed until the end; not sent with HEAD */
+	const struct http_stream
+		*stream; /* copied; NULL = the answer is collected. Then body, coding and body_max are unused */
 	enum http_coding coding;
 	bool sensitive;     /* the answer may hold a secret: its buffer is wiped */
 	size_t headers_max; /* bytes of all header lines of the answer, interim ones and trailers included */
@@ -124,6 +141,8 @@ struct http_transfer *http_start(struct http_client *client, const struct http_c
 	__attribute__((warn_unused_result));
 /* Gives up a request that is under way: no callback. Its connection is closed. NULL is fine. */
 void http_cancel(struct http_transfer *transfer);
+/* Of a stream: `read` or `piece` may be called again. */
+void http_resume(struct http_transfer *transfer);
 
 /* Bytes of answers that left the client but wait elsewhere. Counts toward buffered_max; alone above it stops all. */
 void http_client_outside(struct http_client *client, size_t bytes);

@@ -67,9 +67,29 @@ static int on_ready(void *context, char *ip, char *local_ip, int port, int local
 	return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl has one switch for both directions: who is resumed for the one asks again for the other. */
+static size_t pause_transfer(struct http_transfer *t, size_t how)
+{
+	t->paused = true;
+	t->resumed = false;
+	return how;
+}
+
+static size_t read_stream(struct http_transfer *t, char *out, size_t n)
+{
+	uint64_t left = t->stream.length - t->request_sent;
+	if (left == 0)
+		return 0;
+	size_t got = t->stream.read(t->context, out, (size_t)MIN(left, (uint64_t)n));
+	t->request_sent += got;
+	return got > 0 ? got : pause_transfer(t, CURL_READFUNC_PAUSE);
+}
+
 static size_t on_read(char *out, size_t size, size_t n, void *context)
 {
 	struct http_transfer *t = context;
+	if (t->is_stream)
+		return read_stream(t, out, size * n);
 	size_t left = t->request_body.n - t->request_sent;
 	size_t take = MIN(size * n, left);
 	if (take > 0)
@@ -82,6 +102,9 @@ static size_t on_read(char *out, size_t size, size_t n, void *context)
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
 	struct http_transfer *t = context;
+	if (t->is_stream) /* what was read is gone */
+		return origin == SEEK_SET && offset == 0 && t->request_sent == 0 ? CURL_SEEKFUNC_OK
+										 : CURL_SEEKFUNC_FAIL;
 	if (!t->repeatable || origin != SEEK_SET || offset < 0 || (size_t)offset > t->request_body.n)
 		return CURL_SEEKFUNC_FAIL;
 	t->request_sent = (size_t)offset;
@@ -155,6 +178,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *context)
 	} else if (str_blank(line)) {
 		t->mid_head = false;
 		t->head_done = t->line_status >= 200; /* an interim answer is followed by another head */
+		if (t->head_done && t->is_stream)
+			t->stream.head(t->context, t->line_status, buf_str(&t->headers));
 	} else {
 		buf_add_str(&t->headers, line);
 	}
@@ -165,6 +190,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *context)
 {
 	struct http_transfer *t = context;
 	size_t bytes = size * n;
+	if (t->is_stream)
+		return t->stream.piece(t->context, str_of(p, bytes)) ? bytes : pause_transfer(t, CURL_WRITEFUNC_PAUSE);
 	if (client_must_pause(t)) {
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
@@ -295,6 +322,14 @@ static CURLcode set_callbacks(struct http_transfer *t)
 	return rc;
 }
 
+/* Path and query as written; of a URL with both host and path. */
+static const char *target_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+	const char *target = host != NULL ? strchr(host + 3, '/') : NULL;
+	return target != NULL ? target : "/";
+}
+
 static CURLcode set_request(struct http_transfer *t, const struct http_call *call)
 {
 	CURLcode rc = CURLE_OK;
@@ -302,7 +337,8 @@ static CURLcode set_request(struct http_transfer *t, const struct http_call *cal
 	AUTO_FREE char *method = str_dup(call->method);
 	bool head = str_eq(call->method, S("HEAD"));
 	bool sends_length = is_one_of(call->method, methods_with_length, ARRAY_LEN(methods_with_length));
-	bool sends_body = !head && (call->body.n > 0 || sends_length);
+	uint64_t body_n = t->is_stream ? t->stream.length : call->body.n;
+	bool sends_body = !head && (body_n > 0 || sends_length);
 
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_CONNECT_TO, t->dial);
@@ -310,20 +346,26 @@ static CURLcode set_request(struct http_transfer *t, const struct http_call *cal
 		SET(CURLOPT_NOBODY, 1L);
 	} else if (sends_body) {
 		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
-		if (call->body.n == 0)
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_n);
+		if (body_n == 0)
 			SET(CURLOPT_POSTFIELDS, "");
 	} else {
 		SET(CURLOPT_HTTPGET, 1L);
 	}
 	SET(CURLOPT_CUSTOMREQUEST, method);
 	/* Without a body to be asked for again, on_seek() cannot veto a second sending over a kept connection. */
-	if (!t->repeatable && call->body.n == 0)
+	if (!t->repeatable && body_n == 0)
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 	static const char *const asked[] = {[HTTP_CODING_GZIP] = "gzip", [HTTP_CODING_NONE] = "identity"};
 	make_lines(t, call, sends_body);
 	SET(CURLOPT_HTTPHEADER, t->lines);
-	SET(CURLOPT_ACCEPT_ENCODING, asked[call->coding]);
+	if (t->is_stream) {
+		SET(CURLOPT_REQUEST_TARGET, target_of(url)); /* libcurl leaves out a '?' that nothing follows */
+		SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+		SET(CURLOPT_TCP_KEEPALIVE, 1L); /* it may say nothing for long, and has no deadline */
+	} else {
+		SET(CURLOPT_ACCEPT_ENCODING, asked[call->coding]);
+	}
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)MIN(call->connect_ms, (uint64_t)INT32_MAX));
 	SET(CURLOPT_TIMEOUT_MS, (long)MIN(call->total_ms, (uint64_t)INT32_MAX));
 	return rc;
@@ -339,6 +381,9 @@ struct http_transfer *transfer_new(struct http_client *client, const struct http
 	t->address = *call->address;
 	t->peer = str_dup(call->peer);
 	t->request_body = call->body;
+	t->is_stream = call->stream != NULL;
+	if (t->is_stream)
+		t->stream = *call->stream;
 	t->repeatable = is_one_of(call->method, idempotent_methods, ARRAY_LEN(idempotent_methods));
 	t->headers_max = call->headers_max;
 	t->coding = call->coding;

@@ -28,6 +28,9 @@ struct http_transfer {
 	struct loop_source *handshake; /* limits the TLS handshake; NULL before */
 	struct str request_body;
 	size_t request_sent;
+	bool is_stream;
+	struct http_stream stream;
+	bool resumed;    /* a stream that paused may go on */
 	bool repeatable; /* the method is idempotent, so a body may be sent a second time */
 
 	size_t headers_max, headers_seen;

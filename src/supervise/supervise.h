@@ -71,7 +71,9 @@ enum supervise_type {
 	SUPERVISE_FILE = 56,           /* control; id; u64 stamp; fd */
 	SUPERVISE_WATCH_FAILED = 57,   /* control; id; err: of WATCH, LIST and OPEN_FILE */
 	SUPERVISE_CHANGED = 58,        /* control; id of a watch: a stamp of it is another, a file came or went */
-	SUPERVISE_RELAY = 64,          /* egress; id = the runner's; fds: the runner's socket, control's socket */
+	SUPERVISE_GATEWAY =
+		40, /* control and egress; fd: an end of the pair of the gateway, with each PEER of the other */
+	SUPERVISE_RELAY = 64, /* egress; id = the runner's; fds: the runner's socket, control's socket */
 };
 
 /*
@@ -166,7 +168,7 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 #define SETTING_GATEWAY_ALLOW_PRIVATE    "gateway_allow_private"
 #define SETTING_GATEWAY_INJECT_ANTHROPIC "gateway_inject_anthropic" /* name of a vault entry, "" = none */
 #define SETTING_GATEWAY_INJECT_OPENAI    "gateway_inject_openai"
-/* keeper, egress */
+/* keeper, egress; egress has those of the gateway, too */
 #define SETTING_AUTO_LOCK_MS "auto_lock_ms" /* 0 = never */
 #define SETTING_CA_FILE      "ca_file"      /* "1" when EGRESS_FD_CA holds certificates, else "0" */
 

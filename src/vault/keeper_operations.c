@@ -261,6 +261,8 @@ static int do_put(struct keeper *keeper, const struct call *call, struct buf *ou
 	bool binding = vault_scope_of(path) == VAULT_SCOPE_BINDING;
 	if (binding && check_binding(call, &metadata, value, err) != 0)
 		return -1;
+	if (!binding && text_of(call, SEALED_CONSENT).n > 0 && check_consent(call, err) != 0)
+		return -1;
 	const struct vault_entry *there = vault_find(keeper->vault, path);
 	if (there != NULL && (call->m->flags & KEEPER_FLAG_CREATE) != 0)
 		return refuse_existing(call, binding, err);

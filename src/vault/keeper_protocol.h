@@ -23,6 +23,12 @@
 #include "base/str.h"
 #include "rpc/rpc.h"
 
+/*
+ * In the place of a connector's name: the key that egress puts on requests of the gateway. No connector is called so. Such an
+ * entry is of kind api_key, and `vault put --host` makes it.
+ */
+#define KEEPER_GATEWAY "aileron gateway"
+
 #define KEEPER_BLOB_MAX         ((size_t)64 << 20) /* bytes of a vault file that is imported or exported */
 #define KEEPER_ANSWER_MAX       ((size_t)72 << 20)
 #define KEEPER_PERMIT_HOSTS_MAX 4096

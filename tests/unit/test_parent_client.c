@@ -109,7 +109,7 @@ static void set_up(struct stage *stage)
 	}
 	stage->loop = loop_new(NULL);
 	stage->stop = loop_wakeup(stage->loop, on_stop, stage, NULL);
-	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, on_changed, stage};
+	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, on_changed, stage, NULL};
 	stage->client = parent_client_new(stage->loop, &listener, NULL);
 	assert_non_null(stage->client);
 	pthread_create(&stage->thread, NULL, run_loop, stage);

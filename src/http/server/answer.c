@@ -10,13 +10,21 @@ static struct str number(uint64_t value, char digits[20])
 	return str_of(digits + at, 20 - at);
 }
 
-static bool names_cache_control(const struct http_answer *answer)
+static bool names(const struct http_answer *answer, struct str name)
 {
 	for (size_t i = 0; i < answer->n_headers; i++) {
-		if (str_eq_fold(answer->headers[i].name, S("Cache-Control")))
+		if (str_eq_fold(answer->headers[i].name, name))
 			return true;
 	}
 	return false;
+}
+
+static void put_type(const struct http_answer *answer, bool stream, struct buf *out)
+{
+	if (answer->content_type.n > 0)
+		h1_put_header(out, S("Content-Type"), answer->content_type);
+	else if (!answer->relayed && (stream || answer->body.n > 0))
+		h1_put_header(out, S("Content-Type"), S("application/json"));
 }
 
 /* How the body ends, and what it is. */
@@ -25,15 +33,16 @@ static void put_framing(struct http_exchange *x, const struct http_answer *answe
 	bool never = answer->status == 204 || answer->status == 304;
 	char digits[20];
 	x->is_bodiless = x->is_head || never;
-	x->bare = stream && x->is_old;
+	x->has_length = stream && answer->has_length && !x->is_bodiless;
+	x->left = answer->length;
+	x->bare = stream && (x->is_old || x->has_length);
 	if (never)
 		return;
-	if (answer->content_type.n > 0)
-		h1_put_header(out, S("Content-Type"), answer->content_type);
-	else if (stream || answer->body.n > 0)
-		h1_put_header(out, S("Content-Type"), S("application/json"));
+	put_type(answer, stream, out);
 	if (!stream)
 		h1_put_header(out, S("Content-Length"), number(answer->body.n, digits));
+	else if (answer->has_length)
+		h1_put_header(out, S("Content-Length"), number(answer->length, digits));
 	else if (!x->bare)
 		h1_put_header(out, S("Transfer-Encoding"), S("chunked"));
 }
@@ -44,10 +53,12 @@ void answer_put_head(struct http_exchange *x, const struct http_answer *answer, 
 		x->keep = false;
 	h1_put_status_line(out, answer->status);
 	put_framing(x, answer, stream, out);
-	if (!names_cache_control(answer))
+	if (!answer->relayed && !names(answer, S("Cache-Control")))
 		h1_put_header(out, S("Cache-Control"), S("no-store"));
-	h1_put_header(out, S("X-Content-Type-Options"), S("nosniff"));
-	h1_put_header(out, S("X-Request-ID"), http_request_id(x));
+	if (!answer->relayed)
+		h1_put_header(out, S("X-Content-Type-Options"), S("nosniff"));
+	if (!answer->relayed || !names(answer, S("X-Request-ID")))
+		h1_put_header(out, S("X-Request-ID"), http_request_id(x));
 	if (!x->keep)
 		h1_put_header(out, S("Connection"), S("close"));
 	for (size_t i = 0; i < answer->n_headers; i++)
@@ -103,7 +114,7 @@ void answer_hand_over(struct http_exchange *x)
 
 static void finish(struct http_exchange *x)
 {
-	x->gone = NULL;
+	x->gone = x->sent = NULL;
 	x->finished = true;
 	answer_hand_over(x);
 }
@@ -145,6 +156,10 @@ int http_stream_write(struct http_exchange *x, struct str bytes)
 		pthread_mutex_unlock(&server->lock);
 		return broken ? -1 : 0;
 	}
+	if (x->has_length) { /* more than was announced would be the next answer */
+		bytes = str_slice(bytes, 0, (size_t)MIN(x->left, (uint64_t)bytes.n));
+		x->left -= bytes.n;
+	}
 	size_t before = x->queued.n;
 	if (x->bare)
 		buf_add_str(&x->queued, bytes);
@@ -158,12 +173,34 @@ int http_stream_write(struct http_exchange *x, struct str bytes)
 void http_stream_end(struct http_exchange *x)
 {
 	pthread_mutex_lock(&x->connection->server->lock);
+	x->incomplete = x->has_length && x->left > 0;
 	if (!x->broken && !x->is_bodiless && !x->bare) {
 		size_t before = x->queued.n;
 		h1_put_chunk_head(&x->queued, 0);
 		x->unsent += x->queued.n - before;
 	}
 	finish(x);
+}
+
+void http_stream_break(struct http_exchange *x)
+{
+	pthread_mutex_lock(&x->connection->server->lock);
+	x->incomplete = true;
+	finish(x);
+}
+
+size_t http_stream_unsent(struct http_exchange *x)
+{
+	pthread_mutex_lock(&x->connection->server->lock);
+	size_t unsent = x->unsent;
+	pthread_mutex_unlock(&x->connection->server->lock);
+	return unsent;
+}
+
+void http_on_sent(struct http_exchange *x, void (*sent)(void *user), void *user)
+{
+	x->sent = sent;
+	x->sent_user = user;
 }
 
 void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user)

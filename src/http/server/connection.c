@@ -164,7 +164,7 @@ static void next_request(struct connection *connection, bool more)
 {
 	struct http_exchange *x = &connection->exchange;
 	bool unread = connection->paused || more;
-	bool ends = !x->keep || connection->server->draining || (connection->input_ended && !more);
+	bool ends = !x->keep || x->incomplete || connection->server->draining || (connection->input_ended && !more);
 	exchange_clear(x);
 	trim(&x->body);
 	trim(&x->queued);
@@ -283,6 +283,13 @@ static bool refill(struct connection *connection, size_t sent)
 	return connection->out.n > 0;
 }
 
+static void tell_sent(struct connection *connection, size_t n)
+{
+	const struct http_exchange *x = &connection->exchange;
+	if (n > 0 && !connection->failed && x->sent != NULL)
+		x->sent(x->sent_user);
+}
+
 /* Writes until the socket is full, there is nothing more, or others should have their turn. */
 static void push(struct connection *connection)
 {
@@ -303,6 +310,7 @@ static void push(struct connection *connection)
 		}
 		refill(connection, sent);
 	}
+	tell_sent(connection, total);
 	note_written(connection, total > 0);
 	settle(connection);
 }

@@ -48,16 +48,21 @@ struct http_exchange {
 	_Atomic bool is_gone;   /* told by the loop, read by anybody */
 	bool is_bodiless, bare; /* answerer's: no body at all; a stream without chunks */
 	bool keep;              /* answerer's: the connection outlives the answer */
+	bool has_length;        /* answerer's: `left` bytes of a stream are missing */
+	uint64_t left;
 
 	/* Shared. */
 	struct buf queued; /* parts of the answer that the loop has not taken */
 	size_t unsent;     /* bytes of a stream that the socket has not taken */
 	pthread_cond_t room;
 	bool streaming, finished, broken;
+	bool incomplete; /* a stream that ended before its end */
 	bool posted;
 	struct http_exchange *next_posted;
 	void (*gone)(void *user);
 	void *gone_user;
+	void (*sent)(void *user);
+	void *sent_user;
 	/* Of another protocol that has the connection; it is a stream without chunks. */
 	void (*receive)(void *user, struct str bytes); /* NULL = it is HTTP's */
 	void *receive_user;

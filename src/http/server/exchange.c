@@ -50,8 +50,9 @@ void exchange_clear(struct http_exchange *x)
 	x->is_head = x->is_old = x->is_bodiless = x->bare = x->keep = false;
 	x->is_gone = false;
 	x->unsent = 0;
-	x->streaming = x->finished = false;
-	x->gone = NULL;
+	x->streaming = x->finished = x->incomplete = false;
+	x->has_length = false;
+	x->gone = x->sent = NULL;
 	x->receive = NULL;
 	x->is_held = false;
 }
@@ -92,6 +93,11 @@ struct str http_method(const struct http_exchange *x)
 	return head_of(x)->method;
 }
 
+struct str http_target(const struct http_exchange *x)
+{
+	return head_of(x)->target;
+}
+
 struct str http_path(const struct http_exchange *x)
 {
 	return x->path;
@@ -112,6 +118,12 @@ size_t http_header_count(const struct http_exchange *x, struct str name)
 	size_t n;
 	(void)h1_header(head_of(x), name, &n);
 	return n;
+}
+
+const struct h1_header *http_headers(const struct http_exchange *x, size_t *ret_n)
+{
+	*ret_n = head_of(x)->n_headers;
+	return head_of(x)->headers;
 }
 
 struct str http_body(const struct http_exchange *x)

@@ -84,8 +84,10 @@ size_t http_server_connections(const struct http_server *server);
 struct str http_method(const struct http_exchange *x);
 struct str http_path(const struct http_exchange *x);                    /* raw, without the query */
 struct str http_query(const struct http_exchange *x);                   /* raw, "" when there is none */
+struct str http_target(const struct http_exchange *x);                  /* raw: both, with the '?' */
 struct str http_header(const struct http_exchange *x, struct str name); /* "" when absent; of several the first */
 size_t http_header_count(const struct http_exchange *x, struct str name);
+const struct h1_header *http_headers(const struct http_exchange *x, size_t *ret_n); /* all, as sent */
 struct str http_body(const struct http_exchange *x);
 struct str http_request_id(const struct http_exchange *x);
 /*
@@ -106,6 +108,12 @@ struct http_answer {
 	struct str body;                 /* copied when it cannot be written at once */
 	const struct h1_header *headers; /* further ones */
 	size_t n_headers;
+	/*
+	 * Of a stream: another server's answer, passed on. To its headers nothing is added but framing and X-Request-ID, unless
+	 * they have one; with a length there is a Content-Length in the place of chunks, and who gets less is cut off.
+	 */
+	bool relayed, has_length;
+	uint64_t length;
 };
 /* Any thread; the exchange is gone afterwards. */
 void http_answer(struct http_exchange *x, const struct http_answer *answer);
@@ -118,6 +126,14 @@ void http_stream_begin(struct http_exchange *x, const struct http_answer *head);
  */
 int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
 void http_stream_end(struct http_exchange *x);
+/* The same for a stream that is not whole: the connection ends in a way that its client can tell. */
+void http_stream_break(struct http_exchange *x);
+/*
+ * For who writes on the loop's thread, and so must see to it that not too much is queued: what the socket has not taken yet,
+ * and a function that is called on the loop's thread when that has become less. It may write, and neither end nor answer.
+ */
+size_t http_stream_unsent(struct http_exchange *x);
+void http_on_sent(struct http_exchange *x, void (*sent)(void *user), void *user);
 /* One server-sent event, made of lines of `data`. */
 void http_put_event(struct buf *out, struct str event, struct str id, struct str data);
 

@@ -5,6 +5,7 @@
 #include "connector/relay.h"
 #include "egress/egress_protocol.h"
 #include "egress/server.h"
+#include "egress/stream.h"
 #include "os/loop.h"
 #include "programs/egress/lives.h"
 #include "supervise/supervise.h"
@@ -22,6 +23,7 @@ struct egress {
 	struct loop_source *link, *orphan, *drain;
 	struct map *relays;  /* id -> struct relay */
 	uint64_t stop_until; /* monotonic ns; 0 = not stopping */
+	struct stream_upstream upstreams[STREAM_PROVIDER__MAX];
 	int status;
 	struct err err;
 };
@@ -105,7 +107,12 @@ static void on_stop(void *user, uint64_t ms)
 
 static int on_other(void *user, struct supervise_message *message, struct err *err)
 {
-	return message->frame.type == SUPERVISE_RELAY ? on_relay(user, message) : supervised_refuse(message, err);
+	struct egress *egress = user;
+	if (message->frame.type == SUPERVISE_RELAY)
+		return on_relay(egress, message);
+	if (message->frame.type != SUPERVISE_GATEWAY || message->n_fds != 1)
+		return supervised_refuse(message, err);
+	return egress_server_attach_streams(egress->server, TAKE_FD(message->fds[0]), err);
 }
 
 static void on_link(void *user, int what)
@@ -161,9 +168,27 @@ static void on_drain(void *user, int what)
 		stop(egress, 0);
 }
 
+/* From the parent, and not from control, which could make an open door of the gateway. */
+static void read_upstreams(struct egress *egress, const struct supervise_start *start)
+{
+	bool allow_private = str_eq(supervise_setting(start, SETTING_GATEWAY_ALLOW_PRIVATE), S("1"));
+	egress->upstreams[STREAM_ANTHROPIC] = (struct stream_upstream){
+		.url = supervise_setting(start, SETTING_GATEWAY_ANTHROPIC),
+		.inject = supervise_setting(start, SETTING_GATEWAY_INJECT_ANTHROPIC),
+		.allow_private = allow_private,
+	};
+	egress->upstreams[STREAM_OPENAI] = (struct stream_upstream){
+		.url = supervise_setting(start, SETTING_GATEWAY_OPENAI),
+		.inject = supervise_setting(start, SETTING_GATEWAY_INJECT_OPENAI),
+		.allow_private = allow_private,
+	};
+}
+
 static int begin(struct egress *egress, const struct supervise_start *start, struct err *err)
 {
-	const struct egress_server_options options = {.control_left = on_control_left, .context = egress};
+	read_upstreams(egress, start);
+	const struct egress_server_options options = {
+		.control_left = on_control_left, .context = egress, .upstreams = egress->upstreams};
 	egress->server = egress_server_new(&options, err);
 	if (egress->server == NULL)
 		return -1;
