@@ -26,20 +26,19 @@ struct reply {
 
 /* ---- Accept ---- */
 
+/* "q=0", with or without decimals. */
 static bool is_refused(struct str parameters)
 {
 	while (parameters.n > 0) {
 		struct str one;
 		parameters = str_cut(parameters, ';', &one);
 		one = str_trim(one);
-		if (str_starts(one, S("q=0")) && str_find(one, S("1")) == STR_NPOS && one.n <= 7) {
-			struct str rest = str_slice(one, 3, one.n);
-			bool zero = true;
-			for (size_t i = 0; i < rest.n; i++)
-				zero = zero && (rest.p[i] == '0' || rest.p[i] == '.');
-			if (zero)
-				return true;
-		}
+		if (!str_starts(one, S("q=")))
+			continue;
+		size_t zeros = 2;
+		while (zeros < one.n && (one.p[zeros] == '0' || one.p[zeros] == '.'))
+			zeros++;
+		return one.n > 2 && zeros == one.n;
 	}
 	return false;
 }
