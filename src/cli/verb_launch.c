@@ -5,14 +5,13 @@
 #include "launch/plan.h"
 #include "os/file.h"
 #include "text/json_members.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define REQUEST_MAX     ((size_t)64 << 10)
-#define SETTINGS_MAX    ((size_t)1 << 20)
-#define VARIABLES_MAX   ((size_t)4096)
-#define SYSTEM_SETTINGS "/etc/gemini-cli/settings.json"
+#define REQUEST_MAX   ((size_t)64 << 10)
+#define VARIABLES_MAX ((size_t)4096)
 
 extern char **environ;
 
@@ -83,6 +82,8 @@ static void end_session(struct launch *launch, int exit_code)
 	const struct client_request call = {
 		.operation = OP_SESSION_END, .parameters = {launch->session}, .body = str_of(body, (size_t)n)};
 	err_clear(&err);
+	/* Found anew: it may have been started anew since. */
+	client_free(TAKE(launch->cli->client));
 	/* The end of the stream does it too; what is lost is the exit status. */
 	if (cli_call(launch->cli, &call, NULL, &err) < 0 && err.class != ERR_CONFLICT)
 		print_note("the end of the session was not told: %s", err.message);
@@ -120,22 +121,40 @@ static void remove_files(struct launch *launch)
 	free(TAKE(launch->folder));
 }
 
-/* ------------------------------------------------------------------------------------------------------------- the plan */
-
-/* What Gemini CLI would read if its variable were not ours for this run. */
-static int read_settings(struct launch *launch, struct str *ret, struct err *err)
+static bool is_open(const struct json *list, const char *id)
 {
-	const char *path = variable_of("GEMINI_CLI_SYSTEM_SETTINGS_PATH");
-	if (path[0] == '\0')
-		path = SYSTEM_SETTINGS;
-	AUTO_BUF text = BUF_INIT(SETTINGS_MAX);
-	if (access(path, F_OK) != 0)
-		return 0;
-	if (file_read(path, &text, err) < 0)
+	const struct json *items = json_member(list, S("items"));
+	for (size_t i = 0; i < json_length(items); i++) {
+		if (str_eq(cli_str(json_at(items, i), "id"), str_from(id)))
+			return true;
+	}
+	return false;
+}
+
+/* What launches left behind that were killed: files that we name ourselves, of sessions that have ended. */
+static int sweep_folders(struct cli *cli, struct err *err)
+{
+	AUTO(json) *list = NULL;
+	const struct client_request call = {.operation = OP_SESSION_LIST, .query = S("active_only=true&limit=1000")};
+	if (cli_call(cli, &call, &list, err) < 0)
 		return -1;
-	*ret = arena_str(launch->cli->arena, buf_str(&text));
+	AUTO_FREE char *all = xasprintf("%s/run/launch", cli->state_dir);
+	DIR *entries = opendir(all);
+	if (entries == NULL)
+		return errno == ENOENT ? 0 : fail_errno(err, "cannot read '%s'", all);
+	for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+		if (entry->d_name[0] == '.' || is_open(list, entry->d_name))
+			continue;
+		AUTO_FREE char *folder = xasprintf("%s/%s", all, entry->d_name);
+		AUTO_FREE char *file = xasprintf("%s/" PLAN_FILE, folder);
+		(void)unlink(file);
+		(void)rmdir(folder);
+	}
+	closedir(entries);
 	return 0;
 }
+
+/* ------------------------------------------------------------------------------------------------------------- the plan */
 
 static int make_plan(struct launch *launch, struct err *err)
 {
@@ -148,8 +167,6 @@ static int make_plan(struct launch *launch, struct err *err)
 		.n_arguments = cli->line->n_arguments - 1,
 		.content = str_from(variable_of("OPENCODE_CONFIG_CONTENT")),
 	};
-	if (launch->program->launch == PROGRAM_LAUNCH_SETTINGS && read_settings(launch, &input.settings, err) < 0)
-		return -1;
 	if (registration_guest(cli, str_from(launch->id), &input.guest, err) < 0 || make_folder(launch, err) < 0)
 		return -1;
 	input.folder = str_from(launch->folder);
@@ -240,7 +257,7 @@ static void say_banner(const struct launch *launch)
 static int carry_out(struct launch *launch, struct err *err)
 {
 	struct cli *cli = launch->cli;
-	if (registration_sweep(cli, err) < 0 || start_session(launch, err) < 0)
+	if (registration_sweep(cli, err) < 0 || sweep_folders(cli, err) < 0 || start_session(launch, err) < 0)
 		return -1;
 	const struct registration_request request = {
 		.name = launch->program->name,
@@ -261,7 +278,11 @@ static int find_program(struct launch *launch, struct err *err)
 	struct arena *arena = launch->cli->arena;
 	const char *name = cli_argument(launch->cli, 0);
 	launch->program = program_named(str_from(name));
-	if (launch->program == NULL || launch->program->launch == PROGRAM_LAUNCH_NONE)
+	if (launch->program != NULL && launch->program->launch == PROGRAM_LAUNCH_NONE)
+		return fail(err, ERR_USAGE,
+			    "%s cannot be told of us for one run; `aileron mcp install %s` registers with it",
+			    launch->program->title, launch->program->name);
+	if (launch->program == NULL)
 		return fail(err, ERR_USAGE, "'%s' is no agent that can be launched: %.*s", name,
 			    STR_FMT(program_names(arena, true)));
 	if (agent_process_find(launch->program->command, getenv("PATH"), arena, &launch->path, err) == 0)

@@ -59,7 +59,7 @@ static int plan_config_file(struct planning *p, struct err *err)
 	AUTO_BUF text = BUF_INIT(TEXT_MAX);
 	if (put_configuration(p, STR_EMPTY, &text, err) < 0)
 		return -1;
-	struct str path = add_file(p, "mcp.json", buf_str(&text));
+	struct str path = add_file(p, PLAN_FILE, buf_str(&text));
 	add_argument(p, arena_printf(p->arena, "--mcp-config=%.*s", STR_FMT(path)));
 	if (p->input->program->launch == PROGRAM_LAUNCH_CLAUDE) {
 		add_argument(p, S("--strict-mcp-config"));
@@ -104,17 +104,6 @@ static void plan_overrides(struct planning *p)
 	add_persons(p, 0);
 }
 
-/* The settings of the machine stay in force: ours are theirs with one entry more. */
-static int plan_settings(struct planning *p, struct err *err)
-{
-	AUTO_BUF text = BUF_INIT(TEXT_MAX);
-	if (put_configuration(p, p->input->settings, &text, err) < 0)
-		return -1;
-	add_variable(p, "GEMINI_CLI_SYSTEM_SETTINGS_PATH", add_file(p, "settings.json", buf_str(&text)));
-	add_persons(p, 0);
-	return 0;
-}
-
 static int plan_content(struct planning *p, struct err *err)
 {
 	AUTO_BUF text = BUF_INIT(TEXT_MAX);
@@ -156,8 +145,6 @@ static int plan_by_program(struct planning *p, struct err *err)
 	case PROGRAM_LAUNCH_OVERRIDES:
 		plan_overrides(p);
 		return 0;
-	case PROGRAM_LAUNCH_SETTINGS:
-		return plan_settings(p, err);
 	case PROGRAM_LAUNCH_CONTENT:
 		return plan_content(p, err);
 	case PROGRAM_LAUNCH_EXTENSION:
@@ -165,8 +152,7 @@ static int plan_by_program(struct planning *p, struct err *err)
 	case PROGRAM_LAUNCH_NONE:
 		break;
 	}
-	return fail(err, ERR_USAGE, "%s cannot be launched from here; `aileron mcp install %s` registers with it",
-		    p->input->program->title, p->input->program->name);
+	return fail(err, ERR_USAGE, "%s cannot be told of us for one run", p->input->program->title);
 }
 
 int plan_make(const struct plan_input *input, struct arena *arena, struct plan *ret, struct err *err)

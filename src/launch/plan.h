@@ -12,7 +12,8 @@
 
 #define PLAN_ARGUMENTS_MAX 160
 #define PLAN_VARIABLES_MAX 8
-#define PLAN_FILES_MAX     2
+#define PLAN_FILES_MAX     1
+#define PLAN_FILE          "mcp.json" /* the only name that a file of a plan has */
 
 struct plan_variable {
 	struct str name, value;
@@ -37,8 +38,8 @@ struct plan_input {
 	struct str anthropic_url, openai_url; /* of the gateway; "" = there is none */
 	const char *const *arguments;         /* the person's */
 	size_t n_arguments;
-	struct str settings, content; /* PROGRAM_LAUNCH_SETTINGS, _CONTENT: what holds without us; "" = nothing */
+	struct str content; /* PROGRAM_LAUNCH_CONTENT: what holds without us; "" = nothing */
 };
-/* USAGE when there are too many arguments, or none that could take ours; PARSE_ERROR for settings that are none. */
+/* USAGE when there are too many arguments, or none that could take ours; PARSE_ERROR for a configuration that is none. */
 int plan_make(const struct plan_input *input, struct arena *arena, struct plan *ret, struct err *err)
 	__attribute__((warn_unused_result));

@@ -66,9 +66,9 @@ const struct program programs[] = {
 		.launch = PROGRAM_LAUNCH_CONTENT,
 	},
 	{
+		/* For one run it takes settings from files of root's alone. */
 		.name = "gemini",
 		.title = "Gemini CLI",
-		.command = "gemini",
 		.how_to_install = "npm install -g @google/gemini-cli",
 		.variable = "GEMINI_CLI_HOME",
 		.in_variable = ".gemini/settings.json",
@@ -77,7 +77,6 @@ const struct program programs[] = {
 		.syntax = PROGRAM_JSON,
 		.key = "mcpServers",
 		.entry = PROGRAM_ENTRY_TRUSTED,
-		.launch = PROGRAM_LAUNCH_SETTINGS,
 	},
 	{
 		.name = "cursor",

@@ -36,7 +36,6 @@ enum program_launch {
 	PROGRAM_LAUNCH_CLAUDE,    /* --mcp-config FILE, strict */
 	PROGRAM_LAUNCH_PI,        /* --mcp-config FILE */
 	PROGRAM_LAUNCH_OVERRIDES, /* -c key=value */
-	PROGRAM_LAUNCH_SETTINGS,  /* a settings file that a variable names */
 	PROGRAM_LAUNCH_CONTENT,   /* a variable with the configuration itself */
 	PROGRAM_LAUNCH_EXTENSION, /* --with-extension COMMAND */
 };

@@ -2,6 +2,7 @@
  * Lists, a page at a time. A page is kept as text, and is given out again until the list has another generation; a cursor is the
  * name behind which the next page begins, sealed.
  */
+#include "base/log.h"
 #include "mcp/core.h"
 #include "text/json_members.h"
 
@@ -178,6 +179,7 @@ void serve_list(struct mcp_call *call)
 		[MCP_TEMPLATES] = backend->templates,
 	};
 	struct source source = {.list = list_of(call)};
+	log_debug("mcp_listed", log_str("method", call->method->name), log_str("caller", call->caller.is.id));
 	if (source.list == MCP_TOOLS) {
 		source.tools = backend->tools_hold(backend->user);
 		source.n = source.tools->n;

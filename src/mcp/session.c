@@ -1,4 +1,5 @@
 /* What a handshake agreed on, and the ids of sessions over HTTP. */
+#include "base/log.h"
 #include "base/rand.h"
 #include "mcp/core.h"
 
@@ -100,6 +101,8 @@ const char *session_greet(struct mcp_session *session, const struct json *params
 	free(session->client);
 	session->client = client_dup(json_member(params, S("clientInfo")));
 	session->greeted = true;
+	log_debug("mcp_handshake", log_str("client", str_from(session->client)),
+		  log_str("caller", session->caller.is.id));
 	return NULL;
 }
 
