@@ -87,7 +87,7 @@ static void put_flag_names(struct buf *out, const struct verb *table, bool path)
 		for (size_t n = 0; (flag = flag_at(verb, n)) != NULL; n++) {
 			AUTO_BUF word = BUF_INIT(WORDS_MAX);
 			buf_addf(&word, "|--%s|", flag->name);
-			if (flag->kind == FLAG_SWITCH || takes_path(flag) != path ||
+			if (!verb_flag_takes_next(flag) || takes_path(flag) != path ||
 			    str_find(buf_str(&seen), buf_str(&word)) != STR_NPOS)
 				continue;
 			buf_addf(out, "%s--%s", seen.n > 0 ? "|" : "", flag->name);
@@ -302,7 +302,7 @@ static void put_fish_verb(struct buf *out, const struct verb *verb)
 {
 	const struct verb_flag *flag;
 	for (size_t n = 0; (flag = flag_at(verb, n)) != NULL; n++) {
-		const char *kind = flag->kind == FLAG_SWITCH ? "" : takes_path(flag) ? " -r -F" : " -x";
+		const char *kind = !verb_flag_takes_next(flag) ? "" : takes_path(flag) ? " -r -F" : " -x";
 		buf_addf(out, "complete -c aileron -n '__aileron_at \"%s\"' -l %s%s -d ", verb->words, flag->name,
 			 kind);
 		put_quoted(out, str_from(flag->help), "\\'");

@@ -64,9 +64,11 @@ static void put_flags(struct printer *out, const struct verb_flag *flags)
 			continue;
 		print_text(out, "  ");
 		print_styled(out, PRINT_BOLD, "--%s", flags->name);
-		print_text(out, "%s%s\n        %s%s\n", flags->value != NULL ? " " : "",
-			   flags->value != NULL ? flags->value : "", flags->help,
-			   flags->repeated ? "; may be repeated" : "");
+		if (flags->kind == FLAG_OPTIONAL)
+			print_text(out, "[=%s]", flags->value);
+		else if (flags->value != NULL)
+			print_text(out, " %s", flags->value);
+		print_text(out, "\n        %s%s\n", flags->help, flags->repeated ? "; may be repeated" : "");
 	}
 }
 

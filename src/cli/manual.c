@@ -39,7 +39,9 @@ static void put_flags(struct buf *out, const struct verb_flag *flags)
 		if (flags->help == NULL)
 			continue;
 		buf_addf(out, ".It Fl -%s", flags->name);
-		if (flags->value != NULL)
+		if (flags->kind == FLAG_OPTIONAL)
+			buf_addf(out, " Ns Op = Ns Ar %s", flags->value);
+		else if (flags->value != NULL)
 			buf_addf(out, " Ar %s", flags->value);
 		buf_add_char(out, '\n');
 		put_sentence(out, flags->help);

@@ -128,6 +128,59 @@ void print_json(struct printer *printer, const struct json *value)
 	print_text(printer, "\n");
 }
 
+static void begin_line(struct printer *printer, unsigned depth)
+{
+	print_text(printer, "\n%*s", (int)(2 * depth), "");
+}
+
+static void put_scalar(struct printer *printer, const struct json *value)
+{
+	AUTO_BUF text = BUF_INIT(PRINT_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
+	jsonw_value(&w, value);
+	add_without_hidden(&printer->out, buf_str(&text));
+}
+
+static void put_name(struct printer *printer, struct str name)
+{
+	print_text(printer, "\"");
+	escape_json(&printer->out, name);
+	print_text(printer, "\": ");
+}
+
+/* Parsed values nest at most JSON_DEPTH_MAX deep. */
+static void put_page(struct printer *printer, const struct json *value, unsigned depth)
+{
+	struct json_iter it;
+	bool array = json_kind(value) == JSON_KIND_ARRAY;
+	size_t n = 0;
+	if (json_length(value) == 0) {
+		put_scalar(printer, value);
+		return;
+	}
+	print_text(printer, array ? "[" : "{");
+	for (json_iter_init(&it, value); json_iter_next(&it);) {
+		print_text(printer, n++ > 0 ? "," : "");
+		begin_line(printer, depth + 1);
+		put_name(printer, it.name);
+		put_page(printer, it.value, depth + 1);
+	}
+	for (size_t i = 0; array && i < json_length(value); i++) {
+		print_text(printer, i > 0 ? "," : "");
+		begin_line(printer, depth + 1);
+		put_page(printer, json_at(value, i), depth + 1);
+	}
+	begin_line(printer, depth);
+	print_text(printer, array ? "]" : "}");
+}
+
+void print_json_page(struct printer *printer, const struct json *value)
+{
+	put_page(printer, value, 0);
+	print_text(printer, "\n");
+}
+
 void print_json_list(struct printer *printer, const struct json *array)
 {
 	if (json_length(array) == 0)

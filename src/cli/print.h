@@ -36,6 +36,8 @@ void print_pair(struct printer *printer, const char *label, struct str value);
 void print_pair_styled(struct printer *printer, const char *label, enum print_style style, const char *value);
 /* The value as one line of JSON, without hidden characters. */
 void print_json(struct printer *printer, const struct json *value);
+/* The same for people: a member or an item a line, by two blanks a level. A text alone is a line of JSON, too. */
+void print_json_page(struct printer *printer, const struct json *value);
 /* The items of a list, one a line; "[]" when there are none. */
 void print_json_list(struct printer *printer, const struct json *array);
 

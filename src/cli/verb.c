@@ -209,6 +209,8 @@ static int parse_flag(struct verb_line *line, int argc, char **argv, struct err 
 	if (flag->kind == FLAG_SWITCH) {
 		if (set_switch(&value, given, err) < 0)
 			return -1;
+	} else if (flag->kind == FLAG_OPTIONAL) {
+		value.on = true;
 	} else if (given == NULL) {
 		if (argc < 2)
 			return fail(err, ERR_USAGE, "--%s needs a value: %s", flag->name, flag->value);

@@ -15,6 +15,7 @@
 
 enum flag_kind {
 	FLAG_SWITCH,
+	FLAG_OPTIONAL, /* a switch that may be given a text behind '=' */
 	FLAG_TEXT,
 	FLAG_FILE,   /* completed as a path */
 	FLAG_FOLDER, /* likewise */
@@ -57,8 +58,8 @@ extern const struct verb verbs[]; /* ended by words NULL; verbs of a group stand
 #define VERB_VALUES_MAX 128
 struct verb_value {
 	const struct verb_flag *flag;
-	const char *text; /* NULL for a switch that is on */
-	bool on;          /* of a switch */
+	const char *text; /* NULL for a switch that is on without one */
+	bool on;          /* of a switch, FLAG_OPTIONAL too */
 };
 struct verb_line {
 	const struct verb *verb;
@@ -84,6 +85,11 @@ bool verb_is_group(const struct verb *table, struct str words);
 
 /* The flag of a verb, --json and --help among them; NULL when it has none of that name. */
 const struct verb_flag *verb_flag_named(const struct verb *verb, struct str name);
+/* Whether its value may be the next argument. */
+static inline bool verb_flag_takes_next(const struct verb_flag *flag)
+{
+	return flag->kind != FLAG_SWITCH && flag->kind != FLAG_OPTIONAL;
+}
 extern const struct verb_flag verb_common_flags[]; /* --json, --help; ended by name NULL */
 
 /* What was given. A name that the verb does not have is BUG(). */

@@ -1,8 +1,8 @@
 #include "base/time.h"
+#include "cli/arguments.h"
 #include "cli/consent.h"
 #include "cli/list.h"
 #include "cli/verb_runs.h"
-#include "os/file.h"
 #include "text/json_members.h"
 #include "base/limits.h"
 
@@ -86,53 +86,6 @@ int verb_connector_unlink(struct cli *cli, struct err *err)
 
 /* ----------------------------------------------------------------------------------------------------------------- call */
 
-/* --arg name=value …, as an object of strings. */
-static void put_single_arguments(struct cli *cli, struct buf *text)
-{
-	struct json_writer w;
-	const char *one;
-	jsonw_init(&w, text, JSON_WRITER_PLAIN);
-	jsonw_begin_object(&w);
-	for (size_t i = 0; (one = verb_text_at(cli->line, "arg", i)) != NULL; i++) {
-		struct str name;
-		struct str value = str_cut(str_from(one), '=', &name);
-		jsonw_key(&w, name);
-		jsonw_str(&w, value);
-	}
-	jsonw_end_object(&w);
-}
-
-static struct json *read_arguments(struct cli *cli, struct err *err)
-{
-	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
-	const char *given = verb_text(cli->line, "args");
-	int rc = 0;
-	if (given != NULL && verb_text_at(cli->line, "arg", 0) != NULL) {
-		fail(err, ERR_USAGE, "--args and --arg exclude each other");
-		return NULL;
-	}
-	if (given == NULL)
-		put_single_arguments(cli, &text);
-	else if (given[0] == '@')
-		rc = file_read(given + 1, &text, err);
-	else if (strcmp(given, "-") == 0)
-		rc = file_read_fd(STDIN_FILENO, "standard input", &text, err);
-	else
-		buf_add_z(&text, given);
-	if (rc < 0 || buf_check(&text, "--args", err) < 0)
-		return NULL;
-	AUTO(json) *args = json_parse(buf_str(&text), JSON_READ_STRICT, err);
-	if (args == NULL) {
-		cli_refuse("args", err);
-		return NULL;
-	}
-	if (json_kind(args) != JSON_KIND_OBJECT) {
-		fail(err, ERR_USAGE, "the arguments are %s, not an object", json_kind_name(json_kind(args)));
-		return NULL;
-	}
-	return TAKE(args);
-}
-
 static int make_call(struct cli *cli, struct buf *body, uint64_t *ret_ms, struct err *err)
 {
 	const char *op = verb_text(cli->line, "op"), *timeout = verb_text(cli->line, "timeout");
@@ -142,7 +95,7 @@ static int make_call(struct cli *cli, struct buf *body, uint64_t *ret_ms, struct
 		return fail(err, ERR_USAGE, "--op is required: the operation to call");
 	if (timeout != NULL && duration_parse(str_from(timeout), LIMIT_WALL_CEILING_MS * MS, &ns, err) < 0)
 		return cli_refuse("timeout", err);
-	AUTO(json) *args = read_arguments(cli, err);
+	AUTO(json) *args = arguments_read(cli, &(struct arguments_wish){.single = "arg"}, err);
 	if (args == NULL)
 		return -1;
 	jsonw_init(&w, body, JSON_WRITER_PLAIN);

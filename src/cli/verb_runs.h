@@ -12,7 +12,10 @@ verb_run verb_vault_init, verb_vault_unlock, verb_vault_lock, verb_vault_status,
 verb_run verb_vault_put, verb_vault_delete, verb_vault_passwd, verb_vault_export, verb_vault_import, verb_vault_tune;
 verb_run verb_member_list, verb_member_add, verb_member_remove, verb_backup_list, verb_backup_delete;
 verb_run verb_action_validate, verb_action_list, verb_action_show, verb_action_link, verb_action_unlink;
-verb_run verb_action_enable, verb_action_disable;
+verb_run verb_action_enable, verb_action_disable, verb_action_run;
+verb_run verb_runs_list, verb_runs_show, verb_runs_cancel;
+verb_run verb_approval_list, verb_approval_show, verb_approval_approve, verb_approval_deny, verb_approval_watch;
+verb_run verb_approval_grants, verb_approval_revoke;
 verb_run verb_connector_list, verb_connector_show, verb_connector_link, verb_connector_unlink, verb_connector_call;
 verb_run verb_binding_setup, verb_binding_list, verb_binding_inspect, verb_binding_rebind, verb_binding_reauthorize;
 verb_run verb_binding_revoke, verb_binding_hosts;

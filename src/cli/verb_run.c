@@ -1,0 +1,424 @@
+#include "api/timestamp.h"
+#include "base/hex.h"
+#include "base/limits.h"
+#include "base/rand.h"
+#include "base/time.h"
+#include "cli/arguments.h"
+#include "cli/card.h"
+#include "cli/list.h"
+#include "cli/unlock.h"
+#include "cli/verb_runs.h"
+#include "text/json_members.h"
+#include <signal.h>
+
+#define RUN_TIMEOUT_MS UINT64_C(3600000) /* when nothing else is said */
+#define WAIT_MAX_NS    (UINT64_C(31) * 24 * 3600 * TIME_SECOND)
+#define TURN_MS        20000 /* of waiting at the daemon */
+#define TURN_SHOWN_MS  1000  /* the same where a person sees the time pass */
+#define CALL_ID_BYTES  16
+#define LAST_WORDS_MAX 512
+
+/* ------------------------------------------------------------------------------------------------------------ the wait */
+
+struct running {
+	struct cli *cli;
+	struct str action;
+	const struct json *args;
+	char call_id[2 * CALL_ID_BYTES + 1]; /* asking again with it is never a second run */
+	uint64_t timeout_ms;
+	uint64_t begun_ns, until_ns; /* monotonic; until 0 = nobody waits */
+	bool shown;                  /* a terminal is told how the time passes */
+};
+
+/* What is said when a person interrupts the wait, made before it as a handler of a signal may make nothing. */
+static char last_words[LAST_WORDS_MAX];
+static size_t last_words_n;
+
+static void say_last_words(int number)
+{
+	(void)!write(STDERR_FILENO, last_words, last_words_n);
+	(void)raise(number); /* which does what it does, as this handler was for once */
+}
+
+static void watch_for_interrupt(struct running *running, const struct json *envelope)
+{
+	struct sigaction action = {.sa_handler = say_last_words, .sa_flags = (int)SA_RESETHAND};
+	struct cli *cli = running->cli;
+	struct str text = arena_printf(cli->arena,
+				       "\naileron: the request still waits for a person; 'aileron runs cancel %s' "
+				       "takes it back\n",
+				       cli_visible(cli, cli_str(envelope, "run_id")).p);
+	last_words_n = MIN(text.n, sizeof last_words);
+	memcpy(last_words, text.p, last_words_n);
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static int make_body(const struct running *running, uint64_t wait_ms, bool dry_run, struct buf *body, struct err *err)
+{
+	struct json_writer w;
+	jsonw_init(&w, body, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("args"));
+	jsonw_value(&w, running->args);
+	if (dry_run)
+		member_bool(&w, "dry_run", true);
+	else
+		member_z(&w, "call_id", running->call_id);
+	member_u64_given(&w, "wait_ms", wait_ms);
+	jsonw_end_object(&w);
+	return buf_check(body, "the arguments", err);
+}
+
+static int ask(const struct running *running, uint64_t wait_ms, bool dry_run, struct json **ret, struct err *err)
+{
+	AUTO_BUF body = BUF_INIT(2 * LIMIT_INPUT);
+	if (make_body(running, wait_ms, dry_run, &body, err) < 0)
+		return -1;
+	const struct client_request request = {
+		.operation = OP_ACTION_RUN,
+		.parameters = {running->action},
+		.body = buf_str(&body),
+		.timeout_ms = running->timeout_ms + wait_ms,
+	};
+	return cli_call(running->cli, &request, ret, err);
+}
+
+static bool is_pending(const struct json *envelope)
+{
+	return str_eq(cli_str(envelope, "status"), S("pending_approval"));
+}
+
+static void show_time(const struct running *running)
+{
+	uint64_t seconds = (clock_monotonic_ns(NULL) - running->begun_ns) / TIME_SECOND;
+	if (running->shown)
+		dprintf(STDERR_FILENO, "\raileron: waiting for a person, %llu s", (unsigned long long)seconds);
+}
+
+/* One turn; a daemon that was started anew in between is asked again, with the same call id. */
+static int ask_turn(struct running *running, uint64_t wait_ms, struct json **ret, struct err *err)
+{
+	static struct err first;
+	err_clear(&first);
+	if (ask(running, wait_ms, false, ret, &first) == 0)
+		return 0;
+	if (first.class == ERR_UNREACHABLE) {
+		client_free(TAKE(running->cli->client));
+		return ask(running, wait_ms, false, ret, err);
+	}
+	if (err != NULL)
+		*err = first;
+	return -1;
+}
+
+/* Until a person has decided and it has ended, or the time has passed. */
+static int wait_for_end(struct running *running, struct json **envelope, struct err *err)
+{
+	int rc = 0;
+	watch_for_interrupt(running, *envelope);
+	while (rc == 0 && is_pending(*envelope)) {
+		uint64_t now = clock_monotonic_ns(NULL);
+		uint64_t turn = running->shown ? TURN_SHOWN_MS : TURN_MS;
+		if (now >= running->until_ns)
+			break;
+		struct json *next = NULL;
+		show_time(running);
+		rc = ask_turn(running, MAX(MIN(turn, (running->until_ns - now) / TIME_MILLISECOND), 1), &next, err);
+		if (rc == 0) {
+			json_free(*envelope);
+			*envelope = next;
+		}
+	}
+	if (running->shown)
+		dprintf(STDERR_FILENO, "\r\033[K");
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	return rc;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- action run */
+
+static void tell_pending(struct cli *cli, struct printer *out, const struct json *envelope)
+{
+	const char *approval = cli_visible(cli, cli_str(envelope, "approval_id")).p;
+	const char *run = cli_visible(cli, cli_str(envelope, "run_id")).p;
+	print_from(out, cli_str(envelope, "action"));
+	print_text(out, " waits for a person and has not run.\n\n");
+	print_text(out, "  aileron approval show %s\n  aileron approval approve %s\n  aileron approval deny %s\n",
+		   approval, approval, approval);
+	print_text(out, "  aileron runs cancel %s\n\n  ", run);
+	print_from(out, cli_str(envelope, "review_url"));
+	print_text(out, "\n");
+}
+
+static int tell(struct cli *cli, const struct json *envelope)
+{
+	bool pending = is_pending(envelope);
+	if (cli->json)
+		print_json(&cli->out, envelope);
+	else if (pending)
+		tell_pending(cli, &cli->out, envelope);
+	else
+		print_json_page(&cli->out, json_member(envelope, S("output")));
+	return pending ? err_row(ERR_PENDING_APPROVAL)->exit_status : CLI_OK;
+}
+
+static int tell_dry_run(struct cli *cli, const struct json *told)
+{
+	struct printer *out = &cli->out;
+	if (cli->json) {
+		print_json(out, told);
+		return CLI_OK;
+	}
+	print_from(out, cli_str(told, "action"));
+	print_text(out, cli_bool(told, "gated") ? " would ask a person first. Nothing was run.\n"
+						: " would run at once. Nothing was run.\n");
+	card_print_arguments(out, "Arguments", json_member(told, S("args")), true);
+	card_print_steps(cli, out, json_member(told, S("calls")), true);
+	return CLI_OK;
+}
+
+static int read_times(struct running *running, struct err *err)
+{
+	const struct verb_line *line = running->cli->line;
+	const char *timeout = verb_text(line, "timeout"), *wait = verb_text(line, "wait");
+	uint64_t ns = WAIT_MAX_NS;
+	running->timeout_ms = RUN_TIMEOUT_MS;
+	running->begun_ns = clock_monotonic_ns(NULL);
+	if (wait != NULL && duration_parse(str_from(wait), WAIT_MAX_NS, &ns, err) < 0)
+		return cli_refuse("wait", err);
+	if (verb_switch(line, "wait"))
+		running->until_ns = running->begun_ns + ns;
+	if (timeout == NULL)
+		return 0;
+	if (duration_parse(str_from(timeout), WAIT_MAX_NS, &ns, err) < 0)
+		return cli_refuse("timeout", err);
+	running->timeout_ms = MAX(ns / TIME_MILLISECOND, 1);
+	return 0;
+}
+
+/* The inputs are asked for only where one at a time is typed, whose kinds they tell. */
+static struct json *read_args(struct cli *cli, struct str action, struct err *err)
+{
+	AUTO(json) *shown = NULL;
+	struct arguments_wish wish = {.single = "arg"};
+	const struct client_request request = {.operation = OP_ACTION_SHOW, .parameters = {action}};
+	if (verb_text_at(cli->line, "arg", 0) != NULL && cli_call(cli, &request, &shown, err) < 0)
+		return NULL;
+	wish.inputs = json_member(shown, S("inputs"));
+	return arguments_read(cli, &wish, err);
+}
+
+static void begin_call(struct running *running)
+{
+	unsigned char bytes[CALL_ID_BYTES];
+	rand_bytes(bytes, sizeof bytes);
+	hex_format(str_of(bytes, sizeof bytes), running->call_id);
+}
+
+/* An action that runs at once and needs the vault: a person at a terminal may open it. */
+static int ask_first(struct running *running, struct json **ret, struct err *err)
+{
+	static struct err first;
+	err_clear(&first);
+	begin_call(running);
+	if (ask(running, 0, false, ret, &first) == 0)
+		return 0;
+	if (first.class == ERR_VAULT_LOCKED) {
+		begin_call(running);
+		return unlock_before_verb(running->cli, err) < 0 ? -1 : ask(running, 0, false, ret, err);
+	}
+	if (err != NULL)
+		*err = first;
+	return -1;
+}
+
+int verb_action_run(struct cli *cli, struct err *err)
+{
+	AUTO(json) *answer = NULL;
+	struct running running = {.cli = cli, .action = str_from(cli_argument(cli, 0))};
+	running.shown = !cli->json && isatty(STDERR_FILENO) == 1;
+	if (read_times(&running, err) < 0)
+		return -1;
+	AUTO(json) *args = read_args(cli, running.action, err);
+	if (args == NULL)
+		return -1;
+	running.args = args;
+	if (verb_switch(cli->line, "dry-run"))
+		return ask(&running, 0, true, &answer, err) < 0 ? -1 : tell_dry_run(cli, answer);
+	if (ask_first(&running, &answer, err) < 0)
+		return -1;
+	if (!is_pending(answer) || running.until_ns == 0)
+		return tell(cli, answer);
+	if (!cli->json)
+		print_note("%.*s waits for a person: 'aileron approval approve %.*s'", STR_FMT(running.action),
+			   STR_FMT(cli_str(answer, "approval_id")));
+	return wait_for_end(&running, &answer, err) < 0 ? -1 : tell(cli, answer);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- runs */
+
+static enum print_style style_of(struct str state)
+{
+	static const char *const bad[] = {"failed", "denied", "refused", "outcome_unknown"};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		if (str_eq(state, str_from(bad[i])))
+			return PRINT_BAD;
+	}
+	if (str_eq(state, S("completed")))
+		return PRINT_GOOD;
+	return str_eq(state, S("cancelled")) || str_eq(state, S("expired")) ? PRINT_PLAIN : PRINT_WARN;
+}
+
+static bool is_since(const struct json *run, uint64_t since_ns)
+{
+	uint64_t ns = 0;
+	return timestamp_parse(cli_str(run, "requested_at"), &ns, NULL) < 0 || ns >= since_ns;
+}
+
+static void put_row(struct cli *cli, struct table *table, const struct json *run)
+{
+	table_cell(table, cli_time(cli, cli_str(run, "requested_at")));
+	table_cell(table, cli_str(run, "id"));
+	table_cell_styled(table, style_of(cli_str(run, "state")), cli_str(run, "state"));
+	table_cell(table, cli_str(run, "action"));
+	table_cell(table, cli_str(json_member(run, S("caller")), "name"));
+	table_cell(table, cli_str(run, "approval_id"));
+}
+
+int verb_runs_list(struct cli *cli, struct err *err)
+{
+	static const struct table_column columns[] = {
+		{"ASKED", 0}, {"ID", 0}, {"STATE", 0}, {"ACTION", 12}, {"BY", 6}, {"APPROVAL", 12},
+	};
+	static const struct cli_parameter filters[] = {{"state", "state"}, {"action", "action"}, {"limit", "limit"}};
+	AUTO(json) *answer = NULL;
+	struct client_request request = {.operation = OP_RUN_LIST};
+	struct str since;
+	uint64_t since_ns = 0;
+	if (cli_since(cli, "since", &since, err) < 0 ||
+	    cli_query(cli, filters, ARRAY_LEN(filters), &request.query, err) < 0 ||
+	    cli_call(cli, &request, &answer, err) < 0)
+		return -1;
+	if (since.n > 0 && timestamp_parse(since, &since_ns, err) < 0)
+		return cli_refuse("since", err);
+	const struct json *items = json_member(answer, S("items"));
+	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
+	size_t n = 0;
+	/* Newest first: what follows the first older one is older. */
+	for (; n < json_length(items) && is_since(json_at(items, n), since_ns); n++) {
+		if (cli->json)
+			print_json(&cli->out, json_at(items, n));
+		else
+			put_row(cli, table, json_at(items, n));
+	}
+	if (cli->json && n == 0)
+		print_text(&cli->out, "[]\n");
+	table_print(table, &cli->out);
+	return CLI_OK;
+}
+
+static void put_attempts(struct cli *cli, const struct json *attempts)
+{
+	static const struct table_column columns[] = {
+		{"STEP", 0}, {"TRY", 0}, {"OPERATION", 10}, {"CONNECTOR", 16}, {"BEGAN", 0}, {"ENDED", 0}, {"HOW", 10},
+	};
+	if (json_length(attempts) == 0)
+		return;
+	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < json_length(attempts); i++) {
+		const struct json *attempt = json_at(attempts, i);
+		bool ended = cli_str(attempt, "ended_at").n > 0;
+		struct str class = cli_str(attempt, "class");
+		table_cell(table, cli_str(attempt, "step"));
+		table_cell(table, arena_printf(cli->arena, "%lld", (long long)cli_int(attempt, "attempt")));
+		table_cell(table, cli_str(attempt, "op"));
+		table_cell(table, cli_str(attempt, "connector"));
+		table_cell(table, cli_time(cli, cli_str(attempt, "started_at")));
+		table_cell(table, cli_time(cli, cli_str(attempt, "ended_at")));
+		table_cell(table, class.n > 0 ? class : ended ? S("well") : S("not known"));
+	}
+	print_text(&cli->out, "\n");
+	table_print(table, &cli->out);
+}
+
+static void pair_if(struct printer *out, const char *label, struct str value)
+{
+	if (value.n > 0)
+		print_pair(out, label, value);
+}
+
+static void put_times(struct cli *cli, const struct json *run)
+{
+	static const struct {
+		const char *label, *member;
+	} times[] = {{"Asked", "requested_at"},
+		     {"Expires", "expires_at"},
+		     {"Decided", "decided_at"},
+		     {"Claimed", "claimed_at"},
+		     {"Ended", "ended_at"}};
+	for (size_t i = 0; i < ARRAY_LEN(times); i++)
+		pair_if(&cli->out, times[i].label, cli_time(cli, cli_str(run, times[i].member)));
+}
+
+static void describe(struct cli *cli, const struct json *run)
+{
+	struct printer *out = &cli->out;
+	const struct json *caller = json_member(run, S("caller")), *error = json_member(run, S("error"));
+	struct str state = cli_str(run, "state");
+	print_pair(out, "Run", cli_str(run, "id"));
+	print_pair(out, "Action",
+		   arena_printf(cli->arena, "%.*s %.*s", STR_FMT(cli_str(run, "action")),
+				STR_FMT(cli_str(run, "action_version"))));
+	print_pair(out, "File", cli_str(run, "action_hash"));
+	print_pair_styled(out, "State", style_of(state), cli_visible(cli, state).p);
+	print_pair(out, "Asked by", cli_str(caller, "name"));
+	pair_if(out, "Session", cli_str(run, "session"));
+	pair_if(out, "In", cli_str(run, "working_dir"));
+	pair_if(out, "Approval", cli_str(run, "approval_id"));
+	pair_if(out, "Grant", cli_str(run, "grant_id"));
+	put_times(cli, run);
+	pair_if(out, "Decided by", cli_str(run, "decided_by"));
+	pair_if(out, "Reason", cli_str(run, "reason"));
+	pair_if(out, "Failure", cli_str(error, "class"));
+	pair_if(out, "Message", cli_str(error, "message"));
+	pair_if(out, "It ran", cli_str(json_member(error, S("details")), "ran"));
+	pair_if(out, "Audit", cli_str(run, "audit_id"));
+	card_print_arguments(out, cli_bool(run, "edited") ? "Arguments, as a person changed them" : "Arguments",
+			     json_member(run, S("args")), true);
+	put_attempts(cli, json_member(run, S("attempts")));
+	if (json_member(run, S("output")) == NULL)
+		return;
+	print_text(out, "\n");
+	print_styled(out, PRINT_BOLD, "Output");
+	print_text(out, "\n");
+	print_json_page(out, json_member(run, S("output")));
+}
+
+static int show(struct cli *cli, enum api_operation_id operation, struct err *err)
+{
+	AUTO(json) *run = NULL;
+	const struct client_request request = {
+		.operation = operation,
+		.parameters = {str_from(cli_argument(cli, 0))},
+	};
+	if (cli_call(cli, &request, &run, err) < 0)
+		return -1;
+	if (cli->json)
+		print_json(&cli->out, run);
+	else
+		describe(cli, run);
+	return CLI_OK;
+}
+
+int verb_runs_show(struct cli *cli, struct err *err)
+{
+	return show(cli, OP_RUN_SHOW, err);
+}
+
+int verb_runs_cancel(struct cli *cli, struct err *err)
+{
+	return show(cli, OP_RUN_CANCEL, err);
+}
