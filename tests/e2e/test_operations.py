@@ -203,9 +203,13 @@ class Operations(unittest.TestCase):
         self.relay.seen.add(("GET", "/v1/action-approvals/watch"))
 
     def sessions_and_browser(self):
+        agent = self.request("POST", "/v1/agents", {"name": "claude", "kind": "registered", "program": "claude"}).json
+        self.assertEqual([row["id"] for row in self.request("GET", "/v1/agents").json["items"]], [agent["id"]])
+        self.assertEqual(self.request("DELETE", f"/v1/agents/{agent['id']}").status, 204)
         session = self.request("POST", "/v1/sessions", {"agent": "claude", "working_dir": "/home/u"}).json
         self.home.ok("sessions", "list"), self.home.ok("sessions", "get", session["id"])
         self.assertEqual(self.request("POST", f"/v1/sessions/{session['id']}/end", {"exit_code": 0}).status, 200)
+        self.assertEqual(self.request("POST", f"/v1/sessions/{session['id']}/hold").status, 409)  # it has ended
         url = self.home.ok("open", "--print").out.strip().splitlines()[-1]
         code = urllib.parse.urlsplit(url).fragment.removeprefix("code=")
         person = self.request("POST", "/v1/person/tokens", {"code": code}, token="", headers={
