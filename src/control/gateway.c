@@ -113,7 +113,19 @@ static int on_more(struct pass *pass, struct str body, struct err *err)
 	uint32_t bytes = wire_u32(&r);
 	if (wire_done(&r, "stream more", err) != 0)
 		return -1;
+	if (bytes > STREAM_WINDOW - pass->credit)
+		return fail(err, ERR_PROTOCOL, "message 'stream more' for more than was sent");
 	pass_more(pass, bytes);
+	return 0;
+}
+
+static int on_data(struct pass *pass, struct str bytes, struct err *err)
+{
+	if (pass->answered_ns == 0 && !pass->given_up)
+		return fail(err, ERR_PROTOCOL, "message 'stream data' before the head");
+	if (pass->received + bytes.n - pass->told > STREAM_WINDOW)
+		return fail(err, ERR_PROTOCOL, "message 'stream data' with more than there is room for");
+	pass_data(pass, bytes);
 	return 0;
 }
 
@@ -126,8 +138,7 @@ static int on_frame(struct gateway *gateway, const struct rpc_frame *frame, stru
 	case STREAM_HEAD:
 		return on_head(pass, frame->body, err);
 	case STREAM_DATA:
-		pass_data(pass, frame->body);
-		return 0;
+		return on_data(pass, frame->body, err);
 	case STREAM_MORE:
 		return on_more(pass, frame->body, err);
 	default:

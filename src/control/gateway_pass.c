@@ -290,7 +290,7 @@ void pass_head(struct pass *pass, const struct stream_head *head)
 void pass_data(struct pass *pass, struct str bytes)
 {
 	pass->received += bytes.n;
-	if (pass->answered_ns == 0 || pass->given_up)
+	if (pass->given_up)
 		return;
 	if (http_stream_write(pass->x, bytes) < 0)
 		pass_give_up(pass);

@@ -116,11 +116,14 @@ static size_t on_read(void *context, char *out, size_t n)
 
 /* ---- the answer ---- */
 
-void stream_credit(struct egress_stream *stream, uint32_t bytes)
+bool stream_credit(struct egress_stream *stream, uint32_t bytes)
 {
+	if (bytes > STREAM_WINDOW - stream->credit)
+		return false;
 	stream->credit += bytes;
 	if (stream->transfer != NULL)
 		http_resume(stream->transfer);
+	return true;
 }
 
 static bool on_piece(void *context, struct str bytes)

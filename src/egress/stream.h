@@ -39,6 +39,6 @@ struct stream_ask {
 struct egress_stream *stream_start(const struct stream_ask *ask) __attribute__((warn_unused_result, returns_nonnull));
 /* Of the body. False when it is more than there was room for, or more than was announced. */
 bool stream_body(struct egress_stream *stream, struct str bytes) __attribute__((warn_unused_result));
-/* Who reads the answer takes so many bytes more. */
-void stream_credit(struct egress_stream *stream, uint32_t bytes);
+/* Who reads the answer takes so many bytes more. False when that is more than it can have had. */
+bool stream_credit(struct egress_stream *stream, uint32_t bytes) __attribute__((warn_unused_result));
 void stream_free(struct egress_stream *stream); /* without a callback, the connection is closed; NULL is fine */

@@ -178,7 +178,8 @@ static int on_more_asked(struct held *held, struct str body, struct err *err)
 	uint32_t n = wire_u32(&r);
 	if (wire_done(&r, "stream more", err) != 0)
 		return -1;
-	stream_credit(held->stream, n);
+	if (!stream_credit(held->stream, n))
+		return fail(err, ERR_PROTOCOL, "message 'stream more' for more than was sent");
 	return 0;
 }
 
