@@ -157,6 +157,7 @@ static const struct verb_flag approve_flags[] = {
 	FLAGS_PASSPHRASE,
 	FLAGS_END,
 };
+static const struct verb_flag watch_flags[] = {FLAGS_PASSPHRASE, FLAGS_END};
 static const struct verb_flag deny_flags[] = {
 	{"reason", FLAG_TEXT, "TEXT", false, "why; who asked is told"},
 	FLAGS_END,
@@ -649,6 +650,13 @@ const struct verb verbs[] = {
 	 .run = verb_approval_deny,
 	 .summary = "refuse it; it does not run",
 	 .about = ""},
+	{.words = "approval watch",
+	 .arguments = "",
+	 .flags = watch_flags,
+	 OPERATIONS(OP_APPROVAL_WATCH, OP_APPROVAL_SHOW, OP_APPROVAL_DECIDE),
+	 .run = verb_approval_watch,
+	 .summary = "what waits for you, as it comes",
+	 .about = "At a terminal each is shown and asked about; into a pipe each is a line, with --json an object."},
 	{.words = "approval grants",
 	 .arguments = "",
 	 OPERATIONS(OP_GRANT_LIST),

@@ -244,6 +244,51 @@ class Deciding(Cli):
         self.assertEqual(self.paths(), [])
 
 
+class Watching(Cli):
+    def test_lines_into_a_pipe(self):
+        self.add("send")
+        first = self.ask()
+        for flags in ((), ("--json",)):
+            watch = subprocess.Popen(self.home.command("approval", "watch", *flags), env=self.home.env, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True, start_new_session=True)
+            lines = [watch.stdout.readline()]
+            second = self.ask()  # the same digest: the same approval
+            self.assertEqual(second["approval_id"], first["approval_id"])
+            self.home.ok("approval", "deny", first["approval_id"])
+            lines.append(watch.stdout.readline())
+            watch.kill()
+            watch.communicate()
+            if flags:
+                told = [json.loads(line) for line in lines]
+                self.assertEqual([(one["event"], one["approval"]["id"]) for one in told],
+                                 [("pending", first["approval_id"]), ("resolved", first["approval_id"])])
+            else:
+                self.assertRegex(lines[0], f"^pending  {first['approval_id']}  pending_approval  send  Do send")
+                self.assertRegex(lines[1], f"^resolved  {first['approval_id']}  denied")
+            first = self.ask()
+
+    def test_a_person_decides_each(self):
+        self.add("send")
+        first = self.ask()
+        person = Person(self.home, "approval", "watch")
+        person.see("Do send").see(first["approval_id"]).see("s(kip)? ").type("what\n").see("s(kip)? ").type("a\n").see("Approved")
+        self.comes_to(first["run_id"], "completed")
+        second = self.ask()
+        person.see(second["approval_id"]).see("s(kip)? ").type("d\n").see("Why").type("not now\n").see("Denied")
+        self.assertEqual(self.comes_to(second["run_id"], "denied")["reason"], "not now")
+        third = self.ask()
+        person.see(third["approval_id"]).see("s(kip)? ")
+        # Somebody else is quicker: this person is told.
+        self.home.ok("approval", "deny", third["approval_id"])
+        person.type("a\n").see("already_decided")
+        fourth = self.ask()
+        person.see(fourth["approval_id"]).see("s(kip)? ").type("s\n")
+        self.assertEqual(self.run_of(fourth["run_id"])["state"], "pending_approval")
+        person.process.send_signal(signal.SIGINT)
+        person.end()
+        self.assertEqual(self.paths(), ["/ok"])
+
+
 class Confirming(Cli):
     config = "approvals:\n  confirm: passphrase\n"
 
