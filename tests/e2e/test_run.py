@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.parse
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -364,6 +366,27 @@ class Runs(unittest.TestCase):
         self.assertTrue(self.service.asked.wait(20))
         self.cancel(approval)
         self.comes_to(approval, "cancelled")
+
+    def test_who_asked_is_gone(self):
+        """That withdraws what asks nobody, and no approval."""
+        self.add("send", gated=False)
+        self.add("ask")
+        where = self.home.discovery
+        address = urllib.parse.urlsplit(where["url"])
+        for name, path in (("send", "/hold"), ("ask", "/ok")):
+            conn = http.client.HTTPConnection(address.hostname, address.port)
+            conn.request("POST", f"/v1/actions/{name}/run", json.dumps({"args": {"path": path}, "wait_ms": 60000}),
+                         {"Authorization": "Bearer " + where["token"], "Content-Type": "application/json"})
+            if name == "send":
+                self.assertTrue(self.service.asked.wait(20))
+            else:
+                wait_for(lambda: self.home.request("GET", "/v1/action-approvals").json["items"], "the approval")
+            conn.close()
+        send = self.home.request("GET", "/v1/runs?action=send").json["items"][0]
+        self.comes_to(send["id"], "outcome_unknown")
+        approval = self.home.request("GET", "/v1/action-approvals").json["items"][0]["id"]
+        self.decide(approval)
+        self.comes_to(approval, "completed")
 
     # ------------------------------------------------------------------------------------------------------------- retried
 
