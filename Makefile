@@ -1,6 +1,6 @@
 # The front door. CMake and Ninja do the work (CMakePresets.json); `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build check lint lint-quick bench fuzz-smoke coverage install clean tsan
+.PHONY: help run demo-clean build check lint lint-quick bench fuzz-smoke coverage install clean tsan
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 20
@@ -13,8 +13,11 @@ build: ## install what is missing and build the release programs into build/rele
 	@cmake --preset release >/dev/null || cmake --preset release
 	@cmake --build --preset release
 
-run: build ## build, then see a connector run against a local HTTPS service
+run: build ## build, then see the whole story on this machine: an agent asks, a person decides, the record shows it
 	@tools/demo build/release/bin
+
+demo-clean: ## end and remove what `make run` left for trying
+	@tools/demo-clean
 
 check: ## everything that must hold: release, sanitizers, threads, every test
 	@tools/install-packages build run check

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The notes service that the example connectors talk to: a small HTTPS API on loopback, for trying and for tests.
 
-    notes_service.py FOLDER [--token TOKEN]
+    notes_service.py FOLDER [--stay]
 
 Makes a certificate for notes.example.com and 127.0.0.1 in FOLDER (cert.pem, its own authority), listens on a free port of 127.0.0.1,
-prints one line `{"port": …, "ca": "…"}` and serves until its standard input ends. The token is read from the environment
+prints one line `{"port": …, "ca": "…"}` and serves until its standard input ends (with --stay: until it is killed). The token is read from the environment
 variable NOTES_TOKEN; a request without it as a bearer token is answered 401.
 """
 import http.server
@@ -79,6 +79,8 @@ def main():
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"port": server.server_address[1], "ca": str(cert)}), flush=True)
+    if "--stay" in sys.argv:
+        threading.Event().wait()
     sys.stdin.read()
 
 

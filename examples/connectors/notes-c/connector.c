@@ -1,7 +1,9 @@
 /* Notes, in C: the same three ops as ../notes-go against the same service. */
 #include "aileron_connector.h"
 
+#ifndef NOTES_URL /* `make run` has a service of its own */
 #define NOTES_URL "https://notes.example.com/v1/notes"
+#endif
 
 static bool ask(struct al_call *call, struct al_request request, struct al_response *ret)
 {
