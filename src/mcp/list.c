@@ -179,7 +179,8 @@ void serve_list(struct mcp_call *call)
 		[MCP_TEMPLATES] = backend->templates,
 	};
 	struct source source = {.list = list_of(call)};
-	log_debug("mcp_listed", log_str("method", call->method->name), log_str("caller", call->caller.is.id));
+	log_debug("mcp_listed", log_str("method", call->method->name), log_str("client", str_from(call->client)),
+		  log_str("caller", call->caller.is.id));
 	if (source.list == MCP_TOOLS) {
 		source.tools = backend->tools_hold(backend->user);
 		source.n = source.tools->n;

@@ -344,9 +344,10 @@ class Real(Base):
     def lists_our_tools(self, client):
         """Our own log shows the handshake and the list, and the model was offered the tool."""
         lines = [json.loads(line) for line in (self.home.state / "daemon.log").read_text().splitlines() if line.startswith("{")]
-        said = [line for line in lines if line.get("event", line.get("msg")) in ("mcp_handshake", "mcp_listed")]
-        self.assertTrue(any(client in json.dumps(line) for line in said), said)
-        self.assertTrue(any("tools/list" in json.dumps(line) for line in said), said)
+        said = [line for line in lines if line.get("event") in ("mcp_handshake", "mcp_listed")]
+        # Clients of 2026-07-28 shake no hands: each request says who they are.
+        self.assertTrue(any(client in line["client"] for line in said), said)
+        self.assertTrue(any(line.get("method") == "tools/list" for line in said), said)
         self.assertTrue(any(name.endswith(TOOL) for name in self.model.tools), sorted(self.model.tools))
 
     def by_launch(self, name, *args):
@@ -429,7 +430,9 @@ class Real(Base):
         self.assertEqual(pending["session_id"], self.sessions()[0]["id"])
         self.assertEqual(service.seen, [])
         self.assertEqual(self.home.request("POST", f"/v1/action-approvals/{pending['id']}/decide", {"approved": True}).status, 204)
-        wait_for(lambda: self.home.request("GET", f"/v1/runs/{pending['run_id']}").json["state"] == "completed", "the run")
+        run = wait_for(lambda: (run := self.home.request("GET", f"/v1/runs/{pending['run_id']}").json)["state"] not in
+                       ("pending_approval", "queued", "running") and run, "the run")
+        self.assertEqual(run["state"], "completed", run)
         self.assertEqual(len(service.seen), 1)
         out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, out + err)
