@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REVISIONS_MAX 3 /* of a set of actions that changes while one asks */
-
 /* --------------------------------------------------------------------------------------------------------------- begin */
 
 static void read_settings(struct runs *runs)
@@ -215,12 +213,9 @@ static int decide_gate(struct asking *asking, struct err *err)
 }
 
 struct insert_job {
-	struct runs *runs;
-	const struct run_plan *plan;
 	const struct run_new *new;
 };
 
-/* What changed between reading and writing would be told to those that wait, and not to this one. */
 static int do_insert(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct insert_job *job = user;
@@ -244,7 +239,7 @@ static int find_double(struct asking *asking, struct run *ret, struct err *err)
 static int ask_person(struct asking *asking, const struct run_new *new, struct err *err)
 {
 	struct runs *runs = asking->runs;
-	struct insert_job job = {runs, &asking->plan, new};
+	struct insert_job job = {new};
 	if (db_write(runs->control->db, do_insert, &job, err) < 0)
 		return -1;
 	runs_mind(runs);
