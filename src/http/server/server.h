@@ -153,7 +153,7 @@ struct http_upgrade {
 };
 /* The one protocol of the header Upgrade, when Connection names that header; else "". */
 struct str http_upgrade_asked(const struct http_exchange *x);
-/* In the place of an answer: 101, and from then on the bytes. */
+/* In the place of an answer, on the loop's thread: 101, and from then on the bytes. */
 void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade);
 /* Queues, without waiting; any thread, one at a time. -1: it is closed, or does not listen: it is to be ended. */
 int http_upgraded_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
