@@ -67,7 +67,7 @@ int agent_process_find(const char *name, const char *path_variable, struct arena
 /* ---------------------------------------------------------------------------------------------------------- the child */
 
 /* Between fork and exec: only what is safe there. */
-static void become(const struct agent_process *process, pid_t parent, int terminal, int report)
+static _Noreturn void become(const struct agent_process *process, pid_t parent, int terminal, int report)
 {
 	sigset_t none;
 	(void)setpgid(0, 0);
