@@ -48,13 +48,18 @@ function byAge(a: Entry, b: Entry): number {
   return a.pending.requested_at < b.pending.requested_at ? -1 : a.pending.requested_at > b.pending.requested_at ? 1 : 0;
 }
 
+function isCertain(outcome: Outcome): boolean {
+  return outcome.mine || outcome.approved !== undefined || outcome.reason !== undefined;
+}
+
 /** What is new goes behind what is there; what is gone from the list was decided elsewhere. */
 function take(items: Pending[], live: boolean): void {
   const old = approvals.value.entries;
   const there = new Map(items.map((item) => [item.id, item]));
   const kept = old.map((entry) => {
     const item = there.get(entry.pending.id);
-    if (item !== undefined) return entry.outcome?.mine ? entry : { pending: item };
+    // One that was decided never waits again; that it was gone from a list was a guess.
+    if (item !== undefined) return entry.outcome && isCertain(entry.outcome) ? entry : { pending: item };
     return entry.outcome === undefined && !deciding.has(entry.pending.id) ? { ...entry, outcome: { mine: false, approved: undefined } } : entry;
   });
   const known = new Set(old.map((entry) => entry.pending.id));

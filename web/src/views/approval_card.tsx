@@ -234,6 +234,7 @@ function Deciding({ pending, lock }: { pending: Pending; lock: (is: boolean) => 
   const doing = useDoing();
   const [editing, setEditing] = useState(false);
   const [granting, setGranting] = useState(false);
+  const vaultNow = useVault();
   const locked = doing.error?.code === "vault_locked";
   useEffect(() => {
     lock(locked);
@@ -289,7 +290,7 @@ function Deciding({ pending, lock }: { pending: Pending; lock: (is: boolean) => 
           />
         )}
       </Field>
-      {!locked && <Trouble error={doing.error} />}
+      {!(locked && (vaultNow?.state === "locked" || vaultNow?.state === "missing")) && <Trouble error={doing.error} />}
       <div class="buttons">
         <button type="submit" class="primary approve" disabled={doing.busy}>
           {editing ? "Approve as edited" : "Approve"}

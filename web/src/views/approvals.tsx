@@ -119,13 +119,16 @@ export function ApprovalsView() {
   const open = waiting(state).length;
   useEffect(() => {
     chosen.set(focus);
-    void loadVault().catch(() => {});
     document.addEventListener("keydown", pressed);
     return () => {
       document.removeEventListener("keydown", pressed);
       dropDecided();
     };
   }, []);
+  const wantsVault = state.entries.some((entry) => entry.pending.vault_locked);
+  useEffect(() => {
+    void loadVault().catch(() => {});
+  }, [state.live, wantsVault]);
   const there = state.entries.some((entry) => entry.pending.id === focus);
   return (
     <View title="Approvals">
