@@ -85,15 +85,16 @@ void registration_undo(struct cli *cli, const char *id)
 			   err.message, id);
 }
 
-static bool is_valid_in(const struct json *list, struct str id)
+/* The list is of the newest alone: what is not on it may be valid all the same. */
+static const struct json *agent_in(const struct json *list, struct str id)
 {
 	const struct json *items = json_member(list, S("items"));
 	for (size_t i = 0; i < json_length(items); i++) {
 		const struct json *agent = json_at(items, i);
 		if (str_eq(cli_str(agent, "id"), id))
-			return cli_str(agent, "revoked_at").n == 0;
+			return agent;
 	}
-	return false;
+	return NULL;
 }
 
 int registration_is_valid(struct cli *cli, const char *id, bool *ret, struct err *err)
@@ -103,7 +104,8 @@ int registration_is_valid(struct cli *cli, const char *id, bool *ret, struct err
 	if (cli_call(cli, &call, &list, err) < 0)
 		return -1;
 	AUTO_FREE char *path = token_path(cli, id);
-	*ret = is_valid_in(list, str_from(id)) && access(path, R_OK) == 0;
+	const struct json *agent = agent_in(list, str_from(id));
+	*ret = agent != NULL && cli_str(agent, "revoked_at").n == 0 && access(path, R_OK) == 0;
 	return 0;
 }
 
@@ -118,8 +120,8 @@ int registration_sweep(struct cli *cli, struct err *err)
 	if (entries == NULL)
 		return errno == ENOENT ? 0 : fail_errno(err, "cannot read '%s'", folder);
 	for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-		struct str id = str_from(entry->d_name);
-		if (id.n == PROGRAM_ID_SIZE - 1 && !is_valid_in(list, id))
+		const struct json *agent = agent_in(list, str_from(entry->d_name));
+		if (agent != NULL && cli_str(agent, "revoked_at").n > 0)
 			registration_forget(cli, entry->d_name);
 	}
 	closedir(entries);

@@ -21,7 +21,7 @@ int registration_make(struct cli *cli, const struct registration_request *reques
 void registration_undo(struct cli *cli, const char *id);
 /* The token's file alone. */
 void registration_forget(struct cli *cli, const char *id);
-/* Files of tokens that the daemon does not know as valid go: what a kill left behind. */
+/* Files of tokens that are revoked go: what a kill left behind. */
 int registration_sweep(struct cli *cli, struct err *err) __attribute__((warn_unused_result));
 /* Whether the daemon takes the agent's token, and its file is there. */
 int registration_is_valid(struct cli *cli, const char *id, bool *ret, struct err *err)
