@@ -2,6 +2,7 @@
 #include "cli/registration.h"
 #include "cli/session_hold.h"
 #include "cli/verb_runs.h"
+#include "daemon/config.h"
 #include "launch/plan.h"
 #include "os/file.h"
 #include "text/json_members.h"
@@ -26,6 +27,7 @@ struct launch {
 	char *folder;              /* of the run's files; NULL = not yet */
 	struct plan plan;
 	struct str anthropic_url, openai_url;
+	bool anthropic_injected, openai_injected;
 };
 
 static const char *variable_of(const char *name)
@@ -34,18 +36,30 @@ static const char *variable_of(const char *name)
 	return value != NULL ? value : "";
 }
 
+static bool is_set(const char *name)
+{
+	return variable_of(name)[0] != '\0';
+}
+
 /* ---------------------------------------------------------------------------------------------------------- the session */
 
 /* A gateway is used where it is offered and nothing of the person's own stands in its place. */
-static void take_gateway(struct launch *launch, const struct json *session)
+static int take_gateway(struct launch *launch, const struct json *session, struct err *err)
 {
+	static struct config config;
+	if (config_load(launch->cli->state_dir, &config, err) < 0)
+		return -1;
+	launch->anthropic_injected =
+		config.text[CONFIG_GATEWAY_INJECT_ANTHROPIC][0] != '\0' && !is_set("ANTHROPIC_API_KEY");
+	launch->openai_injected = config.text[CONFIG_GATEWAY_INJECT_OPENAI][0] != '\0';
 	struct arena *arena = launch->cli->arena;
 	const struct json *gateway = json_member(session, S("gateway"));
-	if (variable_of("ANTHROPIC_BASE_URL")[0] == '\0')
+	if (!is_set("ANTHROPIC_BASE_URL"))
 		launch->anthropic_url = arena_str(arena, cli_str(gateway, "anthropic_url"));
 	/* A login of ChatGPT's goes to another service than a key. */
-	if (variable_of("OPENAI_API_KEY")[0] != '\0')
+	if (launch->openai_injected || is_set("OPENAI_API_KEY"))
 		launch->openai_url = arena_str(arena, cli_str(gateway, "openai_url"));
+	return 0;
 }
 
 static int start_session(struct launch *launch, struct err *err)
@@ -66,7 +80,8 @@ static int start_session(struct launch *launch, struct err *err)
 	if (buf_check(&body, "the request", err) < 0 || cli_call(cli, &call, &session, err) < 0)
 		return -1;
 	launch->session = arena_str(cli->arena, cli_str(session, "id"));
-	take_gateway(launch, session);
+	if (take_gateway(launch, session, err) < 0)
+		return -1;
 	launch->hold = session_hold_new(cli, launch->session, err);
 	return launch->hold != NULL ? 0 : wrap(err, "holding the session '%.*s'", STR_FMT(launch->session));
 }
@@ -163,6 +178,8 @@ static int make_plan(struct launch *launch, struct err *err)
 		.program = launch->program,
 		.anthropic_url = launch->anthropic_url,
 		.openai_url = launch->openai_url,
+		.anthropic_injected = launch->anthropic_injected,
+		.openai_injected = launch->openai_injected,
 		.arguments = cli->line->arguments + 1,
 		.n_arguments = cli->line->n_arguments - 1,
 		.content = str_from(variable_of("OPENCODE_CONFIG_CONTENT")),

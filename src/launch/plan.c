@@ -99,6 +99,8 @@ static void plan_overrides(struct planning *p)
 					  "{ name = \"OpenAI by way of Aileron\", base_url = %.*s, "
 					  "env_key = \"OPENAI_API_KEY\", wire_api = \"responses\" }",
 					  STR_FMT(toml_text(p, p->input->openai_url))));
+		if (p->input->openai_injected)
+			add_variable(p, "OPENAI_API_KEY", S(PLAN_PLACEHOLDER));
 		p->plan->routed = true;
 	}
 	add_persons(p, 0);
@@ -165,6 +167,8 @@ int plan_make(const struct plan_input *input, struct arena *arena, struct plan *
 		return fail(err, ERR_USAGE, "there are more than %d arguments with ours", PLAN_ARGUMENTS_MAX);
 	if (input->program->route == PROGRAM_ROUTE_ANTHROPIC && input->anthropic_url.n > 0) {
 		add_variable(&p, "ANTHROPIC_BASE_URL", input->anthropic_url);
+		if (input->anthropic_injected)
+			add_variable(&p, "ANTHROPIC_AUTH_TOKEN", S(PLAN_PLACEHOLDER));
 		ret->routed = true;
 	}
 	return 0;

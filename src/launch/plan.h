@@ -13,7 +13,8 @@
 #define PLAN_ARGUMENTS_MAX 160
 #define PLAN_VARIABLES_MAX 8
 #define PLAN_FILES_MAX     1
-#define PLAN_FILE          "mcp.json" /* the only name that a file of a plan has */
+#define PLAN_PLACEHOLDER   "injected-by-aileron" /* in the place of a key that the gateway puts in */
+#define PLAN_FILE          "mcp.json"            /* the only name that a file of a plan has */
 
 struct plan_variable {
 	struct str name, value;
@@ -34,9 +35,10 @@ struct plan {
 struct plan_input {
 	const struct program *program;
 	struct program_guest guest;
-	struct str folder;                    /* of the run, for files */
-	struct str anthropic_url, openai_url; /* of the gateway; "" = there is none */
-	const char *const *arguments;         /* the person's */
+	struct str folder;                        /* of the run, for files */
+	struct str anthropic_url, openai_url;     /* of the gateway; "" = there is none */
+	bool anthropic_injected, openai_injected; /* the agent needs a placeholder for the key */
+	const char *const *arguments;             /* the person's */
 	size_t n_arguments;
 	struct str content; /* PROGRAM_LAUNCH_CONTENT: what holds without us; "" = nothing */
 };

@@ -199,6 +199,8 @@ class Launches(Base):
         self.assertEqual(env["AILERON_SESSION_ID"], session["id"])
         self.assertEqual(env["AILERON_APPROVAL_URL"], env["AILERON_URL"] + "/approvals")
         self.assertEqual(env["AILERON_URL"], self.home.discovery["url"])
+        self.assertTrue(env["ANTHROPIC_BASE_URL"].startswith(env["AILERON_URL"] + "/llm/"), env["ANTHROPIC_BASE_URL"])
+        self.assertFalse(any("/llm/" in arg for arg in args))
         self.assertNotIn("AILERON_VAULT_PASSPHRASE", env)
         self.assertNotIn("agent_", (self.work / "args").read_text() + (self.work / "config").read_text() +
                          (self.work / "env").read_text())
@@ -378,6 +380,20 @@ class Real(Base):
         self.as_claude()
         self.by_launch("claude", "-p", "say done")
         self.lists_our_tools("claude-code")
+
+    def test_claude_by_way_of_the_gateway(self):
+        """No key of its own, and no address of the model: what it is launched with leads there."""
+        self.home.state.mkdir(mode=0o700)
+        config = self.home.state / "config.yaml"
+        config.write_text("gateway:\n  upstream_allow_private: true\n")
+        self.ready("claude")
+        self.home.ok("daemon", "stop")
+        config.write_text(f"gateway:\n  upstream_allow_private: true\n  anthropic: {self.model.url}\n")
+        self.as_claude()
+        del self.env["ANTHROPIC_BASE_URL"]
+        self.by_launch("claude", "-p", "say done")
+        self.assertTrue(any(name.endswith(TOOL) for name in self.model.tools), sorted(self.model.tools))
+        self.assertEqual(self.model.authorizations, {"sk-ant-dummy"})
 
     def test_claude_installed(self):
         program, _ = self.ready("claude")

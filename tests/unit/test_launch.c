@@ -291,6 +291,31 @@ static void test_plans_of_opencode_and_goose(void **state)
 	assert_string_equal(plan.arguments[0].p, "session");
 }
 
+static void test_placeholders(void **state)
+{
+	(void)state;
+	AUTO(arena) *arena = arena_new();
+	static const char *const agents[] = {"claude", "codex"};
+	static const char *const names[] = {"ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY"};
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
+		struct plan_input input = {.program = program_named(str_from(agents[i])),
+					   .guest = {S(GUEST), S(ID), STR_EMPTY},
+					   .anthropic_url = S("http://127.0.0.1:1/a"),
+					   .openai_url = S("http://127.0.0.1:1/o"),
+					   .anthropic_injected = true,
+					   .openai_injected = true};
+		struct plan plan;
+		assert_int_equal(plan_make(&input, arena, &plan, &err), 0);
+		const struct plan_variable *last = &plan.variables[plan.n_variables - 1];
+		assert_true(str_eq(last->name, str_from(names[i])) && str_eq(last->value, S(PLAN_PLACEHOLDER)));
+		/* Without the gateway there is nothing that would put the key in. */
+		input.anthropic_url = input.openai_url = STR_EMPTY;
+		assert_int_equal(plan_make(&input, arena, &plan, &err), 0);
+		assert_int_equal(plan.n_variables, 0);
+		assert_false(plan.routed);
+	}
+}
+
 static void test_plans_that_cannot_be(void **state)
 {
 	(void)state;
@@ -324,13 +349,10 @@ static void test_plans_that_cannot_be(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),
-		cmocka_unit_test(test_whose_it_is),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_plans_of_claude_and_pi),
-		cmocka_unit_test(test_plan_of_codex),
-		cmocka_unit_test(test_plans_of_opencode_and_goose),
-		cmocka_unit_test(test_plans_that_cannot_be),
+		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_whose_it_is),
+		cmocka_unit_test(test_paths),          cmocka_unit_test(test_plans_of_claude_and_pi),
+		cmocka_unit_test(test_plan_of_codex),  cmocka_unit_test(test_plans_of_opencode_and_goose),
+		cmocka_unit_test(test_placeholders),   cmocka_unit_test(test_plans_that_cannot_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
