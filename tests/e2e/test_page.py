@@ -70,7 +70,7 @@ class Browser:
 
     def __init__(self):
         self.process = subprocess.Popen(["node", "page.mjs"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, "PAGE_TIMEOUT_MS": str(15000 * SLOW)})
+                                        env={**os.environ, "PAGE_TIMEOUT_MS": str(30000 * SLOW)})
 
     def __getattr__(self, name):
         def ask(**command):
