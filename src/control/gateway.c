@@ -257,8 +257,10 @@ static int admit(struct gateway *gateway, struct http_exchange *x, const struct 
 
 static void copy_text(char *ret, size_t max, struct str text)
 {
-	memcpy(ret, text.p, MIN(text.n, max));
-	ret[MIN(text.n, max)] = '\0';
+	size_t n = MIN(text.n, max);
+	if (n > 0)
+		memcpy(ret, text.p, n);
+	ret[n] = '\0';
 }
 
 /* The path that is left, and the query. */
