@@ -428,6 +428,22 @@ class Injected(Gateway):
             self.assertNotIn(OWN_KEY.encode(), blob, name)
             self.assertNotIn(self.gateway["capability"].encode(), blob, name)
 
+    def test_what_a_key_may_be_given_to(self):
+        self.home.init()
+        for flags in (("--host", "example.com"), ("--host", ":443"), ("--host", "example.com:0"), ("--host", "example.com:x"),
+                      ("--host", "example.com:443", "--type", "secret")):
+            done = self.home.cli("vault", "put", "secret/anthropic", "-", *flags, stdin=KEY)
+            self.assertEqual((done.code, KEY in done.out + done.err), (2, False), done)
+        self.assertEqual(self.home.ok("vault", "list", "--json").lines, [])
+        # A key with a line end that was pasted along; one that no header can carry.
+        here = f"127.0.0.1:{self.upstream.port}"
+        self.home.ok("vault", "put", "secret/anthropic", "-", "--host", here, stdin=KEY + "\n")
+        self.assertEqual(self.ask("GET", "/v1/models").status, 200)
+        self.assertEqual(self.upstream.seen[-1][2]["x-api-key"], KEY)
+        self.home.ok("vault", "put", "secret/anthropic", "-", "--host", here, stdin="a\r\nX-Other: b")
+        self.assertEqual(self.ask("GET", "/v1/models").status, 412)
+        self.assertEqual(len(self.upstream.seen), 1)
+
     def test_a_locked_vault_and_keys_that_were_not_given(self):
         self.home.init()
         for what in ("no entry", "no host", "another host"):
