@@ -71,6 +71,16 @@ const struct verb verbs[] = {
 	 .summary = "print the page of the manual",
 	 .about = ""},
 
+	{.words = "notify",
+	 .arguments = "ID",
+	 .least = 1,
+	 .most = 1,
+	 .marks = VERB_NEVER_SPAWNS | VERB_HIDDEN,
+	 .run = verb_notify,
+	 .summary = "tell the desktop that an approval waits",
+	 .about =
+		 "The daemon starts it when an agent asks (approvals.notify). Exits 69 when no desktop shows notices."},
+
 	{.words = "config list",
 	 .arguments = "",
 	 .marks = VERB_NEVER_SPAWNS | VERB_GROUP_DEFAULT,

@@ -479,6 +479,17 @@ void parent_unwatch(struct parent_client *client, uint32_t watch)
 	(void)!supervise_send(SUPERVISE_FD, SUPERVISE_UNWATCH, watch, STR_EMPTY, NULL, 0, NULL);
 }
 
+void parent_notify(struct parent_client *client, struct str id)
+{
+	(void)client;
+	AUTO_BUF body = BUF_INIT(SUPERVISE_BODY);
+	wire_put_str(&body, id);
+	const struct supervise_outgoing notice = {.type = SUPERVISE_NOTIFY, .body = buf_str(&body)};
+	/* Where the parent has no time for it, the page and `approval watch` tell it all the same. */
+	if (supervise_notice_is_valid(id) && buf_ok(&body))
+		(void)!supervise_try_send(SUPERVISE_FD, &notice, NULL);
+}
+
 int parent_watch(struct parent_client *client, const struct parent_watch *watch, struct arena *arena,
 		 uint32_t *ret_watch, struct str *ret_path, struct err *err)
 {

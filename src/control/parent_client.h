@@ -19,7 +19,8 @@ struct parent_listener {
 	void (*gone)(void *user);                    /* the parent has ended: so does control */
 	void (*changed)(void *user, uint32_t watch); /* something of what is watched is another */
 	void *user;
-	void (*gateway)(void *user, int fd); /* its pair to a new egress; takes over the descriptor. NULL = it is closed */
+	void (*gateway)(void *user,
+			int fd); /* its pair to a new egress; takes over the descriptor. NULL = it is closed */
 };
 struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
 	__attribute__((warn_unused_result));
@@ -57,5 +58,7 @@ int parent_list(struct parent_client *client, uint32_t watch, struct arena *aren
 /* A descriptor for reading, the caller's; and the stamp of what was opened. */
 int parent_open_file(struct parent_client *client, uint32_t watch, struct str name, uint64_t *ret_stamp,
 		     struct err *err) __attribute__((warn_unused_result));
+/* Has the parent tell the person's desktop that something waits; at once, and heard by nobody when it cannot be. Any thread. */
+void parent_notify(struct parent_client *client, struct str id);
 /* Starts runners through the parent; *relay (in struct peer) names the relay of a serving one. */
 const struct peer_launcher *parent_launcher(struct parent_client *client);

@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "base/time.h"
 #include "base/wait.h"
+#include "control/parent_client.h"
 #include "control/runs_private.h"
 #include "control/session.h"
 #include "crypto/digest.h"
@@ -244,6 +245,8 @@ static int ask_person(struct asking *asking, const struct run_new *new, struct e
 		return -1;
 	runs_mind(runs);
 	runs_announce(runs, asking->run.id, asking->run.state);
+	if (runs->control->parent != NULL)
+		parent_notify(runs->control->parent, asking->run.approval_id);
 	if (asking->plan.action->preview.present)
 		runs_preview_later(runs, asking->run.id);
 	return 0;

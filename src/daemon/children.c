@@ -265,6 +265,8 @@ static bool on_request(void *user, struct process *process, struct supervise_mes
 		return runners_kill(d->runners, m);
 	case SUPERVISE_OPEN_FOLDER:
 		return open_folder(d, m);
+	case SUPERVISE_NOTIFY:
+		return notices_asked(d->notices, m);
 	case SUPERVISE_WATCH:
 	case SUPERVISE_UNWATCH:
 	case SUPERVISE_LIST:
@@ -293,6 +295,11 @@ static void give_descriptors(struct daemon *d)
 	give(&d->children[CHILD_EGRESS], d->ca_fd >= 0 ? d->ca_fd : d->null_fd, EGRESS_FD_CA);
 }
 
+static bool wants_notices(const struct daemon_options *options)
+{
+	return options->config == NULL || strcmp(options->config->value[CONFIG_NOTIFY], "1") == 0;
+}
+
 int children_init(struct daemon *d, struct err *err)
 {
 	const struct process_listener listener = {
@@ -313,6 +320,7 @@ int children_init(struct daemon *d, struct err *err)
 		process->null_fd = d->null_fd;
 	}
 	give_descriptors(d);
+	d->notices = notices_new(d->loop, d->null_fd, wants_notices(d->options));
 	d->watches = watches_new(d->loop, control_of(d));
 	d->runners = runners_new(control_of(d), &d->children[CHILD_EGRESS], programs[SUPERVISE_RUNNER], err);
 	return d->runners != NULL ? 0 : -1;
@@ -355,6 +363,7 @@ void children_release(struct daemon *d)
 	runners_free(d->runners); /* it sends to control */
 	d->runners = NULL;
 	watches_free(TAKE(d->watches));
+	notices_free(TAKE(d->notices));
 	for (int i = 0; i < CHILDREN; i++)
 		process_release(&d->children[i]);
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include "crypto/secret.h"
 #include "daemon/listeners.h"
+#include "daemon/notices.h"
 #include "daemon/parent.h"
 #include "daemon/process.h"
 #include "daemon/runners.h"
@@ -46,6 +47,7 @@ struct daemon {
 	struct process children[CHILDREN];
 	struct runners *runners;
 	struct watches *watches;
+	struct notices *notices;
 };
 
 /* children.c */

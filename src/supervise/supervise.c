@@ -1,4 +1,5 @@
 #include "supervise/supervise.h"
+#include "base/ascii.h"
 #include "base/mem.h"
 #include "text/wire.h"
 #include <errno.h>
@@ -179,6 +180,15 @@ void supervise_put_err(struct buf *out, const struct err *err)
 	shorter.details_n = 0;
 	shorter.details[0] = '\0';
 	wire_put_err(out, &shorter);
+}
+
+bool supervise_notice_is_valid(struct str id)
+{
+	for (size_t i = 0; i < id.n; i++) {
+		if (!ascii_is_alnum(id.p[i]) && id.p[i] != '-')
+			return false;
+	}
+	return id.n > 0 && id.n <= SUPERVISE_NOTICE_MAX && id.p[0] != '-';
 }
 
 void supervise_child_put(struct buf *out, const struct supervise_child *m)

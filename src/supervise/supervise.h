@@ -53,6 +53,7 @@ enum supervise_type {
 	SUPERVISE_UNWATCH = 21,      /* control; id of a watch */
 	SUPERVISE_LIST = 22,      /* control; id; u32 watch, str after: its files by name, from the one behind that */
 	SUPERVISE_OPEN_FILE = 23, /* control; id; u32 watch, str name */
+	SUPERVISE_NOTIFY = 24,    /* control; id 0; str id of what waits for a person: told on the desktop */
 	/* parent to child */
 	SUPERVISE_START = 32,          /* u32 count, (str key, str value) …: supervise_setting() */
 	SUPERVISE_PEER = 33,           /* u8 role of the neighbour; fd */
@@ -89,6 +90,10 @@ enum supervise_watch {
 #define SUPERVISE_WATCHES_MAX     512
 #define SUPERVISE_PATH_MAX        4095 /* bytes of a path */
 #define SUPERVISE_NAME_MAX        255  /* bytes of a file's name */
+
+/* What a notice names: 1 to SUPERVISE_NOTICE_MAX letters, digits and '-'. */
+#define SUPERVISE_NOTICE_MAX 40
+bool supervise_notice_is_valid(struct str id);
 
 struct supervise_frame {
 	uint32_t type, id;

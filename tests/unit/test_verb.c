@@ -124,6 +124,20 @@ static void what_is_wrong_is_said(void **state)
 	}
 }
 
+static void a_text_that_may_be_left_out_stands_behind_its_sign(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("action", "run", "--wait", "send"), 0);
+	assert_true(verb_switch(&line, "wait"));
+	assert_null(verb_text(&line, "wait"));
+	assert_int_equal(line.n_arguments, 1);
+	assert_int_equal(PARSE("action", "run", "send", "--wait=5m"), 0);
+	assert_true(verb_switch(&line, "wait"));
+	assert_string_equal(verb_text(&line, "wait"), "5m");
+	assert_int_equal(PARSE("action", "run", "send"), 0);
+	assert_false(verb_switch(&line, "wait"));
+}
+
 static void nothing_is_abbreviated(void **state)
 {
 	(void)state;
@@ -260,10 +274,10 @@ static void operations_and_verbs_know_each_other(void **state)
 static void some_verbs_never_start_the_daemon(void **state)
 {
 	(void)state;
-	static const char *const never[] = {"version",       "help",       "completion",   "status",
-					    "doctor",        "open",       "stop",         "daemon stop",
-					    "daemon status", "manual",     "daemon run",   "config list",
-					    "config get",    "config set", "config unset", "action validate"};
+	static const char *const never[] = {
+		"version",    "help",        "completion",    "status",          "doctor",     "open",
+		"stop",       "daemon stop", "daemon status", "manual",          "daemon run", "config list",
+		"config get", "config set",  "config unset",  "action validate", "notify"};
 	size_t n = 0;
 	for (const struct verb *verb = verbs; verb->words != NULL; verb++)
 		n += (verb->marks & VERB_NEVER_SPAWNS) != 0;
@@ -278,6 +292,7 @@ int main(void)
 		cmocka_unit_test(words_choose_the_verb),
 		cmocka_unit_test(flags_stand_anywhere),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(a_text_that_may_be_left_out_stands_behind_its_sign),
 		cmocka_unit_test(nothing_is_abbreviated),
 		cmocka_unit_test(help_checks_nothing_else),
 		cmocka_unit_test(help_of_a_group_lists_its_verbs),
