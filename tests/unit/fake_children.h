@@ -22,7 +22,7 @@
 
 #define NEIGHBOURS SUPERVISE_ROLE__MAX
 static int peers[NEIGHBOURS] = {-1, -1, -1, -1, -1};
-static unsigned n_peers[NEIGHBOURS], n_logs, n_locks;
+static unsigned n_peers[NEIGHBOURS], n_gateways, n_logs, n_locks;
 
 static void on_peer_frame(const struct supervise_message *m)
 {
@@ -81,7 +81,7 @@ static void fail_or_die(int folder)
 
 /* ---- keeper and egress: a byte over a pair gets a byte back */
 
-/* 'x' ends it; 'c', 'k', 'e' = how many pairs with control, keeper, egress it was given; 'l' = orders to lock. */
+/* 'x' ends it; 'c', 'k', 'e' = how many pairs with control, keeper, egress it was given; 'g' = of the gateway's; 'l' = orders to lock. */
 static void answer_byte(int fd)
 {
 	unsigned char byte;
@@ -92,6 +92,7 @@ static void answer_byte(int fd)
 	unsigned count = byte == 'c'   ? n_peers[SUPERVISE_CONTROL]
 			 : byte == 'k' ? n_peers[SUPERVISE_KEEPER]
 			 : byte == 'e' ? n_peers[SUPERVISE_EGRESS]
+			 : byte == 'g' ? n_gateways
 				       : n_locks;
 	byte = (unsigned char)('0' + count);
 	(void)!send(fd, &byte, 1, MSG_NOSIGNAL);
@@ -124,6 +125,7 @@ static void on_order(const struct supervise_message *m)
 		relay[1] = m->fds[1];
 		return;
 	case SUPERVISE_GATEWAY: /* stays open, as a real one's would */
+		n_gateways++;
 		return;
 	case SUPERVISE_STOP:
 		_exit(0);

@@ -599,6 +599,8 @@ static void survivors_get_new_pairs(void **state)
 	assert_string_equal(ask("peers"), "1 1");
 	ask_until("ask keeper e", "1");
 	ask_until("ask egress k", "1");
+	ask_until("ask egress g", "1");
+	assert_string_equal(ask("ask keeper g"), "0");
 
 	/* The keeper: control and egress get new ends, and the new one has fresh ones. */
 	assert_string_equal(ask("ask keeper x"), "gone");
@@ -616,12 +618,15 @@ static void survivors_get_new_pairs(void **state)
 	assert_string_equal(ask("peers"), "2 2");
 	ask_until("ask egress k", "1");
 	ask_until("ask keeper e", "2");
+	ask_until("ask egress g", "1"); /* since its own start */
 
 	/* Control: the listeners live on, connections wait for the new one; the token stays. */
 	assert_string_equal(ask("exit"), "");
 	assert_string_equal(ask("peers"), "1 1");
 	ask_until("ask keeper c", "2");
 	ask_until("ask egress c", "2"); /* since its own start */
+	ask_until("ask egress g", "2");
+	assert_string_equal(ask("ask keeper g"), "0");
 	assert_non_null(strstr(ask("child control"), " 1 exit status 9"));
 	assert_true(str_eq(secret_borrow(found.token), str_from(ask("setting token"))));
 	AUTO_DISCOVERY still = {0};
