@@ -93,7 +93,9 @@ static int read_url(const struct config_row *row, struct str text, struct err *e
 	struct url url;
 	if (!str_starts(text, S("http://")) && !str_starts(text, S("https://")))
 		return refuse(row, text, err, "an address that begins with https://");
-	return url_parse(arena, text, &url, NULL) < 0 ? refuse(row, text, err, "an address of a server") : 0;
+	if (url_parse(arena, text, &url, NULL) < 0 || url.host.n == 0)
+		return refuse(row, text, err, "an address of a server");
+	return 0;
 }
 
 static int read_path(const struct config_row *row, struct str text, struct err *err)
