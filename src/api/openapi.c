@@ -246,6 +246,13 @@ static void put_result(struct json_writer *w, const char *status, const struct o
 	jsonw_end_object(w);
 }
 
+static const char *error_of(const struct operation *op)
+{
+	if (op->envelope == API_FAILURE)
+		return "Failure";
+	return strcmp(type_of_answer(op), "text/html") == 0 ? "Page" : "Error";
+}
+
 static void put_responses(struct json_writer *w, const struct operation *op)
 {
 	begin(w, "responses");
@@ -268,7 +275,7 @@ static void put_responses(struct json_writer *w, const struct operation *op)
 		jsonw_end_object(w);
 	}
 	begin(w, "default");
-	put_reference(w, "responses", op->envelope == API_FAILURE ? "Failure" : "Error");
+	put_reference(w, "responses", error_of(op));
 	jsonw_end_object(w);
 	jsonw_end_object(w);
 }
@@ -393,7 +400,7 @@ static void put_error_schema(struct json_writer *w, const char *name)
 {
 	static const char *const either[] = {"Failure", "Error"};
 	if (strcmp(name, "Failure") != 0) {
-		put_reference(w, "schemas", name);
+		put_reference(w, "schemas", "Error");
 		return;
 	}
 	jsonw_key(w, S("anyOf"));
@@ -406,6 +413,16 @@ static void put_error_schema(struct json_writer *w, const char *name)
 	jsonw_end_array(w);
 }
 
+/* A browser that was sent here reads a page; what is refused before the handler sees it is JSON there too. */
+static void put_error_page(struct json_writer *w)
+{
+	begin(w, "text/html");
+	begin(w, "schema");
+	put_z(w, "type", "string");
+	jsonw_end_object(w);
+	jsonw_end_object(w);
+}
+
 static void put_error_response(struct json_writer *w, const char *name, const char *about)
 {
 	begin(w, name);
@@ -416,6 +433,8 @@ static void put_error_response(struct json_writer *w, const char *name, const ch
 	put_error_schema(w, name);
 	jsonw_end_object(w);
 	jsonw_end_object(w);
+	if (strcmp(name, "Page") == 0)
+		put_error_page(w);
 	jsonw_end_object(w);
 	jsonw_end_object(w);
 }
@@ -436,6 +455,7 @@ static void put_components(struct json_writer *w)
 	begin(w, "responses");
 	put_error_response(w, "Error", "the request failed");
 	put_error_response(w, "Failure", "the call failed");
+	put_error_response(w, "Page", "the request failed; told as a page");
 	jsonw_end_object(w);
 	begin(w, "securitySchemes");
 	put_scheme(w, "daemonToken", "of daemon.json: new at every start");

@@ -2,6 +2,8 @@
 #include "base/version.h"
 #include "guest/guest.h"
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 static const char help[] = "Usage: aileron-guest mcp [--as ID]\n"
 			   "\n"
@@ -28,6 +30,13 @@ static int refuse(const char *argument)
 	return 2;
 }
 
+/* Its memory holds the agent's token, and passes on what the agent asks and reads. */
+static bool shut_off(void)
+{
+	const struct rlimit none = {0, 0};
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0;
+}
+
 int guest_main(int argc, char **argv)
 {
 	bool mcp = argc > 0 && is_named_mcp(argv[0]);
@@ -48,6 +57,10 @@ int guest_main(int argc, char **argv)
 			id = argv[++i];
 		else
 			return refuse(argv[i]);
+	}
+	if (mcp && !shut_off()) {
+		perror("aileron-guest: cannot keep others from reading its memory");
+		return 1;
 	}
 	if (mcp)
 		return guest_relay(id);
