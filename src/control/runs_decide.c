@@ -277,6 +277,19 @@ static void put_known(struct json_writer *w, const struct run *run)
 		member_raw(w, "preview", run->preview);
 }
 
+/* What is shown is what can be approved, whatever a file has become in between. */
+static bool is_as_asked(const struct run_plan *plan, struct arena *arena, const struct run *run, struct err *err)
+{
+	struct str now;
+	if (run_plan_bound(plan, arena, run, APPROVAL_TEXT_DIGEST, &now, err) < 0)
+		return false;
+	struct str part = approval_difference(arena, run->bound, now);
+	if (part.n == 0)
+		return true;
+	(void)!fail(err, ERR_APPROVAL_STALE, "%.*s is not what was asked for any more", STR_FMT(part));
+	return false;
+}
+
 int run_put_pending(struct runs *runs, struct arena *arena, const struct run *run, struct json_writer *w,
 		    struct err *err)
 {
@@ -286,7 +299,8 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 	if (args == NULL)
 		return -1;
 	bool waits = !run_state_is_terminal(run->state);
-	bool whole = waits && run_plan_make(runs, arena, run->action, &plan, err) == 0;
+	bool whole = waits && run_plan_make(runs, arena, run->action, &plan, err) == 0 &&
+		     is_as_asked(&plan, arena, run, err);
 	if (whole && run_plan_vault_locked(runs, arena, &plan, &locked, NULL) < 0)
 		locked = true;
 	jsonw_begin_object(w);

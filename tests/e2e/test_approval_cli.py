@@ -237,6 +237,10 @@ class Deciding(Cli):
         asked = self.ask()
         path = self.home.root / "send.md"
         path.write_text(path.read_text() + "\nmore\n")
+        # Whichever the daemon has seen of it by now: what would run is not shown as what was asked for.
+        page = wait_for(lambda: (out := self.home.ok("approval", "show", asked["approval_id"]).out) and "What happens" not in out and out,
+                        "the change to be seen")
+        self.assertRegex(page, "action|refused")
         done = self.home.cli("approval", "approve", asked["approval_id"], "--yes")
         self.assertEqual(done.code, 1, done.out)
         self.assertRegex(done.err, "approval_stale|is refused")
