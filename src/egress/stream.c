@@ -339,7 +339,7 @@ static int read_upstream(struct egress_stream *stream, struct err *err)
 		return -1;
 	if ((!str_eq(stream->url.scheme, S("https")) && !str_eq(stream->url.scheme, S("http"))) ||
 	    stream->url.host.n == 0 || stream->url.has_query || stream->url.fragment.n > 0)
-		return fail(err, ERR_CAPABILITY_DENIED, "'%.*s' is no URL of an upstream", STR_FMT(base));
+		return fail(err, ERR_GATEWAY_NOT_CONFIGURED, "'%.*s' is no URL of an upstream", STR_FMT(base));
 	/* Its own parser writes the part that says where; the target begins with '/' and cannot change it. */
 	const struct url origin = {.scheme = stream->url.scheme,
 				   .host = stream->url.host,

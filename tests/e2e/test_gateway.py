@@ -43,12 +43,21 @@ class Upstream(Service):
             name, _, value = line.decode("latin-1").partition(":")
             raw.append((name, value.strip()))
             headers[name.lower()] = value.strip()
+        if path.endswith("/early"):
+            return self.early(conn, reader)
         body = reader.read(int(headers.get("content-length", 0)))
         self.raw.append(raw)
         self.seen.append((method, path, headers, body))
         parts = urllib.parse.urlsplit(path)
         name = parts.path.rsplit("/", 1)[-1].replace("-", "_")
         return getattr(self, "on_" + name, self.on_messages)(conn, dict(urllib.parse.parse_qsl(parts.query)), headers, body)
+
+    def early(self, conn, reader):
+        """An answer before the body was read"""
+        self.answer(conn, 413, b"too long", [("Connection", "close")])
+        while reader.read(1 << 16):
+            pass
+        return False
 
     def on_messages(self, conn, query, headers, body):
         method, path, _, _ = self.seen[-1]
@@ -202,6 +211,28 @@ class Passing(Gateway):
             got = self.ask("POST", rest, b"{}")
             self.assertEqual((got.status, got.content, got.headers[header[0]]), (status, body, header[1]), rest)
         self.assertEqual(len(self.upstream.seen), 3, "a redirect was followed")
+
+    def test_an_answer_before_the_body_is_sent(self):
+        got = self.ask("POST", "/v1/early", MEGABYTE * 20)
+        self.assertEqual((got.status, got.content), (413, b"too long"))
+        self.assertEqual(self.last_event()["payload"]["aileron.gateway.outcome"], "completed")
+        self.assertEqual(self.ask("POST", "/v1/messages", b"{}").status, 200)
+
+    def test_many_at_once_over_kept_connections(self):
+        results = []
+
+        def many(n):
+            conn = self.connect()
+            for i in range(20):
+                body = b'{"n":%d}' % (1000 * n + i)
+                conn.request("POST", self.path("/v1/messages"), body)
+                results.append(json.loads(conn.getresponse().read())["sha256"] == hashlib.sha256(body).hexdigest())
+        threads = [threading.Thread(target=many, args=(n,)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * 320)
 
     def test_bodies_that_come_in_chunks_and_large_ones(self):
         body = MEGABYTE * 20
@@ -382,6 +413,18 @@ class Private(Gateway):
     def test_loopback_is_refused_unless_it_was_opened(self):
         got = self.ask("POST", "/v1/messages", b"{}")
         self.assertEqual((got.status, json.loads(got.content)["error"]["code"]), (502, "upstream_error"))
+        self.assertEqual(self.upstream.seen, [])
+
+
+class Misconfigured(Gateway):
+    def configure(self, private=True):
+        super().configure()
+        path = self.home.state / "config.yaml"
+        path.write_text(path.read_text().replace("/base", "/base?x=y"))
+
+    def test_a_setting_that_is_no_upstream(self):
+        got = self.ask("POST", "/v1/messages", b"{}")
+        self.assertEqual((got.status, json.loads(got.content)["error"]["code"]), (503, "gateway_not_configured"))
         self.assertEqual(self.upstream.seen, [])
 
 
