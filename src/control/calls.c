@@ -47,11 +47,11 @@ struct calls {
 	struct task *first, **last;
 	int egress_fd; /* to be attached; -1 = none */
 	bool stopping;
+	VEC(struct served) served; /* changed by the thread alone */
 
 	/* the thread's own */
 	struct runner_pool *pool;
 	struct egress_link *link;
-	VEC(struct served) served;
 	struct run *running;
 };
 
@@ -264,7 +264,20 @@ struct add {
 static void forget_served(struct calls *calls, size_t i)
 {
 	free(calls->served.items[i].connector);
+	pthread_mutex_lock(&calls->lock);
 	vec_swap_remove(&calls->served, i);
+	pthread_mutex_unlock(&calls->lock);
+}
+
+/* Any thread. It may end before it is asked: then the call provides another. */
+static bool is_served(struct calls *calls, const uint8_t hash[CODE_FILE_HASH])
+{
+	bool found = false;
+	pthread_mutex_lock(&calls->lock);
+	for (size_t i = 0; i < calls->served.n && !found; i++)
+		found = memcmp(calls->served.items[i].hash, hash, CODE_FILE_HASH) == 0;
+	pthread_mutex_unlock(&calls->lock);
+	return found;
 }
 
 /* What the pool has ended meanwhile is served no more. */
@@ -292,7 +305,10 @@ static void begin_add(struct calls *calls, struct task *task)
 			struct served served = {.runner = add->runner};
 			memcpy(served.hash, hash, sizeof served.hash);
 			served.connector = str_dup(add->spec->manifest->name);
-			if (!vec_push(&calls->served, served))
+			pthread_mutex_lock(&calls->lock);
+			bool pushed = vec_push(&calls->served, served);
+			pthread_mutex_unlock(&calls->lock);
+			if (!pushed)
 				BUG("more runners than the pool holds");
 			add->runner = NULL;
 		}
@@ -350,7 +366,7 @@ static void load_and_add(struct calls *calls, struct add *add, int cancel_fd)
 	runner_free(TAKE(add->runner));
 }
 
-int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
+static int provide(struct calls *calls, const struct calls_spec *spec, struct err *err)
 {
 	struct add add = {.spec = spec, .err = err};
 	struct load_turn turn = {.content_hash = spec->content_hash, .gone = spec->gone, .user = spec->user};
@@ -370,6 +386,11 @@ int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err
 	return add.rc;
 }
 
+int calls_prepare(struct calls *calls, const struct calls_spec *spec, struct err *err)
+{
+	return is_served(calls, spec->content_hash) ? 0 : provide(calls, spec, err);
+}
+
 void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_result *ret)
 {
 	ret->ok = false;
@@ -386,7 +407,7 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 		if (!run.missing)
 			return;
 		ret->warm = false;
-		if (calls_prepare(calls, spec, &ret->error) < 0)
+		if (provide(calls, spec, &ret->error) < 0)
 			return;
 	}
 	fail(&ret->error, ERR_CONNECTOR_RUNTIME_ERROR, "the runner of '%.*s' ends before it is used",
@@ -572,6 +593,8 @@ static void *thread_main(void *user)
 		tend_runs(calls, !running);
 		uint64_t now = clock_monotonic_ns(NULL);
 		expiry = runner_pool_expire(calls->pool, now);
+		if (runner_pool_count(calls->pool) != calls->served.n)
+			prune_served(calls);
 		if (loads_tend(calls->loads))
 			expiry = MIN(expiry, now + LOADS_POLL_NS);
 	}

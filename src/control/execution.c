@@ -10,52 +10,20 @@
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
-static void put_run(struct json_writer *w, const struct execution_of *of)
-{
-	member_str_given(w, "aileron.action.fqn", of->action);
-	member_str_given(w, "aileron.approval.id", of->approval);
-	member_str_given(w, "aileron.connector.pinned_hash", of->pinned_hash);
-	member_str_given(w, "aileron.grant.id", of->grant);
-	member_str_given(w, "aileron.run.id", of->run);
-	member_str_given(w, "aileron.run.step", of->step);
-	member_str_given(w, "aileron.session.id", of->session);
-}
-
-static void put_context(struct json_writer *w, const struct execution *execution)
-{
-	if (execution->of != NULL)
-		put_run(w, execution->of);
-	member_str_given(w, "aileron.binding.name", execution->binding);
-	member_str_given(w, "aileron.connector.fqn", execution->connector);
-	member_str_given(w, "aileron.connector.hash", execution->content_hash);
-	member_bool(w, "aileron.connector.linked", true);
-	member_str_given(w, "aileron.connector.operation", execution->op);
-	member_str_given(w, "aileron.execution.id", str_from(execution->id));
-}
-
-static void begin_event(struct event *event, const struct audit_event *by, enum audit_type type,
-			const struct execution *execution)
-{
-	event_begin(event, *by);
-	event->audit.type = type;
-	event->audit.credential_binding = execution->binding;
-	put_context(&event->json, execution);
-}
-
 /* A long message of a guest's is cut: the record says what happened, not all that was said. */
 static void put_failure(struct json_writer *w, const struct err *error)
 {
 	const struct err_row *row = err_row(error->class);
-	member_str_given(w, "aileron.failure.class", str_from(row->name));
 	member_str_given(w, "aileron.failure.boundary", str_from(err_boundary_name(error->boundary)));
-	member_bool(w, "aileron.failure.retriable", error->retriable);
+	member_str_given(w, "aileron.failure.class", str_from(row->name));
+	if (error->details_n > 0) {
+		/* As text: details may hold numbers that have no canonical form. */
+		AUTO_BUF details = BUF_INIT(ERR_DETAILS_MAX + 8);
+		buf_addf(&details, "{%s}", error->details);
+		member_str_given(w, "aileron.failure.details", buf_str(&details));
+	}
 	member_str_given(w, "aileron.failure.message", str_from(error->message));
-	if (error->details_n == 0)
-		return;
-	/* As text: details may hold numbers that have no canonical form. */
-	AUTO_BUF details = BUF_INIT(ERR_DETAILS_MAX + 8);
-	buf_addf(&details, "{%s}", error->details);
-	member_str_given(w, "aileron.failure.details", buf_str(&details));
+	member_bool(w, "aileron.failure.retriable", error->retriable);
 }
 
 static void put_report(struct json_writer *w, const struct call_report *report)
@@ -66,12 +34,44 @@ static void put_report(struct json_writer *w, const struct call_report *report)
 	member_u64(w, "aileron.call.total_us", report->total_ns / TIME_MICROSECOND);
 }
 
-static struct db_pending *begin_write(struct db *db, const struct execution *execution, db_job *job, void *user,
-				      struct err *err)
+/* In the order of their names, as the record keeps them: then it takes them as they are. `end` NULL = it begins. */
+static void put_payload(struct json_writer *w, const struct execution *execution, const struct execution_end *end)
 {
-	if (execution->of != NULL && execution->of->relaxed)
-		return db_write_begin_relaxed(db, job, user, err);
-	return db_write_begin(db, job, user, err);
+	static const struct execution_of none;
+	const struct execution_of *of = execution->of != NULL ? execution->of : &none;
+	member_str_given(w, "aileron.action.fqn", of->action);
+	member_str_given(w, "aileron.approval.id", of->approval);
+	member_str_given(w, "aileron.binding.name", execution->binding);
+	if (end != NULL && end->report != NULL)
+		put_report(w, end->report);
+	member_str_given(w, "aileron.connector.fqn", execution->connector);
+	member_str_given(w, "aileron.connector.hash", execution->content_hash);
+	member_bool(w, "aileron.connector.linked", true);
+	member_str_given(w, "aileron.connector.operation", execution->op);
+	member_str_given(w, "aileron.connector.pinned_hash", of->pinned_hash);
+	member_str_given(w, "aileron.execution.id", str_from(execution->id));
+	if (end != NULL && end->error != NULL)
+		put_failure(w, end->error);
+	member_str_given(w, "aileron.grant.id", of->grant);
+	member_str_given(w, "aileron.run.id", of->run);
+	member_str_given(w, "aileron.run.step", of->step);
+	member_str_given(w, "aileron.session.id", of->session);
+}
+
+static void begin_event(struct event *event, const struct audit_event *by, const struct execution *execution,
+			const struct execution_end *end)
+{
+	event_begin(event, *by);
+	event->audit.type = AUDIT_EXECUTION_STARTED;
+	if (end != NULL)
+		event->audit.type = end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED;
+	event->audit.credential_binding = execution->binding;
+	put_payload(&event->json, execution, end);
+}
+
+bool execution_is_relaxed(const struct execution *execution)
+{
+	return execution->of != NULL && execution->of->relaxed;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- start */
@@ -115,9 +115,11 @@ struct execution_starting *execution_start_begin(struct db *db, const struct aud
 	execution->started_ns = clock_wall_ns(NULL);
 	struct execution_starting *starting = NEW(struct execution_starting);
 	starting->execution = execution;
-	begin_event(&starting->event, by, AUDIT_EXECUTION_STARTED, execution);
+	begin_event(&starting->event, by, execution, NULL);
 	if (event_end(&starting->event, &starting->err) == 0)
-		starting->pending = begin_write(db, execution, do_start, starting, &starting->err);
+		starting->pending = execution_is_relaxed(execution)
+					    ? db_write_begin_relaxed(db, do_start, starting, &starting->err)
+					    : db_write_begin(db, do_start, starting, &starting->err);
 	return starting;
 }
 
@@ -139,18 +141,20 @@ struct end_job {
 	const struct execution_end *end;
 };
 
-static int drop_row(struct db_tx *tx, struct str id, struct err *err)
+/* How many there were: one, or none when its start was undone. */
+static int64_t drop_row(struct db_tx *tx, struct str id, struct err *err)
 {
 	struct db_stmt *q = db_stmt(tx, "DELETE FROM calls_open WHERE id = ?");
 	db_bind_str(q, id);
-	return db_run(q, err) < 0 ? -1 : 0;
+	return db_run(q, err);
 }
 
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct end_job *job = user;
-	if (drop_row(tx, str_from(job->execution->id), err) < 0)
-		return -1;
+	int64_t rows = drop_row(tx, str_from(job->execution->id), err);
+	if (rows <= 0)
+		return rows < 0 ? -1 : fail(err, ERR_STORE_ERROR, "the start of the call is not on record");
 	if (audit_append(tx, &job->event.audit, job->end->ret_audit_id, NULL, err) < 0)
 		return -1;
 	const struct execution_of *of = job->execution->of;
@@ -158,20 +162,21 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 }
 
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
-		  const struct execution_end *end, struct err *err)
+		  struct execution_starting *starting, const struct execution_end *end, struct err *err)
 {
 	const struct execution_of *of = execution->of;
 	if (of != NULL && of->ending != NULL)
 		of->ending(of->user, end);
 	struct end_job job = {.execution = execution, .end = end};
-	begin_event(&job.event, by, end->error == NULL ? AUDIT_EXECUTION_SUCCEEDED : AUDIT_EXECUTION_FAILED, execution);
-	put_report(&job.event.json, end->report);
-	if (end->error != NULL)
-		put_failure(&job.event.json, end->error);
+	begin_event(&job.event, by, execution, end);
 	int rc = event_end(&job.event, err);
 	if (rc == 0)
-		rc = db_write_end(begin_write(db, execution, do_end, &job, err));
+		rc = execution_is_relaxed(execution) ? db_write_relaxed(db, do_end, &job, err)
+						     : db_write(db, do_end, &job, err);
 	event_release(&job.event);
+	/* Why it could not begin says more than that it did not. */
+	if (starting != NULL && execution_start_end(starting, err) < 0)
+		rc = -1;
 	return rc;
 }
 
@@ -201,8 +206,8 @@ static int interrupt_one(struct db_tx *tx, const struct execution *execution, st
 	err_detail(&why, "reason", S("interrupted"));
 	AUTO_EVENT event;
 	const struct audit_event by = event_of_service(AUDIT_EXECUTION_FAILED, "control");
-	begin_event(&event, &by, AUDIT_EXECUTION_FAILED, execution);
-	put_failure(&event.json, &why);
+	const struct execution_end end = {.error = &why};
+	begin_event(&event, &by, execution, &end);
 	member_z(&event.json, "aileron.reason", "interrupted");
 	if (drop_row(tx, str_from(execution->id), err) < 0)
 		return -1;

@@ -1,8 +1,9 @@
 /*
  * execution: one call of a connector in the record
  *
- * A row of `calls_open` while it is under way, and two events: execution.started is committed before the call is sent, execution.succeeded or
- * .failed before the caller is answered. What a crash leaves open is ended at the next start (reason `interrupted`), never run
+ * A row of `calls_open` while it is under way, and two events: execution.started is committed before the call is sent (of one
+ * that is relaxed: within 5 ms, and with its end when that comes before), execution.succeeded or .failed before the caller is
+ * answered. What a crash leaves open is ended at the next start (reason `interrupted`), never run
  * again. Worker threads.
  */
 #pragma once
@@ -15,6 +16,7 @@ struct execution_end {
 	char *ret_audit_id; /* AUDIT_ID_SIZE; of the event, there when `ended` is called */
 };
 struct execution;
+struct execution_starting;
 /* A step of a run: what its events name, and what is written in the same transactions as they. */
 struct execution_of {
 	struct str run, step, action, approval, grant, session; /* "" = none */
@@ -36,13 +38,15 @@ struct execution {
 };
 /*
  * `by` says who asks: actor and trace id of both events. Fills id and started_ns. The start is on its way to the disk from then
- * on, while the caller gets ready; only when execution_start_end() says 0 is it there, and the call may be sent.
+ * on, while the caller gets ready; only when execution_start_end() says 0 is it there, and the call may be sent. One that is
+ * relaxed is sent at once, and its start is awaited with its end: *starting is NULL when it has been awaited before.
  */
-struct execution_starting;
 struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
 						 struct execution *execution) __attribute__((warn_unused_result));
+bool execution_is_relaxed(const struct execution *execution);
 int execution_start_end(struct execution_starting *starting, struct err *err) __attribute__((warn_unused_result));
 int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
-		  const struct execution_end *end, struct err *err) __attribute__((warn_unused_result));
+		  struct execution_starting *starting, const struct execution_end *end, struct err *err)
+	__attribute__((warn_unused_result));
 /* At the start of the daemon: what is open failed, interrupted. */
 int execution_interrupt_open(struct db *db, struct err *err) __attribute__((warn_unused_result));

@@ -18,7 +18,7 @@ struct under_way {
 	struct call_limits limits;
 	struct egress_grant grant;
 	struct execution execution;
-	struct execution_starting *starting;
+	struct execution_starting *starting; /* NULL = awaited */
 };
 
 /* ------------------------------------------------------------------------------------------------------- while it runs */
@@ -129,7 +129,7 @@ static int run(struct under_way *u, struct err *err)
 		.user = u,
 	};
 	bool ready = get_ready(u, &spec, &result->error) == 0;
-	int started = execution_start_end(u->starting, err);
+	int started = execution_is_relaxed(&u->execution) ? 0 : execution_start_end(TAKE(u->starting), err);
 	if (ready && started == 0) {
 		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->use);
 		narrow(u);
@@ -169,7 +169,7 @@ static int carry_out(struct under_way *u, struct err *err)
 	const struct err *error = result->ok ? NULL : &result->error;
 	const struct execution_end end = {.error = error, .report = &result->report, .ret_audit_id = invoke->audit_id};
 	add_span(u, error);
-	if (execution_end(invoke->control->db, &invoke->by, &u->execution, &end, err) < 0)
+	if (execution_end(invoke->control->db, &invoke->by, &u->execution, TAKE(u->starting), &end, err) < 0)
 		return -1;
 	if (error == NULL)
 		return 0;

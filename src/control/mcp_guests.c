@@ -13,7 +13,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define FOLDER_MAX 4096
+#define FOLDER_MAX  4096
+#define LINE_COPIED ((size_t)64 << 10)
 
 struct guest {
 	struct mcp_guests *guests;
@@ -212,16 +213,17 @@ static void link_guest(struct guest *guest)
 	pthread_mutex_unlock(&guests->lock);
 }
 
-struct str mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session)
+bool mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session, struct str *ret)
 {
-	struct str folder = STR_EMPTY;
+	bool found = false;
 	pthread_mutex_lock(&guests->lock);
-	for (const struct guest *guest = guests->first; guest != NULL; guest = guest->next) {
-		if (guest->folder != NULL && str_eq(session, str_from(guest->session)))
-			folder = arena_str(arena, str_from(guest->folder));
+	for (const struct guest *guest = guests->first; guest != NULL && !found; guest = guest->next) {
+		found = guest->folder != NULL && str_eq(session, str_from(guest->session));
+		if (found)
+			*ret = arena_str(arena, str_from(guest->folder));
 	}
 	pthread_mutex_unlock(&guests->lock);
-	return folder;
+	return found;
 }
 
 /* Nobody writes to its exchange any more. */
@@ -271,11 +273,23 @@ static void on_bytes(void *user, struct str bytes)
 	line_cut_feed(&guest->lines, bytes, on_line, on_too_long, guest);
 }
 
+/* In one piece, so that it is sent in one; what is large is sent in several anyway. */
+static int write_line(struct guest *guest, struct str message)
+{
+	if (message.n > LINE_COPIED)
+		return http_upgraded_write(guest->x, message) < 0 ? -1 : http_upgraded_write(guest->x, S("\n"));
+	AUTO_BUF line = BUF_INIT(LINE_COPIED + 1);
+	buf_reserve(&line, message.n + 1);
+	buf_add_str(&line, message);
+	buf_add_char(&line, '\n');
+	return http_upgraded_write(guest->x, buf_str(&line));
+}
+
 /* Any thread. */
 static void on_message(void *user, struct str message)
 {
 	struct guest *guest = user;
-	if (http_upgraded_write(guest->x, message) == 0 && http_upgraded_write(guest->x, S("\n")) == 0)
+	if (write_line(guest, message) == 0)
 		return;
 	guest->deaf = true;
 	loop_wake(guest->guests->wake);

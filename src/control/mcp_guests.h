@@ -24,8 +24,8 @@ void mcp_guests_free(struct mcp_guests *guests);
 /* Takes over an exchange that asked for the protocol. UNAVAILABLE when there are too many: it is the caller's to answer then. */
 int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const struct identity *identity,
 		    struct err *err) __attribute__((warn_unused_result));
-/* Where the guest of a session works; "" = not known. Any thread. */
-struct str mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session);
+/* Where the guest of a session works, "" when it did not say; false: the session is no guest's that is here. Any thread. */
+bool mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session, struct str *ret);
 /* Ends those that do not listen, or whose token is no longer valid. */
 void mcp_guests_look(struct mcp_guests *guests);
 /* None is taken any more; each ends when nothing is under way for it (mcp_guests_look()). */

@@ -46,8 +46,8 @@ struct mcp_service {
 
 struct str mcp_service_folder(struct mcp_service *service, struct arena *arena, struct str session)
 {
-	struct str folder = mcp_guests_folder(service->guests, arena, session);
-	if (folder.n > 0)
+	struct str folder = STR_EMPTY;
+	if (mcp_guests_folder(service->guests, arena, session, &folder))
 		return folder;
 	struct db_tx *tx = db_read(service->control->db);
 	struct db_stmt *q = db_stmt(tx, "SELECT working_dir FROM sessions WHERE id = ?");

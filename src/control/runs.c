@@ -142,10 +142,10 @@ static void make_approval_id(struct arena *arena, uint64_t now_ns, struct str *r
 
 static int read_arguments(struct asking *asking, struct err *err)
 {
-	AUTO(json) *none = json_parse(S("{}"), JSON_READ_STRICT, err);
-	const struct json *given = asking->request->args != NULL ? asking->request->args : none;
+	const struct json *given = asking->request->args;
+	AUTO(json) *none = given == NULL ? json_parse(S("{}"), JSON_READ_STRICT, err) : NULL;
 	AUTO_BUF args = BUF_INIT(LIMIT_INPUT);
-	if (action_arguments(asking->plan.action, given, &args, err) < 0)
+	if (action_arguments(asking->plan.action, given != NULL ? given : none, &args, err) < 0)
 		return -1;
 	asking->run.args = arena_str(asking->arena, buf_str(&args));
 	return 0;

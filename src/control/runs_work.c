@@ -313,7 +313,8 @@ static int attempt_step(struct at_work *w, const struct json *args, uint32_t att
 	bool told = called == 0 || w->invoke.audit_id[0] != '\0';
 	w->inserted = w->inserted || told;
 	w->recorded = told && w->ends;
-	if (told && w->row.class.n == 0) {
+	bool is_last = w->step + 1 == plan_of(w)->action->n_steps;
+	if (told && w->row.class.n == 0 && !is_last) { /* what follows may name parts of it */
 		w->outputs[w->step] = json_parse(w->texts[w->step], JSON_READ_STRICT, err);
 		told = w->outputs[w->step] != NULL;
 	}

@@ -23,11 +23,21 @@ static enum shape shape_of(enum mcp_version version)
 	return shapes[version];
 }
 
-static bool has_object_root(struct str schema)
+/* What was asked last: many tools have one and the same schema. */
+struct root {
+	struct str schema;
+	bool is_object;
+};
+
+static bool has_object_root(struct root *last, struct str schema)
 {
+	if (schema.n == 0 || (schema.p == last->schema.p && schema.n == last->schema.n))
+		return last->is_object && schema.n > 0;
 	AUTO(json) *document = json_parse(schema, JSON_READ_SENSITIVE, NULL);
 	struct str type;
-	return json_get_str(json_member(document, S("type")), &type) && str_eq(type, S("object"));
+	bool is_object = json_get_str(json_member(document, S("type")), &type) && str_eq(type, S("object"));
+	*last = (struct root){schema, is_object};
+	return is_object;
 }
 
 static void member_raw_given(struct json_writer *w, const char *name, struct str json)
@@ -36,7 +46,7 @@ static void member_raw_given(struct json_writer *w, const char *name, struct str
 		member_raw(w, name, json);
 }
 
-static void put_tool(struct json_writer *w, const struct mcp_tool *tool, enum shape shape)
+static void put_tool(struct json_writer *w, const struct mcp_tool *tool, enum shape shape, struct root *last)
 {
 	jsonw_begin_object(w);
 	member_str(w, "name", tool->name);
@@ -45,7 +55,7 @@ static void put_tool(struct json_writer *w, const struct mcp_tool *tool, enum sh
 	member_str(w, "description", tool->description);
 	member_raw(w, "inputSchema", tool->input_schema);
 	/* Clients of before refuse the whole list for one schema with another root. */
-	if (shape == SHAPE_FREE || (shape == SHAPE_STRUCTURED && has_object_root(tool->output_schema)))
+	if (shape == SHAPE_FREE || (shape == SHAPE_STRUCTURED && has_object_root(last, tool->output_schema)))
 		member_raw_given(w, "outputSchema", tool->output_schema);
 	if (shape >= SHAPE_ANNOTATED)
 		member_raw_given(w, "annotations", tool->annotations);
@@ -102,13 +112,14 @@ static const char *const list_members[MCP_LIST__MAX] = {
 
 static void put_page(struct mcp *mcp, const struct source *source, size_t from, enum shape shape, struct buf *out)
 {
+	struct root last = {0};
 	size_t most = mcp->options.page > 0 ? mcp->options.page : PAGE_ITEMS, end = MIN(source->n, from + most);
 	struct json_writer w;
 	jsonw_init(&w, out, JSON_WRITER_PLAIN);
 	member_begin_array(&w, list_members[source->list]);
 	for (size_t i = from; i < end; i++) {
 		if (source->tools != NULL)
-			put_tool(&w, &source->tools->items[i], shape);
+			put_tool(&w, &source->tools->items[i], shape, &last);
 		else
 			jsonw_raw(&w, source->items->items[i].json);
 	}

@@ -12,7 +12,7 @@
 #define STORE_APPLICATION_ID 0x61696c65
 
 /* More statements than a connection keeps are prepared anew at each use; a job of the daemon has far fewer. */
-#define STORE_STATEMENTS 64
+#define STORE_STATEMENTS 256
 
 struct db_stmt {
 	struct db_tx *tx;
@@ -51,7 +51,8 @@ const char *store_vfs_over(const char *below);
 struct writer;
 struct writer *writer_start(struct db_tx *tx, struct err *err) __attribute__((warn_unused_result));
 void writer_stop(struct writer *writer); /* does what waits first; NULL is fine */
-int writer_run(struct writer *writer, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
+int writer_run(struct writer *writer, db_job *job, void *user, bool relaxed, struct err *err)
+	__attribute__((warn_unused_result));
 struct db_pending *writer_begin(struct writer *writer, db_job *job, void *user, bool relaxed, struct err *err);
 void writer_run_later(struct writer *writer, db_job *job, void *user, void (*done)(void *user, const struct err *err),
 		      bool relaxed);

@@ -188,8 +188,9 @@ static int choose_journal(struct db_tx *tx, struct err *err)
 		return fail(err, ERR_STORE_ERROR, "the database cannot keep a write-ahead log here");
 	static const char *const pragmas[] = {
 		"PRAGMA synchronous = FULL",
-		"PRAGMA secure_delete = ON", /* what retention drops is gone from the file too */
-		"PRAGMA journal_size_limit = 16777216",
+		"PRAGMA secure_delete = ON",            /* what retention drops is gone from the file too */
+		"PRAGMA journal_size_limit = 16777216", /* of four thousand pages, after which they are taken over */
+		"PRAGMA wal_autocheckpoint = 4000",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(pragmas) && got == 1; i++) {
 		int code = store_exec(tx, pragmas[i]);
@@ -328,7 +329,7 @@ int db_write(struct db *db, db_job *job, void *user, struct err *err)
 {
 	if (db->writer == NULL)
 		BUG("the database is open for reading");
-	return writer_run(db->writer, job, user, err);
+	return writer_run(db->writer, job, user, false, err);
 }
 
 struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct err *err)
@@ -336,6 +337,13 @@ struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct
 	if (db->writer == NULL)
 		BUG("the database is open for reading");
 	return writer_begin(db->writer, job, user, false, err);
+}
+
+int db_write_relaxed(struct db *db, db_job *job, void *user, struct err *err)
+{
+	if (db->writer == NULL)
+		BUG("the database is open for reading");
+	return writer_run(db->writer, job, user, true, err);
 }
 
 struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)

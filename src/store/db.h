@@ -5,7 +5,7 @@
  * Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
  * fails undoes itself alone. db_write() returns when the job's transaction is committed and on disk (synchronous = FULL):
  * what it answered is not lost by a kill nor by a power loss. Readers have connections of their own, see the last commit,
- * and never wait for the writer. db_write_begin_relaxed() promises less.
+ * and never wait for the writer. db_write_relaxed() promises less.
  *
  * Schema: numbered steps (schema.h), applied at opening, each in a transaction of its own. A file that is newer is
  * DATABASE_NEWER; one that is no database or fails its check is DATABASE_CORRUPT, and nothing is changed; both say what to do.
@@ -60,8 +60,13 @@ struct db_pending;
 struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct err *err)
 	__attribute__((warn_unused_result));
 /*
- * One that may be lost with the power, though not with a kill: it is in the file when db_write_end() says 0, and synced with the
- * next commit of a job that is not relaxed, which never comes without it. A commit of relaxed jobs alone costs no sync.
+ * One that may be lost with the power, though not with a kill: it is in the file when db_write_relaxed() says 0, and synced with
+ * the next commit of a job that is not relaxed, which never comes without it. A commit of relaxed jobs alone costs no sync.
+ */
+int db_write_relaxed(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
+/*
+ * The same in two parts, for a job that another one follows soon: it is run at once and committed with that one, or after
+ * 5 ms. Whoever waits for it alone may wait that long.
  */
 struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)
 	__attribute__((warn_unused_result));

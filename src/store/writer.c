@@ -22,7 +22,10 @@
 #define GATHER_WORTH  (20 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
-/* Jobs that nobody waits for are run at once, and committed with the next that somebody does wait for, or after this time. */
+/*
+ * Jobs that nobody waits for, or that others follow, are run at once, and committed with the next that somebody does wait
+ * for, or after this time.
+ */
 #define LINGER_NS (5 * TIME_MILLISECOND)
 
 struct job {
@@ -31,6 +34,7 @@ struct job {
 	struct err *err;                                 /* of the caller that waits */
 	void (*done)(void *user, const struct err *err); /* NULL = one waits, and the job is on its stack */
 	bool relaxed;                                    /* need not be synced */
+	bool lingers;                                    /* another one follows soon */
 	int result;
 	sem_t over; /* of a job that is waited for */
 	struct job *next;
@@ -177,7 +181,7 @@ struct group {
 static void count_in(const struct writer *writer, struct group *group, const struct job *job)
 {
 	group->n++;
-	if (job->done == NULL && ++group->n_awaited == 1)
+	if (job->done == NULL && !job->lingers && ++group->n_awaited == 1)
 		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &group->deadline);
 	else if (group->n == 1)
 		make_deadline(LINGER_NS, &group->deadline);
@@ -341,9 +345,9 @@ static int end(struct job *job)
 	return job->result;
 }
 
-int writer_run(struct writer *writer, db_job *run, void *user, struct err *err)
+int writer_run(struct writer *writer, db_job *run, void *user, bool relaxed, struct err *err)
 {
-	struct job job = {.run = run, .user = user, .err = err};
+	struct job job = {.run = run, .user = user, .err = err, .relaxed = relaxed};
 	begin(writer, &job);
 	return end(&job);
 }
@@ -355,7 +359,7 @@ struct db_pending {
 struct db_pending *writer_begin(struct writer *writer, db_job *run, void *user, bool relaxed, struct err *err)
 {
 	struct db_pending *pending = NEW(struct db_pending);
-	pending->job = (struct job){.run = run, .user = user, .err = err, .relaxed = relaxed};
+	pending->job = (struct job){.run = run, .user = user, .err = err, .relaxed = relaxed, .lingers = relaxed};
 	begin(writer, &pending->job);
 	return pending;
 }

@@ -388,7 +388,7 @@ static void jobs_that_wait_share_a_commit(void **state)
 static int put_relaxed(struct db *db, const char *path)
 {
 	struct put put = {path, 1, 0};
-	return db_write_end(db_write_begin_relaxed(db, put_job, &put, NULL));
+	return db_write_relaxed(db, put_job, &put, NULL);
 }
 
 /* Read by everybody at once, and synced by whoever needs it next. */
@@ -414,6 +414,30 @@ static void a_relaxed_write_costs_no_sync(void **state)
 static void count_commit(void *user)
 {
 	atomic_fetch_add((atomic_int *)user, 1);
+}
+
+/* Committed with the one that follows; and whoever waits for it alone has it too, a little later. */
+static void a_relaxed_write_shares_the_next_commit(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(counting_vfs());
+	atomic_int commits = 0;
+	struct put a = {"a", 1, 0}, b = {"b", 1, 0}, c = {"c", 1, 0}, d = {"d", 1, 0};
+	db_on_commit(db, count_commit, &commits);
+	struct db_pending *first = db_write_begin_relaxed(db, put_job, &a, NULL);
+	assert_int_equal(db_write_relaxed(db, put_job, &b, NULL), 0);
+	assert_int_equal(db_write_end(first), 0);
+	assert_int_equal(ask_db(db, ROWS), 2);
+	assert_in_range(atomic_load(&commits), 1, 2); /* two when this thread was away for longer than it lingers */
+	assert_int_equal(db_write_end(db_write_begin_relaxed(db, put_job, &c, NULL)), 0);
+	assert_int_equal(ask_db(db, ROWS), 3);
+	/* One that must be on disk takes what lingers before it along. */
+	int before = atomic_load(&log_syncs);
+	first = db_write_begin_relaxed(db, put_job, &d, NULL);
+	assert_int_equal(put(db, "e", 1, 0, NULL), 0);
+	assert_int_equal(atomic_load(&log_syncs) - before, 1);
+	assert_int_equal(db_write_end(first), 0);
+	assert_int_equal(ask_db(db, ROWS), 5);
 }
 
 static void who_follows_is_told_of_commits(void **state)
@@ -780,6 +804,7 @@ int main(void)
 		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
 		TEST(a_relaxed_write_costs_no_sync),
+		TEST(a_relaxed_write_shares_the_next_commit),
 		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
 		TEST(many_write_and_read_at_once),
