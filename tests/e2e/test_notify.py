@@ -6,15 +6,16 @@ import subprocess
 import sys
 import unittest
 
+import skips
 from house import SLOW
 from test_approval_cli import Cli
 
 try:
     import dbus  # noqa: F401
     from gi.repository import GLib  # noqa: F401
-    MISSING = "" if shutil.which("dbus-daemon") else "dbus-daemon is not installed"
+    MISSING = "" if shutil.which("dbus-daemon") else "dbus-daemon"
 except ImportError:
-    MISSING = "the Python packages dbus and gi are not installed"
+    MISSING = "python3-dbus or python3-gi"
 
 
 class Bus:
@@ -47,10 +48,10 @@ class Bus:
         return json.loads(service.stdout.readline())
 
 
-@unittest.skipIf(MISSING, MISSING)
-class Notices(Cli):
+class Notified(Cli):
     def setUp(self):
-        self.bus = None
+        if MISSING:
+            skips.without(self, MISSING)
         super().setUp()
 
     def restart(self, env):
@@ -58,6 +59,8 @@ class Notices(Cli):
         self.home.env.update(env)
         self.home.ok("vault", "unlock")
 
+
+class Notices(Notified):
     def test_the_program_alone(self):
         bus = Bus(self)
         nobody = self.home.cli("notify", "act-1", env=bus.env)
@@ -109,17 +112,8 @@ class Notices(Cli):
         self.comes_to(asked["run_id"], "completed")
 
 
-@unittest.skipIf(MISSING, MISSING)
-class Off(Notices):
+class Off(Notified):
     config = "approvals:\n  notify: false\n"
-
-    def test_the_program_alone(self):
-        self.skipTest("is of no setting")
-
-    def test_without_a_bus_all_goes_on(self):
-        self.skipTest("is of no setting")
-
-    test_many_at_once_are_few_notices = test_without_a_bus_all_goes_on
 
     def test_what_waits_is_told_once(self):
         bus = Bus(self)

@@ -371,6 +371,28 @@ static void what_is_watched_is_told_by_its_number(void **state)
 	tear_down(&stage);
 }
 
+/* What names something else than an id is told to nobody: what comes next is the next request. */
+static void a_notice_is_an_id_and_nothing_else(void **state)
+{
+	(void)state;
+	static const char *const ids[] = {"act-20260101T000000-0123456789abcdef", "a"};
+	static const char *const none[] = {"",         "a b", "-a",
+					   "<b>x</b>", "a\n", "12345678901234567890123456789012345678901"};
+	struct stage stage;
+	set_up(&stage);
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		parent_notify(stage.client, str_from(none[i]));
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		parent_notify(stage.client, str_from(ids[i]));
+		struct supervise_message m = expect(&stage, SUPERVISE_NOTIFY);
+		struct wire_reader r = wire_reader(supervise_body(&m));
+		assert_true(str_eq(wire_str(&r), str_from(ids[i])));
+		assert_int_equal(wire_done(&r, "notice", NULL), 0);
+		assert_int_equal(m.n_fds, 0);
+	}
+	tear_down(&stage);
+}
+
 /* One page of a list: "more", then names. */
 static void tell_page(struct stage *stage, struct str expected_after, bool more, const char *name)
 {
@@ -670,6 +692,7 @@ int main(void)
 		cmocka_unit_test(a_killed_runner_is_nobodys_any_more),
 		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
 		cmocka_unit_test(a_runner_that_nobody_asked_for_is_killed),
+		cmocka_unit_test(a_notice_is_an_id_and_nothing_else),
 		cmocka_unit_test(what_the_parent_tells_reaches_the_listener),
 		cmocka_unit_test(a_new_log_becomes_standard_error),
 		cmocka_unit_test(a_parent_that_breaks_the_protocol_is_left),
