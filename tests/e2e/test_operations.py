@@ -208,8 +208,16 @@ class Operations(unittest.TestCase):
         self.assertEqual(self.request("DELETE", f"/v1/agents/{agent['id']}").status, 204)
         session = self.request("POST", "/v1/sessions", {"agent": "claude", "working_dir": "/home/u"}).json
         self.home.ok("sessions", "list"), self.home.ok("sessions", "get", session["id"])
+        hold = f"/v1/sessions/{session['id']}/hold"
+        where = self.home.discovery
+        conn = http.client.HTTPConnection(urllib.parse.urlsplit(where["url"]).netloc, timeout=30 * SLOW)
+        conn.request("POST", hold, headers={"Authorization": "Bearer " + where["token"]})
+        held = conn.getresponse()
         self.assertEqual(self.request("POST", f"/v1/sessions/{session['id']}/end", {"exit_code": 0}).status, 200)
-        self.assertEqual(self.request("POST", f"/v1/sessions/{session['id']}/hold").status, 409)  # it has ended
+        # The stream ends with the session, which then is not to be held.
+        self.relay.note("POST", hold, Answer(held.status, held.headers, held.read().decode()))
+        conn.close()
+        self.assertEqual(self.request("POST", hold).status, 409)
         url = self.home.ok("open", "--print").out.strip().splitlines()[-1]
         code = urllib.parse.urlsplit(url).fragment.removeprefix("code=")
         person = self.request("POST", "/v1/person/tokens", {"code": code}, token="", headers={
