@@ -52,6 +52,20 @@ static void outside_text_is_visible(void **state)
 	assert_non_null(strstr(out.out.p, "Label         a\\x1b"));
 }
 
+static void a_page_of_json_has_a_line_a_member(void **state)
+{
+	(void)state;
+	AUTO(json) *json =
+		json_parse(S("{\"a\":[1,{\"b\\u202e\":\"x\\n\"}],\"e\":{},\"l\":[]}"), JSON_READ_STRICT, NULL);
+	AUTO(json) *text = json_parse(S("\"a\\u001b\""), JSON_READ_STRICT, NULL);
+	buf_clear(&out.out);
+	print_json_page(&out, json);
+	print_json_page(&out, text);
+	assert_nothing_drives_a_terminal();
+	assert_string_equal(out.out.p, "{\n  \"a\": [\n    1,\n    {\n      \"b\\u202e\": \"x\\n\"\n    }\n  ],\n"
+				       "  \"e\": {},\n  \"l\": []\n}\n\"a\\u001b\"\n");
+}
+
 static void lists_are_lines(void **state)
 {
 	(void)state;
@@ -200,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(outside_text_is_visible, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_page_of_json_has_a_line_a_member, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lists_are_lines, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(colours_are_for_terminals, set_up, tear_down),
 		cmocka_unit_test(no_color_is_kept),
