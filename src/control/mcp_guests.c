@@ -52,6 +52,7 @@ struct mcp_guests *mcp_guests_new(struct control *control, struct mcp *mcp, stru
 /* What a job of the writer, or of a worker, takes with it. */
 struct session_job {
 	struct control *control;
+	struct mcp_guests *guests;
 	char session[ULID_SIZE], agent[ULID_SIZE];
 	char name[AGENT_NAME_SIZE];
 	char folder[FOLDER_MAX];
@@ -59,14 +60,26 @@ struct session_job {
 	bool continues;
 };
 
-static struct session_job *job_new(struct control *control, const char session[ULID_SIZE], const char *agent)
+static struct session_job *job_new(const struct guest *guest)
 {
 	struct session_job *job = NEW(struct session_job);
-	job->control = control;
+	job->control = guest->guests->control;
+	job->guests = guest->guests;
 	job->now_ns = clock_wall_ns(NULL);
-	memcpy(job->session, session, sizeof job->session);
-	memcpy(job->agent, agent, sizeof job->agent);
+	memcpy(job->session, guest->session, sizeof job->session);
+	memcpy(job->agent, guest->agent, sizeof job->agent);
 	return job;
+}
+
+/* Whether a connection that is there has this session. */
+static bool is_held(struct mcp_guests *guests, struct str session)
+{
+	bool held = false;
+	pthread_mutex_lock(&guests->lock);
+	for (const struct guest *guest = guests->first; guest != NULL && !held; guest = guest->next)
+		held = str_eq(session, str_from(guest->session));
+	pthread_mutex_unlock(&guests->lock);
+	return held;
 }
 
 static int append(struct db_tx *tx, const struct session_job *job, enum audit_type type, struct err *err)
@@ -116,7 +129,10 @@ static void start_stored(void *user, const struct err *err)
 
 static int store_end(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct session_job *job = user;
+	struct session_job *job = user;
+	job->continues = is_held(job->guests, str_from(job->session));
+	if (job->continues)
+		return 0; /* its guest was back before this was done */
 	if (session_end(tx, str_from(job->session), job->now_ns, 0, err) < 0)
 		return -1;
 	return append(tx, job, AUDIT_SESSION_ENDED, err);
@@ -130,7 +146,7 @@ static void end_session(void *user)
 	if (db_write(job->control->db, store_end, job, &err) < 0)
 		log_error("guest_session_not_ended", log_err(&err));
 	err_clear(&err);
-	if (runs_end_session(job->control->runs, str_from(job->session), &err) < 0)
+	if (!job->continues && runs_end_session(job->control->runs, str_from(job->session), &err) < 0)
 		log_error("grants_not_ended", log_err(&err));
 }
 
@@ -168,7 +184,8 @@ static void start_session(struct guest *guest, const struct identity *identity)
 {
 	struct control *control = guest->guests->control;
 	struct str asked = http_header(guest->x, S(MCP_SESSION_HEADER));
-	bool continues = is_callers(control, asked, guest->agent);
+	/* One that another connection has is that one's, with what was granted to it. */
+	bool continues = is_callers(control, asked, guest->agent) && !is_held(guest->guests, asked);
 	if (continues) {
 		memcpy(guest->session, asked.p, asked.n);
 	} else {
@@ -177,7 +194,7 @@ static void start_session(struct guest *guest, const struct identity *identity)
 		ulid_format(clock_wall_ns(NULL) / TIME_MILLISECOND, random, guest->session);
 	}
 	guest->own_session = true;
-	struct session_job *job = job_new(control, guest->session, guest->agent);
+	struct session_job *job = job_new(guest);
 	job->continues = continues;
 	memcpy(job->name, identity->agent_name, sizeof job->name);
 	read_folder(http_header(guest->x, S(MCP_FOLDER_HEADER)), job->folder);
@@ -240,14 +257,12 @@ static void guest_end(struct guest *guest)
 {
 	struct control *control = guest->guests->control;
 	struct http_exchange *x = guest->x;
-	if (guest->own_session) {
-		struct session_job *job = job_new(control, guest->session, guest->agent);
-		if (!workers_add(control->workers, end_session, job))
-			free(job); /* the daemon stops: its next start ends the session */
-	}
+	struct session_job *job = guest->own_session ? job_new(guest) : NULL;
 	http_on_gone(x, NULL, NULL);
 	guest_free(guest);
 	http_stream_end(x);
+	if (job != NULL && !workers_add(control->workers, end_session, job))
+		free(job); /* the daemon stops: its next start ends the session */
 }
 
 static void on_gone(void *user)

@@ -308,7 +308,7 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 	member_z(w, "confirm", runs->confirms ? "passphrase" : "none");
 	member_bool(w, "vault_locked", locked);
 	if (run->caller.session.n > 0)
-		member_bool(w, "session_ended", !session_is_open(runs->control->db, run->caller.session));
+		member_bool(w, "session_ended", session_is_over(runs->control->db, run->caller.session));
 	member_bool(w, "grantable", whole && runs->may_grant && plan.action->approval_grants);
 	if (whole) {
 		put_plan(w, &plan, run, args);

@@ -70,15 +70,26 @@ int session_list(struct db_tx *tx, const struct session_query *query, session_ro
 	return got < 0 ? -1 : 0;
 }
 
-bool session_is_open(struct db *db, struct str id)
+static bool is_there(struct db *db, struct str id, bool ended)
 {
 	struct db_tx *tx = db_read(db);
-	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND ended_ns IS NULL");
+	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND (ended_ns IS NOT NULL) = ?");
 	db_bind_str(q, id);
-	bool open = db_step(q, NULL) == 1;
+	db_bind_int(q, ended ? 1 : 0);
+	bool there = db_step(q, NULL) == 1;
 	db_finish(q);
 	db_done(tx);
-	return open;
+	return there;
+}
+
+bool session_is_open(struct db *db, struct str id)
+{
+	return is_there(db, id, false);
+}
+
+bool session_is_over(struct db *db, struct str id)
+{
+	return is_there(db, id, true);
 }
 
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)

@@ -34,6 +34,8 @@ typedef int session_row(void *user, const struct session *session);
 int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
 	__attribute__((warn_unused_result));
 bool session_is_open(struct db *db, struct str id);
+/* False, too, of what is no row: the session of an agent over HTTP is the agent itself. */
+bool session_is_over(struct db *db, struct str id);
 
 /* In a job of the writer. */
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)

@@ -5,9 +5,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
+import urllib.parse
 
 from daemon import Home, manifest_of, wait_for
 from house import SANITIZED, SLOW
@@ -322,6 +324,39 @@ class Callers(Mcp):
         self.assertEqual((run["session"], run["working_dir"]), (session["id"], "/somewhere"))
         self.assertEqual(self.home.request("POST", f"/v1/sessions/{session['id']}/end", {"exit_code": 0}).status, 200)
         self.assertEqual(Web(self.home, agent["token"]).raw("POST", {})[0], 401)
+
+    def upgraded(self, session):
+        """A connection as the guest makes it, which names a session; the one that it has"""
+        where = urllib.parse.urlsplit(self.home.discovery["url"])
+        sock = socket.create_connection((where.hostname, where.port), timeout=20 * SLOW)
+        self.addCleanup(sock.close)
+        sock.sendall((f"POST /mcp HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: Upgrade\r\nUpgrade: aileron-mcp-lines\r\n"
+                      f"Authorization: Bearer {self.agent['token']}\r\nAileron-Session: {session}\r\n\r\n").encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = sock.recv(4096)
+            self.assertTrue(more, head)
+            head += more
+        self.assertIn(b" 101 ", head.split(b"\r\n")[0])
+        return re.search(rb"(?i)aileron-session: (\w+)", head)[1].decode()
+
+    def test_a_session_that_is_alive_is_nobody_elses(self):
+        self.add("send", gated=False)
+        guest = self.guest()
+        guest.hello()
+        session = self.run_of(self.envelope(guest.call("send", {"path": "/ok"}))["run_id"])["session"]
+        self.assertNotEqual(self.upgraded(session), session)
+        guest.close()
+        wait_for(lambda: self.home.request("GET", f"/v1/sessions/{session}").json["ended_at"], "its end")
+        self.assertEqual(self.upgraded(session), session)
+
+    def test_an_agent_over_http_has_no_session_that_could_be_over(self):
+        self.add("send")
+        web = Web(self.home, self.agent["token"])
+        web.hello()
+        said = self.envelope(web.call("send", {"path": "/ok"}))
+        card = self.home.request("GET", f"/v1/action-approvals/{said['approval_id']}").json
+        self.assertFalse(card["session_ended"])
 
     def test_a_token_outlives_the_daemon(self):
         self.home.ok("daemon", "restart")
