@@ -225,10 +225,8 @@ static const char *type_of_answer(const struct operation *op)
 		enum api_operation_id id;
 		const char *type;
 	} others[] = {
-		{OP_AUDIT_TAIL, "text/event-stream"},
-		{OP_SESSION_HOLD, "text/event-stream"},
-		{OP_APPROVAL_WATCH, "text/event-stream"},
-		{OP_AUDIT_EXPORT, "application/x-ndjson"},
+		{OP_AUDIT_TAIL, "text/event-stream"},     {OP_SESSION_HOLD, "text/event-stream"},
+		{OP_APPROVAL_WATCH, "text/event-stream"}, {OP_AUDIT_EXPORT, "application/x-ndjson"},
 		{OP_OAUTH_CALLBACK, "text/html"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {

@@ -40,7 +40,7 @@
 struct running {
 	struct control control;
 	struct loop_source *patience; /* the time that workers have to end */
-	uint64_t stop_ns;            /* until when what is under way may finish; monotonic */
+	uint64_t stop_ns;             /* until when what is under way may finish; monotonic */
 	bool stopping, joined;
 };
 

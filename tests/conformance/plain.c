@@ -195,7 +195,7 @@ const struct fixture plain_fixtures[] = {
 	 NULL},
 	{"test_multiple_content_types", "Answers with a text, an image and a resource", NULL,
 	 TEXT("Multiple content types test:") "," IMAGE ",{\"type\":\"resource\",\"resource\":{\"uri\":\"test://"
-							"mixed-content-resource\","
+					      "mixed-content-resource\","
 					      "\"mimeType\":\"application/"
 					      "json\",\"text\":\"{\\\"test\\\":\\\"data\\\",\\\"value\\\":123}\"}}",
 	 NULL},

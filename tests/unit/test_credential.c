@@ -235,7 +235,8 @@ static void the_one_that_is_bound_is_permitted_and_ended(void **state)
 	struct keeper_entry *entries;
 	size_t n;
 	bool verified;
-	assert_int_equal(keeper_ask_list(stage.control.keeper, STR_EMPTY, stage.arena, &entries, &n, &verified, &err), 0);
+	assert_int_equal(keeper_ask_list(stage.control.keeper, STR_EMPTY, stage.arena, &entries, &n, &verified, &err),
+			 0);
 	assert_int_equal(stage.ended, 1);
 }
 
