@@ -227,6 +227,7 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 		      struct err *err)
 {
 	struct stat st;
+	const struct stat *like = NULL;
 	struct str backup = STR_EMPTY;
 	if (make_folders(file->path.p, err) < 0)
 		return -1;
@@ -234,10 +235,11 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 		backup = arena_printf(cli->arena, "%.*s" BACKUP_SUFFIX, STR_FMT(file->path));
 		if (stat(file->path.p, &st) != 0)
 			return fail_errno(err, "cannot look at '%s'", file->path.p);
-		if (write_as(backup.p, buf_str(&file->text), &st, err) < 0)
+		like = &st;
+		if (write_as(backup.p, buf_str(&file->text), like, err) < 0)
 			return wrap(err, "keeping what was there before");
 	}
-	if (check_unchanged(file, err) < 0 || write_as(file->path.p, text, file->exists ? &st : NULL, err) < 0)
+	if (check_unchanged(file, err) < 0 || write_as(file->path.p, text, like, err) < 0)
 		return -1;
 	*ret_backup = backup;
 	return 0;
