@@ -143,7 +143,7 @@ static const char *const capability_members[MCP_CAN__MAX] = {
 	[MCP_CAN_ELICITATION] = "\"elicitation\":{\"form\":{}}",
 	[MCP_CAN_ELICITATION_URL] = "\"elicitation\":{\"url\":{}}",
 	[MCP_CAN_ROOTS] = "\"roots\":{}",
-	[MCP_CAN_TASKS] = "\"extensions\":{\"" NAME_PREFIX "tasks\":{}}",
+	[MCP_CAN_TASKS] = ("\"extensions\":{\"" NAME_PREFIX "tasks\":{}}"),
 };
 
 /* What the answer takes of the client and it did not declare turns the answer into that. */

@@ -2,6 +2,7 @@
 #include "base/ascii.h"
 #include "base/mem.h"
 #include "text/toml.h"
+#include <math.h>
 
 #define HEADERS_MAX TOML_VALUES_MAX
 
@@ -199,7 +200,7 @@ static bool is_same_scalar(const struct toml_value *a, const struct toml_value *
 	if (toml_get_int(a, &i))
 		return toml_get_int(b, &j) && i == j;
 	if (toml_get_float(a, &f))
-		return toml_get_float(b, &g) && memcmp(&f, &g, sizeof f) == 0;
+		return toml_get_float(b, &g) && (f == g || (isnan(f) && isnan(g)));
 	return toml_get_bool(a, &p) && toml_get_bool(b, &q) && p == q;
 }
 
