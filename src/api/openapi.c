@@ -140,12 +140,18 @@ static void put_field_members(struct json_writer *w, const struct api_field *fie
 	}
 }
 
+static bool any_is_required(const struct api_field *fields)
+{
+	for (const struct api_field *field = fields; field->name != NULL; field++) {
+		if ((field->flags & API_REQUIRED) != 0)
+			return true;
+	}
+	return false;
+}
+
 static void put_required(struct json_writer *w, const struct api_field *fields)
 {
-	bool any = false;
-	for (const struct api_field *field = fields; field->name != NULL; field++)
-		any = any || (field->flags & API_REQUIRED) != 0;
-	if (!any)
+	if (!any_is_required(fields))
 		return;
 	jsonw_key(w, S("required"));
 	jsonw_begin_array(w);
@@ -319,8 +325,9 @@ static void put_operation(struct json_writer *w, const struct operation *op)
 	put_parameters(w, op);
 	if (op->request != NULL) {
 		begin(w, "requestBody");
+		/* No body counts as an object without members. */
 		jsonw_key(w, S("required"));
-		jsonw_bool(w, true);
+		jsonw_bool(w, any_is_required(op->request));
 		put_content(w, "application/json", op->request);
 		jsonw_end_object(w);
 	}

@@ -21,7 +21,7 @@ from test_mcp import Mcp
 SCHEMATHESIS = os.environ.get("AILERON_SCHEMATHESIS", "")
 FOLDER = pathlib.Path(__file__).with_name("openapi")
 CHECKS = ("response_schema_conformance", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
-          "server_error_is_told", "agents_stay_outside")
+          "negative_data_rejection", "server_error_is_told", "agents_stay_outside")
 EXAMPLES = {"daemon": 4, "person": 3, "agent": 1, "last": 1} if SANITIZED else {
     "daemon": 15, "person": 15, "agent": 3, "last": 4}
 # The first goes through every boundary of every field; what a token opens is the same for all of them.
