@@ -105,10 +105,11 @@ static void publish(struct actions *actions, struct set *set)
 	pthread_mutex_lock(&actions->lock);
 	struct set *before = actions->current;
 	actions->current = set;
+	size_t n = actions->n_listeners; /* they are never taken away */
 	pthread_cond_broadcast(&actions->changed);
 	pthread_mutex_unlock(&actions->lock);
 	set_release(before);
-	for (size_t i = 0; i < actions->n_listeners; i++)
+	for (size_t i = 0; i < n; i++)
 		actions->listeners[i].changed(actions->listeners[i].user);
 }
 
@@ -311,9 +312,11 @@ void actions_free(struct actions *actions)
 
 void actions_on_change(struct actions *actions, void (*changed)(void *user), void *user)
 {
+	pthread_mutex_lock(&actions->lock);
 	if (actions->n_listeners >= LISTENERS_MAX)
 		BUG("more than %d listen for actions", LISTENERS_MAX);
 	actions->listeners[actions->n_listeners++] = (struct listener){changed, user};
+	pthread_mutex_unlock(&actions->lock);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- for use */

@@ -117,9 +117,10 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 		*workers->last = job;
 		workers->last = &job->next;
 		workers->waiting++;
-		pthread_cond_signal(&workers->added);
 	}
 	pthread_mutex_unlock(&workers->lock);
+	if (taken) /* who wakes finds the lock free */
+		pthread_cond_signal(&workers->added);
 	return taken;
 }
 

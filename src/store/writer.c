@@ -324,8 +324,8 @@ static void hand_over(struct writer *writer, struct job *job)
 {
 	pthread_mutex_lock(&writer->lock);
 	list_add(&writer->waiting, job);
-	pthread_cond_signal(&writer->arrived);
 	pthread_mutex_unlock(&writer->lock);
+	pthread_cond_signal(&writer->arrived); /* who wakes finds the lock free */
 }
 
 /* A job that is waited for. */
