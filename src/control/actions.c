@@ -2,12 +2,12 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include "control/action_files.h"
 #include "control/action_record.h"
 #include "control/action_sets.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define FIRST_SET_S   20
 #define LISTENERS_MAX 8
@@ -35,7 +35,7 @@ struct actions {
 
 	pthread_mutex_t lock; /* all below; held for moments */
 	pthread_cond_t changed;
-	struct set *current;
+	struct set *current; /* changed under both locks, so that either is enough to look */
 	struct told told;
 	bool touched, over;
 };
@@ -65,13 +65,12 @@ void actions_release(struct actions *actions, const struct action_set *set)
 
 const struct action_set *actions_await(struct actions *actions, struct err *err)
 {
-	uint64_t ns = clock_monotonic_ns(NULL) + FIRST_SET_S * TIME_SECOND;
-	const struct timespec until = {(time_t)(ns / TIME_SECOND), (long)(ns % TIME_SECOND)};
-	int timed_out = 0;
+	uint64_t until_ns = clock_monotonic_ns(NULL) + FIRST_SET_S * TIME_SECOND;
+	bool in_time = true;
 	const struct action_set *set = NULL;
 	pthread_mutex_lock(&actions->lock);
-	while (set_public(actions->current)->generation == 0 && !actions->over && timed_out == 0)
-		timed_out = pthread_cond_timedwait(&actions->changed, &actions->lock, &until);
+	while (set_public(actions->current)->generation == 0 && !actions->over && in_time)
+		in_time = wait_until(&actions->changed, &actions->lock, until_ns);
 	if (set_public(actions->current)->generation != 0)
 		set = hold_current(actions);
 	pthread_mutex_unlock(&actions->lock);
@@ -234,7 +233,7 @@ static void *run(void *user)
 	return NULL;
 }
 
-/* Once more than there can be watches: something of each. */
+/* Each is told once until it is read; there is room for all that can be watched. */
 void actions_told(struct actions *actions, uint32_t watch)
 {
 	pthread_mutex_lock(&actions->lock);
@@ -263,11 +262,7 @@ struct actions *actions_new(struct control *control)
 	actions->current = set_empty();
 	pthread_mutex_init(&actions->making, NULL);
 	pthread_mutex_init(&actions->lock, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&actions->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&actions->changed);
 	return actions;
 }
 

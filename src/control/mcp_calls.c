@@ -1,4 +1,5 @@
 #include "control/mcp_calls.h"
+#include "approval/run_table.h"
 #include "base/ascii.h"
 #include "base/time.h"
 #include "base/version.h"
@@ -28,13 +29,18 @@ static const char *whether_it_ran(const struct run *run, const struct err *err)
 	return str_eq(ran, S("maybe")) || run->state == RUN_OUTCOME_UNKNOWN ? " (it may have run)" : " (it ran)";
 }
 
+static void put_error(struct mcp_answer *answer, const struct err *err, const char *behind)
+{
+	AUTO_BUF text = BUF_INIT(2 * ERR_MESSAGE_MAX);
+	buf_addf(&text, "%s: %s%s", err_row(err->class)->name, err->message, behind);
+	mcp_answer_tool_error(answer, buf_str(&text));
+}
+
 static void put_failure(struct mcp_answer *answer, const struct run *run)
 {
 	struct err err;
 	run_error(run, &err);
-	AUTO_BUF text = BUF_INIT(2 * ERR_MESSAGE_MAX);
-	buf_addf(&text, "%s: %s%s", err_row(err.class)->name, err.message, whether_it_ran(run, &err));
-	mcp_answer_tool_error(answer, buf_str(&text));
+	put_error(answer, &err, whether_it_ran(run, &err));
 }
 
 void mcp_calls_put_run(struct control *control, struct mcp_answer *answer, const struct run *run)
@@ -58,13 +64,6 @@ void mcp_calls_put_run(struct control *control, struct mcp_answer *answer, const
 		mcp_answer_text(answer, message);
 	}
 	mcp_answer_text(answer, buf_str(&answer->structured));
-}
-
-static void put_error(struct mcp_answer *answer, const struct err *err, const char *behind)
-{
-	AUTO_BUF text = BUF_INIT(2 * ERR_MESSAGE_MAX);
-	buf_addf(&text, "%s: %s%s", err_row(err->class)->name, err->message, behind);
-	mcp_answer_tool_error(answer, buf_str(&text));
 }
 
 /* --------------------------------------------------------------------------------------------------------- an action */
@@ -173,18 +172,15 @@ static int read_asked(const struct json *arguments, struct asked *ret, struct er
 static int find_by_call(struct control *control, struct arena *arena, struct str caller, struct asked *asked,
 			struct err *err)
 {
+	struct run run;
 	struct db_tx *tx = db_read(control->db);
-	struct db_stmt *q = db_stmt(tx, "SELECT id FROM runs WHERE caller = ? AND call_id = ?");
-	db_bind_str(q, caller);
-	db_bind_str(q, asked->call_id);
-	int got = db_step(q, err);
-	if (got == 1)
-		asked->id = arena_str(arena, db_str(q, 0));
-	db_finish(q);
+	int found = run_find_call(tx, arena, caller, asked->call_id, &run, err);
 	db_done(tx);
-	if (got == 0)
+	if (found == 0)
 		return fail(err, ERR_NOT_FOUND, "no call of that id ever came here; it did not run");
-	return got < 0 ? -1 : 0;
+	if (found == 1)
+		asked->id = run.id;
+	return found < 0 ? -1 : 0;
 }
 
 /* One that nobody has to approve ends soon, and its end is what the caller asks for. */
