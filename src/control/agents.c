@@ -296,6 +296,26 @@ static void fill_registration(struct registration *registration, const struct ag
 	sha256(str_from(token), valid->hash);
 }
 
+/* On disk and in the record, then among those that may ask. */
+static int store(struct agents *agents, const struct agent *agent, const struct audit_event *by,
+		 struct registration *registration, struct err *err)
+{
+	struct agent told = *agent;
+	told.id = str_from(registration->valid.id);
+	int rc = begin_event(&registration->event, by, AUDIT_AGENT_REGISTERED, &told, err);
+	if (rc == 0)
+		rc = db_write(agents->db, store_registration, registration, err);
+	event_release(&registration->event);
+	if (rc < 0)
+		return -1;
+	pthread_mutex_lock(&agents->lock);
+	bool kept = agents->n < AGENTS_VALID_MAX;
+	if (kept)
+		agents->valid[agents->n++] = registration->valid;
+	pthread_mutex_unlock(&agents->lock);
+	return kept ? 0 : refuse_full(err);
+}
+
 int agents_register(struct agents *agents, const struct agent *agent, const struct audit_event *by,
 		    char ret_id[ULID_SIZE], char ret_token[AGENTS_TOKEN_SIZE], struct err *err)
 {
@@ -306,25 +326,13 @@ int agents_register(struct agents *agents, const struct agent *agent, const stru
 	struct registration registration = {.agent = agent, .now_ns = clock_wall_ns(agents->clock)};
 	char token[AGENTS_TOKEN_SIZE];
 	fill_registration(&registration, agent, token);
-	struct agent told = *agent;
-	told.id = str_from(registration.valid.id);
-	int rc = begin_event(&registration.event, by, AUDIT_AGENT_REGISTERED, &told, err);
-	if (rc == 0)
-		rc = db_write(agents->db, store_registration, &registration, err);
-	event_release(&registration.event);
-	if (rc < 0)
-		return -1;
-	pthread_mutex_lock(&agents->lock);
-	bool kept = agents->n < AGENTS_VALID_MAX;
-	if (kept)
-		agents->valid[agents->n++] = registration.valid;
-	pthread_mutex_unlock(&agents->lock);
-	if (!kept)
-		return refuse_full(err);
-	memcpy(ret_id, registration.valid.id, ULID_SIZE);
-	memcpy(ret_token, token, sizeof token);
-	mem_wipe(token, sizeof token);
-	return 0;
+	int rc = store(agents, agent, by, &registration, err);
+	if (rc == 0) {
+		memcpy(ret_id, registration.valid.id, ULID_SIZE);
+		memcpy(ret_token, token, sizeof token);
+	}
+	mem_wipe(token, sizeof token); /* also that of one that was not made */
+	return rc;
 }
 
 /* --------------------------------------------------------------------------------------------------------- revoking */
@@ -376,7 +384,7 @@ int agents_revoke(struct agents *agents, struct str id, const struct audit_event
 	return rc;
 }
 
-/* Under no lock: the id of one that was made for this session. */
+/* Not under the lock: the id of one that was made for this session. */
 static bool next_of_session(struct agents *agents, struct str session, char ret[ULID_SIZE])
 {
 	bool found = false;
