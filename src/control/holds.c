@@ -97,7 +97,7 @@ static void end_later(struct control *control, const char session[ULID_SIZE])
 	job->control = control;
 	memcpy(job->id, session, ULID_SIZE);
 	if (!workers_add(control->workers, end_abandoned, job))
-		free(job); /* the daemon stops: the next one's start sees to it */
+		free(job); /* the daemon stops, or too much waits: the next one's start sees to it */
 }
 
 /* ----------------------------------------------------------------------------------- what was not taken up again */

@@ -262,7 +262,7 @@ static void guest_end(struct guest *guest)
 	guest_free(guest);
 	http_stream_end(x);
 	if (job != NULL && !workers_add(control->workers, end_session, job))
-		free(job); /* the daemon stops: its next start ends the session */
+		free(job); /* the daemon stops, or too much waits: its next start ends the session */
 }
 
 static void on_gone(void *user)
@@ -336,7 +336,9 @@ static struct guest *guest_new(struct mcp_guests *guests, struct http_exchange *
 int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const struct identity *identity,
 		    struct err *err)
 {
-	if (guests->stopped || guests->n == MCP_GUESTS_MAX)
+	if (guests->stopped)
+		return fail(err, ERR_UNAVAILABLE, "the daemon is stopping");
+	if (guests->n == MCP_GUESTS_MAX)
 		return fail(err, ERR_UNAVAILABLE, "there are %d agents here already; end some", MCP_GUESTS_MAX);
 	struct guest *guest = guest_new(guests, x, identity);
 	const struct h1_header session = {S(MCP_SESSION_HEADER), str_from(guest->session)};

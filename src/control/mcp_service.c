@@ -266,7 +266,8 @@ void mcp_service_serve(struct mcp_service *service, struct http_exchange *x)
 		return;
 	}
 	service->waiting[service->n_waiting++] = x;
-	loop_timer_start(service->patience, MCP_FIRST_SET_MS, 0);
+	if (service->n_waiting == 1) /* starting it anew would make the first wait for as long as others come */
+		loop_timer_start(service->patience, MCP_FIRST_SET_MS, 0);
 }
 
 /* -------------------------------------------------------------------------------------------------------- life cycle */
