@@ -35,7 +35,7 @@ struct run_change {
 	enum run_event event;
 	uint64_t now_ns;             /* Unix */
 	struct audit_event who;      /* actor and trace; type and payload are made here */
-	struct str by;               /* APPROVE, DENY, CANCEL: "user" or a caller */
+	struct str by;               /* APPROVE, DENY: who decides, "user" */
 	struct str reason;           /* DENY: the person's words; REFUSE: which part; CANCEL, STOP: why */
 	const struct run_edit *edit; /* APPROVE; NULL = as asked for */
 	struct str grant_id;         /* APPROVE: of the grant made along with it */

@@ -71,7 +71,7 @@ static int check_parts(struct deciding *d, struct err *err)
 {
 	struct str now;
 	if (run_plan_make(d->runs, d->arena, d->run.action, &d->plan, err) < 0) {
-		if (err->class == ERR_ACTION_DISABLED || err->class == ERR_UNAVAILABLE)
+		if (err->class == ERR_ACTION_DISABLED || runs_is_away(err))
 			return -1;
 		return refuse_stale(d, arena_str(d->arena, str_from(err->message)), err);
 	}

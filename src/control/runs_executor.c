@@ -75,7 +75,7 @@ static void refuse(struct runs *runs, struct str id, struct str part)
 	apply(runs, &change, RUN_REFUSED);
 }
 
-static bool is_away(const struct err *err)
+bool runs_is_away(const struct err *err)
 {
 	return err->class == ERR_UNAVAILABLE || err->class == ERR_PROTOCOL || err->class == ERR_STORE_ERROR;
 }
@@ -195,7 +195,7 @@ static void execute_once(struct runs *runs, struct running_run *running, int lef
 	int rc = claim_and_run(runs, running, &run, &err);
 	if (rc > 0 && left > 0)
 		execute_once(runs, running, left - 1);
-	else if (rc > 0 || (rc < 0 && is_away(&err)))
+	else if (rc > 0 || (rc < 0 && runs_is_away(&err)))
 		try_again_soon(runs);
 	else if (rc < 0 && err.class != ERR_CONFLICT)
 		refuse(runs, run.id, str_from(err.message));
@@ -441,7 +441,7 @@ static void check_one(struct runs *runs, const struct run *run)
 		struct str part = approval_difference(arena, run->bound, now);
 		if (part.n > 0)
 			refuse(runs, run->id, part);
-	} else if (err.class != ERR_ACTION_DISABLED && !is_away(&err)) {
+	} else if (err.class != ERR_ACTION_DISABLED && !runs_is_away(&err)) {
 		refuse(runs, run->id, str_from(err.message));
 	}
 	run_plan_release(runs, &plan);

@@ -56,6 +56,8 @@ struct runs {
 };
 
 bool runs_is_draining(struct runs *runs);
+/* Whether it says that a process or the database was away, and so nothing about the parts of a run. */
+bool runs_is_away(const struct err *err);
 /* A run's state changed: whoever waits or listens is told. */
 void runs_announce(struct runs *runs, struct str id, enum run_state state);
 
