@@ -392,7 +392,3 @@ bool mcp_call_can(const struct mcp_call *call, enum mcp_client_can what)
 {
 	return (call->can & 1U << what) != 0;
 }
-bool mcp_call_has_extension(const struct mcp_call *call, struct str identifier)
-{
-	return json_member(json_member(call->capabilities, S("extensions")), identifier) != NULL;
-}

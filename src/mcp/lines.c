@@ -64,11 +64,6 @@ size_t mcp_peer_open(struct mcp_peer *peer)
 	return n;
 }
 
-struct str mcp_peer_client(const struct mcp_peer *peer)
-{
-	return str_from(peer->session->client);
-}
-
 static void say(struct mcp_peer *peer, struct str message)
 {
 	pthread_mutex_lock(&peer->writing);

@@ -180,7 +180,6 @@ enum mcp_client_can {
 	MCP_CAN__MAX,
 };
 bool mcp_call_can(const struct mcp_call *call, enum mcp_client_can what);
-bool mcp_call_has_extension(const struct mcp_call *call, struct str identifier);
 
 /*
  * Told to a client that gave a token. Values that do not grow are dropped; `total` < 0 = unknown. Whoever says nothing
@@ -286,5 +285,4 @@ void mcp_peer_too_long(struct mcp_peer *peer);
 /* The end: what is under way is cancelled, and `write` is not called any more. NULL is fine. */
 void mcp_peer_free(struct mcp_peer *peer);
 DEFINE_AUTO(mcp_peer, mcp_peer_free)
-size_t mcp_peer_open(struct mcp_peer *peer);             /* requests under way */
-struct str mcp_peer_client(const struct mcp_peer *peer); /* as mcp_call_client(), of the handshake; turning thread */
+size_t mcp_peer_open(struct mcp_peer *peer); /* requests under way */
