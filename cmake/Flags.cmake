@@ -38,6 +38,9 @@ if(AILERON_SANITIZE)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
+# floor() is a call into it wherever the compiler does not optimise, as for coverage.
+link_libraries(m)
+
 if(AILERON_COVERAGE)
   add_compile_options(--coverage -O0 -g)
   add_link_options(--coverage)
