@@ -287,9 +287,7 @@ static void fill_registration(struct registration *registration, const struct ag
 			      char token[AGENTS_TOKEN_SIZE])
 {
 	struct valid *valid = &registration->valid;
-	unsigned char random[10];
-	rand_bytes(random, sizeof random);
-	ulid_format(registration->now_ns / TIME_MILLISECOND, random, valid->id);
+	ulid_make(registration->now_ns, valid->id);
 	(void)copy(valid->name, sizeof valid->name, agent->name);
 	(void)copy(valid->session, sizeof valid->session, agent->session);
 	make_token(token);

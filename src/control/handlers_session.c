@@ -1,5 +1,4 @@
 #include "api/timestamp.h"
-#include "base/rand.h"
 #include "control/control.h"
 #include "control/event.h"
 #include "control/gateway.h"
@@ -47,10 +46,8 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 int handle_session_start(struct request *request, struct err *err)
 {
 	struct session_job job = {.session = {.started_ns = clock_wall_ns(NULL), .exit_code = -1}};
-	unsigned char random[10];
 	char id[ULID_SIZE];
-	rand_bytes(random, sizeof random);
-	ulid_format(job.session.started_ns / TIME_MILLISECOND, random, id);
+	ulid_make(job.session.started_ns, id);
 	job.session.id = str_from(id);
 	job.session.agent = request_str(request, "agent");
 	job.session.working_dir = request_str(request, "working_dir");

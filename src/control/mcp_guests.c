@@ -2,7 +2,6 @@
 #include "base/hex.h"
 #include "base/line_cut.h"
 #include "base/log.h"
-#include "base/rand.h"
 #include "base/time.h"
 #include "control/agents.h"
 #include "control/event.h"
@@ -189,9 +188,7 @@ static void start_session(struct guest *guest, const struct identity *identity)
 	if (continues) {
 		memcpy(guest->session, asked.p, asked.n);
 	} else {
-		unsigned char random[10];
-		rand_bytes(random, sizeof random);
-		ulid_format(clock_wall_ns(NULL) / TIME_MILLISECOND, random, guest->session);
+		ulid_make(clock_wall_ns(NULL), guest->session);
 	}
 	guest->own_session = true;
 	struct session_job *job = job_new(guest);

@@ -124,9 +124,7 @@ struct asking {
 static void make_id(struct arena *arena, uint64_t now_ns, struct str *ret)
 {
 	char id[ULID_SIZE];
-	unsigned char random[10];
-	rand_bytes(random, sizeof random);
-	ulid_format(now_ns / TIME_MILLISECOND, random, id);
+	ulid_make(now_ns, id);
 	*ret = arena_str(arena, str_from(id));
 }
 

@@ -6,7 +6,6 @@
 #include "control/runs_private.h"
 #include "control/session.h"
 #include "crypto/digest.h"
-#include "base/rand.h"
 #include "text/jcs.h"
 #include "text/json_members.h"
 
@@ -133,10 +132,8 @@ static int make_grant(struct deciding *d, struct err *err)
 			    "'%.*s' is never granted for a while: its action file does not say approval.grants",
 			    STR_FMT(d->run.action));
 	char id[ULID_SIZE];
-	unsigned char random[10];
 	uint64_t now = clock_wall_ns(NULL);
-	rand_bytes(random, sizeof random);
-	ulid_format(now / TIME_MILLISECOND, random, id);
+	ulid_make(now, id);
 	*grant = (struct grant){
 		.id = arena_str(d->arena, str_from(id)),
 		.caller = d->run.caller.id,

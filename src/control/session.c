@@ -1,4 +1,5 @@
 #include "control/session.h"
+#include "base/rand.h"
 #include "base/time.h"
 #include "text/json_members.h"
 
@@ -22,6 +23,13 @@ void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID
 		bits &= (1u << n_bits) - 1;
 	}
 	ret[n] = '\0';
+}
+
+void ulid_make(uint64_t wall_ns, char ret[ULID_SIZE])
+{
+	unsigned char random[10];
+	rand_bytes(random, sizeof random);
+	ulid_format(wall_ns / TIME_MILLISECOND, random, ret);
 }
 
 static struct session read_row(const struct db_stmt *q)

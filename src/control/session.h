@@ -14,6 +14,7 @@
 
 /* `random` is the lower 80 bits, the highest byte first. */
 void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID_SIZE]);
+void ulid_make(uint64_t wall_ns, char ret[ULID_SIZE]); /* a new one, of that time */
 
 struct session {
 	struct str id, agent, working_dir;
