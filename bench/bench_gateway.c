@@ -106,7 +106,7 @@ static char *begin_session(void)
 	AUTO_BUF answer = BUF_INIT(64 << 10);
 	must(h1_client_do(client, &request, &response, &answer, &err), &err);
 	AUTO(json) *session = json_parse(buf_str(&answer), JSON_READ_STRICT, &err);
-	struct str url;
+	struct str url = {0};
 	want(session != NULL && json_get_str(json_member(json_member(session, S("gateway")), S("anthropic_url")), &url),
 	     "the session has no gateway");
 	discovery_release(&found);
