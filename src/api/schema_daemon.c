@@ -56,6 +56,7 @@ const struct api_field api_status[] = {
 	FIELD_STR("listen_addr", API_REQUIRED, 0, "\"127.0.0.1:PORT\""),
 	FIELD_STR("state_dir", API_REQUIRED, API_FOLDER_MAX, "~/.aileron, or AILERON_HOME"),
 	FIELD_INT("action_count", API_REQUIRED, API_COUNT_MAX, "installed actions"),
+	FIELD_INT("approval_count", API_REQUIRED, API_COUNT_MAX, "that wait for a person"),
 	FIELD_INT("connector_count", API_REQUIRED, API_COUNT_MAX, "linked and installed"),
 	FIELD_INT("binding_count", API_REQUIRED, API_COUNT_MAX, ""),
 	FIELD_INT("session_count", API_REQUIRED, API_COUNT_MAX, "that are running"),

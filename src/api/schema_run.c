@@ -114,6 +114,7 @@ const struct api_field api_input_field[] = {
 
 const struct api_field api_run_result[] = {
 	FIELD_STR("status", 0, 0, "completed or pending_approval"),
+	FIELD_STR("state", 0, 0, "of one that has not ended: pending_approval, awaiting_vault, queued or running"),
 	FIELD_STR("action", API_REQUIRED, 0, ""),
 	FIELD_STR("run_id", 0, 0, ""),
 	FIELD_ANY("output", 0, "of the last step"),

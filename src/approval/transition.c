@@ -22,17 +22,28 @@ static bool is_decision(enum run_event event)
 
 /* ------------------------------------------------------------------------------------------------------------- refused */
 
+int run_tell_stale(struct str approval_id, struct str part, struct err *err)
+{
+	fail(err, ERR_APPROVAL_STALE, "'%.*s' is refused: %.*s is not what was asked for any more; it did not run",
+	     STR_FMT(approval_id), STR_FMT(part));
+	err_detail(err, "part", part);
+	return -1;
+}
+
 static int refuse(const struct run *run, const struct run_change *change, struct err *err)
 {
 	const char *state = run_state_name(run->state);
 	if (!is_decision(change->event))
 		return fail(err, ERR_CONFLICT, "the run '%.*s' is %s", STR_FMT(run->id), state);
 	struct str id = run->approval_id;
+	if (run->state == RUN_REFUSED && run->decided_by.n == 0 && change->event == RUN_EVENT_APPROVE)
+		return run_tell_stale(id, run->reason, err);
 	if (run->state == RUN_DENIED || (run->decided_by.n > 0 && run->state != RUN_CANCELLED))
 		fail(err, ERR_ALREADY_DECIDED, "'%.*s' was %s by '%.*s' already; it is %s", STR_FMT(id),
 		     run->state == RUN_DENIED ? "denied" : "approved", STR_FMT(run->decided_by), state);
 	else
-		fail(err, ERR_ALREADY_DECIDED, "'%.*s' waits for nobody any more: it is %s", STR_FMT(id), state);
+		fail(err, ERR_ALREADY_DECIDED, "'%.*s' waits for nobody any more: it is %s%s%.*s", STR_FMT(id), state,
+		     run->reason.n > 0 ? ": " : "", STR_FMT(run->reason));
 	err_detail(err, "decided_by", run->decided_by);
 	err_detail(err, "state", str_from(state));
 	return -1;

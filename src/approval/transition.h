@@ -46,8 +46,10 @@ struct run_change {
 };
 /*
  * In a job. The state that it has now in *ret_state (may be NULL), the id of the event in ret_audit_id (may be NULL; AUDIT_ID_SIZE;
- * "" when the step has none). NOT_FOUND; ALREADY_DECIDED, which says by whom, for a decision that came too late; CONFLICT for
- * anything else that its state does not take.
+ * "" when the step has none). NOT_FOUND; ALREADY_DECIDED, which says by whom, for a decision that came too late; APPROVAL_STALE for
+ * an approval of what was refused with nobody's decision; CONFLICT for anything else that its state does not take.
  */
 int run_change(struct db_tx *tx, const struct run_change *change, enum run_state *ret_state, char *ret_audit_id,
 	       struct err *err) __attribute__((warn_unused_result));
+/* -1 APPROVAL_STALE: the approval is refused, as that part is another now. */
+int run_tell_stale(struct str approval_id, struct str part, struct err *err) __attribute__((warn_unused_result));

@@ -309,7 +309,7 @@ static int prepare(const struct client *client, const struct client_request *req
 /* What the verbs look at in the details, an object or an array of objects. */
 static void take_details(const struct json *details, struct err *err)
 {
-	static const char *const known[] = {"required", "member", "hint"};
+	static const char *const known[] = {"required", "member", "hint", "ran"};
 	for (size_t i = 0; json_kind(details) == JSON_KIND_ARRAY && i < json_length(details); i++)
 		take_details(json_at(details, i), err);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {

@@ -44,10 +44,11 @@ static void watch_for_interrupt(struct running *running, const struct json *enve
 {
 	struct sigaction action = {.sa_handler = say_last_words, .sa_flags = (int)SA_RESETHAND};
 	struct cli *cli = running->cli;
+	const char *id = cli_visible(cli, cli_str(envelope, "run_id")).p;
 	struct str text = arena_printf(cli->arena,
-				       "\naileron: the request still waits for a person; 'aileron runs cancel %s' "
-				       "takes it back\n",
-				       cli_visible(cli, cli_str(envelope, "run_id")).p);
+				       "\naileron: the request stands; 'aileron runs show %s' tells what becomes of "
+				       "it, 'aileron runs cancel %s' takes it back\n",
+				       id, id);
 	last_words_n = MIN(text.n, sizeof last_words);
 	memcpy(last_words, text.p, last_words_n);
 	sigemptyset(&action.sa_mask);
@@ -90,11 +91,28 @@ static bool is_pending(const struct json *envelope)
 	return str_eq(cli_str(envelope, "status"), S("pending_approval"));
 }
 
-static void show_time(const struct running *running)
+/* Whom or what a run waits for that has not ended; it may have been approved and not be over. */
+static const char *waits_for(const struct json *envelope)
+{
+	static const struct {
+		const char *state, *words;
+	} table[] = {{"pending_approval", "for a person"},
+		     {"awaiting_vault", "for the vault to be unlocked"},
+		     {"queued", "for its turn"}};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (str_eq(cli_str(envelope, "state"), str_from(table[i].state)))
+			return table[i].words;
+	}
+	return NULL; /* it runs */
+}
+
+static void show_time(const struct running *running, const struct json *envelope)
 {
 	uint64_t seconds = (clock_monotonic_ns(NULL) - running->begun_ns) / TIME_SECOND;
+	const char *words = waits_for(envelope);
 	if (running->shown)
-		dprintf(STDERR_FILENO, "\raileron: waiting for a person, %llu s", (unsigned long long)seconds);
+		dprintf(STDERR_FILENO, "\r\033[Kaileron: waiting %s, %llu s", words != NULL ? words : "while it runs",
+			(unsigned long long)seconds);
 }
 
 /* One turn; a daemon that was started anew in between is asked again, with the same call id. */
@@ -124,7 +142,7 @@ static int wait_for_end(struct running *running, struct json **envelope, struct 
 		if (now >= running->until_ns)
 			break;
 		struct json *next = NULL;
-		show_time(running);
+		show_time(running, *envelope);
 		rc = ask_turn(running, MAX(MIN(turn, (running->until_ns - now) / TIME_MILLISECOND), 1), &next, err);
 		if (rc == 0) {
 			json_free(*envelope);
@@ -144,11 +162,23 @@ static void tell_pending(struct cli *cli, struct printer *out, const struct json
 {
 	const char *approval = cli_visible(cli, cli_str(envelope, "approval_id")).p;
 	const char *run = cli_visible(cli, cli_str(envelope, "run_id")).p;
+	const char *words = waits_for(envelope);
+	bool undecided = str_eq(cli_str(envelope, "state"), S("pending_approval"));
 	print_from(out, cli_str(envelope, "action"));
-	print_text(out, " waits for a person and has not run.\n\n");
-	print_text(out, "  aileron approval show %s\n  aileron approval approve %s\n  aileron approval deny %s\n",
-		   approval, approval, approval);
-	print_text(out, "  aileron runs cancel %s\n\n  ", run);
+	if (words == NULL)
+		print_text(out, " %s and has not ended.\n\n", approval[0] != '\0' ? "was approved, runs" : "runs");
+	else
+		print_text(out, "%s waits %s and has not run.\n\n", undecided ? "" : " was approved,", words);
+	if (undecided)
+		print_text(out,
+			   "  aileron approval show %s\n  aileron approval approve %s\n  aileron approval deny %s\n",
+			   approval, approval, approval);
+	else
+		print_text(out, "  aileron runs show %s\n", run);
+	print_text(out, "  aileron runs cancel %s\n", run);
+	if (!undecided)
+		return;
+	print_text(out, "\n  ");
 	print_from(out, cli_str(envelope, "review_url"));
 	print_text(out, "\n");
 }
@@ -218,6 +248,16 @@ static void begin_call(struct running *running)
 	hex_format(str_of(bytes, sizeof bytes), running->call_id);
 }
 
+/* And nothing of it ran, so that asking once more runs nothing twice. */
+static bool wants_vault(const struct err *err)
+{
+	struct str details = str_from(err->details);
+	return err->class == ERR_VAULT_LOCKED ||
+	       (err->class == ERR_BINDING_REQUIRED &&
+		str_find(details, S("\"required\":\"vault.passphrase\"")) != STR_NPOS &&
+		str_find(details, S("\"ran\":\"no\"")) != STR_NPOS);
+}
+
 /* An action that runs at once and needs the vault: a person at a terminal may open it. */
 static int ask_first(struct running *running, struct json **ret, struct err *err)
 {
@@ -226,7 +266,7 @@ static int ask_first(struct running *running, struct json **ret, struct err *err
 	begin_call(running);
 	if (ask(running, 0, false, ret, &first) == 0)
 		return 0;
-	if (first.class == ERR_VAULT_LOCKED) {
+	if (wants_vault(&first)) {
 		begin_call(running);
 		return unlock_before_verb(running->cli, err) < 0 ? -1 : ask(running, 0, false, ret, err);
 	}

@@ -93,7 +93,11 @@ static void put_page(struct cli *cli, const struct json *status)
 {
 	static const struct {
 		const char *label, *member;
-	} counts[] = {{"Connectors", "connector_count"}, {"Bindings", "binding_count"}, {"Sessions", "session_count"}};
+	} counts[] = {{"Actions", "action_count"},
+		      {"Approvals", "approval_count"},
+		      {"Connectors", "connector_count"},
+		      {"Bindings", "binding_count"},
+		      {"Sessions", "session_count"}};
 	struct printer *out = &cli->out;
 	struct str vault = cli_str(status, "vault_state");
 	print_styled(out, PRINT_BOLD, "aileron");

@@ -13,7 +13,7 @@
 struct execution_end {
 	const struct err *error; /* NULL = it succeeded */
 	const struct call_report *report;
-	char *ret_audit_id; /* AUDIT_ID_SIZE; of the event, there when `ended` is called */
+	char *ret_audit_id; /* AUDIT_ID_SIZE; of the event, there when `ended` is called; good when the end is 0 */
 };
 struct execution;
 struct execution_starting;

@@ -1,5 +1,6 @@
 #include "api/openapi.h"
 #include "base/version.h"
+#include "control/actions.h"
 #include "control/audit_service.h"
 #include "control/bindings.h"
 #include "control/calls.h"
@@ -83,8 +84,14 @@ static void put_counts(struct request *request, bool keeper_answers)
 {
 	struct json_writer *w = &request->json;
 	size_t bindings = keeper_answers ? bindings_count(request->control, request->arena) : 0;
+	const struct action_set *set = actions_hold(request->control->actions);
+	size_t actions = set->n;
+	actions_release(request->control->actions, set);
 	struct db_tx *tx = db_read(request->control->db);
-	member_u64(w, "action_count", 0);
+	member_u64(w, "action_count", actions);
+	member_u64(w, "approval_count",
+		   count(tx, "SELECT count(*) FROM runs WHERE ended_ns IS NULL"
+			     " AND state = 'pending_approval'"));
 	member_u64(w, "connector_count", count(tx, "SELECT count(*) FROM connectors"));
 	member_u64(w, "binding_count", bindings);
 	member_u64(w, "session_count", count(tx, "SELECT count(*) FROM sessions WHERE ended_ns IS NULL"));

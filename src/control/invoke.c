@@ -169,8 +169,10 @@ static int carry_out(struct under_way *u, struct err *err)
 	const struct err *error = result->ok ? NULL : &result->error;
 	const struct execution_end end = {.error = error, .report = &result->report, .ret_audit_id = invoke->audit_id};
 	add_span(u, error);
-	if (execution_end(invoke->control->db, &invoke->by, &u->execution, TAKE(u->starting), &end, err) < 0)
+	if (execution_end(invoke->control->db, &invoke->by, &u->execution, TAKE(u->starting), &end, err) < 0) {
+		invoke->audit_id[0] = '\0'; /* of an event that was undone */
 		return -1;
+	}
 	if (error == NULL)
 		return 0;
 	*err = *error;

@@ -42,7 +42,7 @@ struct invoke {
 
 	/* What came of it; strings in the arena. */
 	bool sent;                    /* its start is on disk, and the runner was asked */
-	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended; "" when it did not begin */
+	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended; "" when none is on record */
 	struct str content_hash;
 	struct str previous_hash; /* what the last use found, when that was another; "" = the same */
 	struct calls_result result;

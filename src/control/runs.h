@@ -61,7 +61,7 @@ void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str ru
 int runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user);
 
 /*
- * The envelope of design (mcp, API): {"status","action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}.
+ * The envelope of design (mcp, API): {"status","state"?,"action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}.
  * For completed and pending_approval; other states have their error (run_error()).
  */
 void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run);

@@ -58,12 +58,10 @@ static int write_down(struct deciding *d, enum run_event event, struct str reaso
 
 static int refuse_stale(struct deciding *d, struct str part, struct err *err)
 {
+	/* Somebody was quicker: the job of a decision tells who, and what became of it. */
 	if (write_down(d, RUN_EVENT_REFUSE, part, err) < 0)
-		return -1;
-	fail(err, ERR_APPROVAL_STALE, "'%.*s' is refused: %.*s is not what was asked for any more; it did not run",
-	     STR_FMT(d->run.approval_id), STR_FMT(part));
-	err_detail(err, "part", part);
-	return -1;
+		return err->class == ERR_CONFLICT ? write_down(d, RUN_EVENT_APPROVE, STR_EMPTY, err) : -1;
+	return run_tell_stale(d->run.approval_id, part, err);
 }
 
 static int check_parts(struct deciding *d, struct err *err)

@@ -23,9 +23,10 @@ static void put_message(struct json_writer *w, const struct run *run, struct str
 			 STR_FMT(run->action), STR_FMT(run->action), STR_FMT(url), id, id);
 	else
 		buf_addf(&text,
-			 "The action '%.*s' was approved and is %s. Ask how it stands with check_action_status and "
+			 "The action '%.*s' %s %s. Ask how it stands with check_action_status and "
 			 "approval_id '%s'.",
-			 STR_FMT(run->action), run_state_name(run->state), id);
+			 STR_FMT(run->action), run->approval_id.n > 0 ? "was approved and is" : "is",
+			 run_state_name(run->state), id);
 	member_str(w, "message", buf_str(&text));
 }
 
@@ -46,6 +47,7 @@ void run_put_envelope(struct control *control, struct json_writer *w, const stru
 	struct str url = arena_printf(arena, "http://%.*s/approvals?focus=%.*s",
 				      STR_FMT(supervise_setting(control->start, SETTING_LISTEN)), STR_FMT(id));
 	member_z(w, "status", "pending_approval");
+	member_z(w, "state", run_state_name(run->state));
 	member_str(w, "action", run->action);
 	member_str(w, "run_id", run->id);
 	member_str_given(w, "approval_id", run->approval_id);

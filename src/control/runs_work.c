@@ -311,7 +311,7 @@ static int attempt_step(struct at_work *w, const struct json *args, uint32_t att
 	int called = invoke_connector(&w->invoke, err);
 	/* With an id its end is on record, as it was judged, and so is that of the run. */
 	bool told = called == 0 || w->invoke.audit_id[0] != '\0';
-	w->inserted = w->inserted || told;
+	w->inserted = w->inserted || told || w->invoke.sent; /* it was there before anything was sent */
 	w->recorded = told && w->ends;
 	bool is_last = w->step + 1 == plan_of(w)->action->n_steps;
 	if (told && w->row.class.n == 0 && !is_last) { /* what follows may name parts of it */
@@ -410,6 +410,7 @@ static void record_end(struct at_work *w)
 	/* At the next start it is outcome_unknown. */
 	log_error("run_end_not_recorded", log_str("run", w->work->run->id), log_err(&err));
 	w->work->run->state = RUN_OUTCOME_UNKNOWN;
+	w->work->run->audit_id = STR_EMPTY;
 }
 
 static bool only_reads(const struct action *action)

@@ -127,7 +127,32 @@ class Running(Cli):
         done = self.home.cli("action", "run", "send", "--arg", "path=/ok", "--wait=100ms")
         self.assertEqual(done.code, PENDING, done.err)
         self.assertIn("aileron approval approve act-", done.out)
+        self.assertIn("waits for a person and has not run", done.out)
         self.assertEqual(self.home.cli("action", "run", "send", "--wait=soon").code, 2)
+
+    def test_waiting_may_end_while_it_runs(self):
+        self.add("send")
+        waiting = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/hold", "--wait=6s"), env=self.home.env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        pending = wait_for(lambda: self.home.ok("approval", "list", "--json").lines, "an approval")[0]
+        self.home.ok("approval", "approve", pending["id"], "--yes")
+        out, err = waiting.communicate(timeout=30)
+        self.assertEqual(waiting.returncode, PENDING, err)
+        self.assertIn("was approved, runs and has not ended", out)
+        self.assertIn(f"aileron runs show {pending['run_id']}", out)
+        self.assertNotIn("aileron approval approve", out)
+        self.service.hold.set()
+        self.comes_to(pending["run_id"], "completed")
+
+    def test_a_locked_vault_is_unlocked_before_it_runs(self):
+        self.add("send", gated=False)
+        self.home.ok("vault", "lock")
+        refused = self.home.cli("action", "run", "send", "--arg", "path=/ok", env={"AILERON_VAULT_PASSPHRASE": ""})
+        self.assertNotEqual(refused.code, 0, refused.out)
+        person = Person(self.home, "action", "run", "send", "--arg", "path=/ok")
+        person.see("Vault passphrase: ").type(PASSPHRASE + "\n").see("200")
+        self.assertEqual(person.end(), 0)
+        self.assertEqual(self.paths(), ["/ok"])
 
     def test_interrupting_the_wait_withdraws_nothing(self):
         self.add("send")
@@ -243,7 +268,7 @@ class Deciding(Cli):
         self.assertRegex(page, "action|refused")
         done = self.home.cli("approval", "approve", asked["approval_id"], "--yes")
         self.assertEqual(done.code, 1, done.out)
-        self.assertRegex(done.err, "approval_stale|is refused")
+        self.assertRegex(done.err, "approval_stale: .*is refused: .*action")
         self.assertEqual(self.run_of(asked["run_id"])["state"], "refused")
         self.assertEqual(self.paths(), [])
 

@@ -1,10 +1,12 @@
 """Runs of actions: at once, after a person's yes, and all that can come between."""
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -305,6 +307,17 @@ class Runs(unittest.TestCase):
         self.decide(approval)
         self.comes_to(approval, "completed")
 
+    def test_what_was_approved_and_has_not_ended_says_so(self):
+        self.add("send")
+        waits = self.run_action("send", 202, path="/hold", call_id="call-1")
+        self.assertEqual(waits["state"], "pending_approval")
+        self.decide(waits["approval_id"])
+        self.assertTrue(self.service.asked.wait(20))
+        runs = self.run_action("send", 202, path="/hold", call_id="call-1")
+        self.assertEqual((runs["run_id"], runs["status"], runs["state"]), (waits["run_id"], "pending_approval", "running"))
+        self.service.hold.set()
+        self.comes_to(waits["run_id"], "completed")
+
     def test_something_changed(self):
         self.add("send")
         for change in ("action", "manifest", "wasm"):
@@ -319,8 +332,8 @@ class Runs(unittest.TestCase):
                 # A custom section of no consequence: name "x", no bytes.
                 with open(self.home.root / "connector-fixture" / "connector.wasm", "ab") as file:
                     file.write(b"\x00\x02\x01x")
-            with contextlib.suppress(AssertionError):  # refused already, when the change was seen first
-                self.assertEqual(self.decide(approval, 409)["error"]["code"], "approval_stale")
+            told = self.decide(approval, 409)["error"]  # whoever saw the change first
+            self.assertEqual(told["code"], "approval_stale", told)
             run = self.comes_to(approval, "refused")
             self.assertTrue("file" in run["reason"] or "fixture" in run["reason"], run["reason"])
             result = self.home.request("GET", f"/v1/action-approvals/{approval}/result").json
@@ -423,6 +436,37 @@ class Runs(unittest.TestCase):
         self.assertEqual(got.status, 502, got.body)
         details = got.json["error"]["details"]
         self.assertEqual((details["retried"], details["unsent"]), (3, 1), got.body)
+
+    # ------------------------------------------------------------------------------------------------ not to be written down
+
+    @contextlib.contextmanager
+    def without_room(self):
+        """No file of the service's grows."""
+        limits = resource.prlimit(self.home.process("control"), resource.RLIMIT_FSIZE)
+        resource.prlimit(self.home.process("control"), resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(self.home.process("control"), resource.RLIMIT_FSIZE, limits)
+
+    def test_an_end_that_cannot_be_written_down_is_not_told_as_one(self):
+        for effect in ("write", "read"):
+            self.add(f"send-{effect}", gated=False, steps=[{"id": "send", "op": "http_cred", "effect": effect}])
+            self.service.asked.clear()
+            self.service.hold.clear()
+            with concurrent.futures.ThreadPoolExecutor(1) as threads:
+                asked = threads.submit(self.home.request, "POST", f"/v1/actions/send-{effect}/run", {"args": {"path": "/hold"}})
+                self.assertTrue(self.service.asked.wait(20))
+                with self.without_room():
+                    self.service.hold.set()
+                    got = asked.result(60)
+            self.assertGreaterEqual(got.status, 400, got.body)
+            told = got.json["error"]
+            self.assertEqual((told["class"], told["details"]["ran"]), ("outcome_unknown", "maybe"))
+            self.assertEqual(self.state(told["details"]["run_id"]), "running")
+            self.kill()
+            self.comes_to(told["details"]["run_id"], "outcome_unknown")
+        self.home.ok("audit", "verify")
 
     # ---------------------------------------------------------------------------------------------------------------- killed
 

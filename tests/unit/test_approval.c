@@ -344,7 +344,9 @@ static int change(struct db *db, const char *id, enum run_event event)
 		.now_ns = 2000,
 		.who = person,
 		.by = S("user"),
-		.reason = event == RUN_EVENT_DENY ? S("no") : STR_EMPTY,
+		.reason = event == RUN_EVENT_DENY     ? S("no")
+			  : event == RUN_EVENT_REFUSE ? S("its file")
+						      : STR_EMPTY,
 		.awaits_until_ns = 3000,
 		.result = S("{\"action\":\"send\",\"output\":{},\"steps\":{}}"),
 	};
@@ -382,6 +384,20 @@ static void who_comes_second_is_told(void **state)
 	assert_true(str_eq(run.reason, S("no")));
 	assert_int_equal(run.ended_ns, 2000);
 	assert_true(run.audit_id.n > 0);
+}
+
+static void who_approves_what_was_refused_is_told_the_part(void **state)
+{
+	struct db *db = *state;
+	assert_int_equal(insert(db, "run-1", ACT, KEY), 0);
+	assert_int_equal(change(db, ACT, RUN_EVENT_REFUSE), 0);
+	assert_int_equal(change(db, ACT, RUN_EVENT_APPROVE), -1);
+	assert_int_equal(err.class, ERR_APPROVAL_STALE);
+	assert_non_null(strstr(err.message, "its file is not what was asked for"));
+	assert_string_equal(err.details, "\"part\":\"its file\"");
+	assert_int_equal(change(db, ACT, RUN_EVENT_DENY), -1);
+	assert_int_equal(err.class, ERR_ALREADY_DECIDED);
+	assert_non_null(strstr(err.message, "it is refused: its file"));
 }
 
 static void what_waits_already_is_not_asked_twice(void **state)
@@ -584,6 +600,7 @@ int main(void)
 		cmocka_unit_test(states_have_names),
 		cmocka_unit_test(nothing_that_must_not_be_can_be_reached),
 		WITH_DB(who_comes_second_is_told),
+		WITH_DB(who_approves_what_was_refused_is_told_the_part),
 		WITH_DB(what_waits_already_is_not_asked_twice),
 		WITH_DB(twenty_wait_at_most),
 		WITH_DB(a_kill_leaves_what_was_promised),
