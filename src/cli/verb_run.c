@@ -15,6 +15,7 @@
 #define WAIT_MAX_NS    (UINT64_C(31) * 24 * 3600 * TIME_SECOND)
 #define TURN_MS        20000 /* of waiting at the daemon */
 #define TURN_SHOWN_MS  1000  /* the same where a person sees the time pass */
+#define AGAIN_MS       5000  /* for what the answer would have been that did not come */
 #define CALL_ID_BYTES  16
 #define LAST_WORDS_MAX 512
 
@@ -40,20 +41,20 @@ static void say_last_words(int number)
 	(void)raise(number); /* which does what it does, as this handler was for once */
 }
 
-static void watch_for_interrupt(struct running *running, const struct json *envelope)
+static void watch_for_interrupt(struct str words)
 {
 	struct sigaction action = {.sa_handler = say_last_words, .sa_flags = (int)SA_RESETHAND};
-	struct cli *cli = running->cli;
-	const char *id = cli_visible(cli, cli_str(envelope, "run_id")).p;
-	struct str text = arena_printf(cli->arena,
-				       "\naileron: the request stands; 'aileron runs show %s' tells what becomes of "
-				       "it, 'aileron runs cancel %s' takes it back\n",
-				       id, id);
-	last_words_n = MIN(text.n, sizeof last_words);
-	memcpy(last_words, text.p, last_words_n);
+	last_words_n = MIN(words.n, sizeof last_words);
+	memcpy(last_words, words.p, last_words_n);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+static void watch_no_more(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 }
 
 static int make_body(const struct running *running, uint64_t wait_ms, bool dry_run, struct buf *body, struct err *err)
@@ -135,7 +136,12 @@ static int ask_turn(struct running *running, uint64_t wait_ms, struct json **ret
 static int wait_for_end(struct running *running, struct json **envelope, struct err *err)
 {
 	int rc = 0;
-	watch_for_interrupt(running, *envelope);
+	struct cli *cli = running->cli;
+	const char *id = cli_visible(cli, cli_str(*envelope, "run_id")).p;
+	watch_for_interrupt(arena_printf(cli->arena,
+					 "\naileron: the request stands; 'aileron runs show %s' tells what becomes of "
+					 "it, 'aileron runs cancel %s' takes it back\n",
+					 id, id));
 	while (rc == 0 && is_pending(*envelope)) {
 		uint64_t now = clock_monotonic_ns(NULL);
 		uint64_t turn = running->shown ? TURN_SHOWN_MS : TURN_MS;
@@ -151,8 +157,7 @@ static int wait_for_end(struct running *running, struct json **envelope, struct 
 	}
 	if (running->shown)
 		dprintf(STDERR_FILENO, "\r\033[K");
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
+	watch_no_more();
 	return rc;
 }
 
@@ -248,6 +253,24 @@ static void begin_call(struct running *running)
 	hex_format(str_of(bytes, sizeof bytes), running->call_id);
 }
 
+/* A request was sent and its answer did not come: the call id tells what became of it, and is never a second run. */
+static int ask_again(struct running *running, const struct err *first, struct json **ret, struct err *err)
+{
+	static struct err second;
+	err_clear(&second);
+	client_free(TAKE(running->cli->client));
+	running->timeout_ms = MIN(running->timeout_ms, AGAIN_MS);
+	if (ask(running, AGAIN_MS, false, ret, &second) == 0)
+		return 0;
+	if (second.class == ERR_UNREACHABLE)
+		return fail(err, ERR_OUTCOME_UNKNOWN,
+			    "'%.*s' may have run: %s; see with 'aileron runs list' before you run it once more",
+			    STR_FMT(running->action), first->message);
+	if (err != NULL)
+		*err = second;
+	return -1;
+}
+
 /* And nothing of it ran, so that asking once more runs nothing twice. */
 static bool wants_vault(const struct err *err)
 {
@@ -264,8 +287,14 @@ static int ask_first(struct running *running, struct json **ret, struct err *err
 	static struct err first;
 	err_clear(&first);
 	begin_call(running);
-	if (ask(running, 0, false, ret, &first) == 0)
+	watch_for_interrupt(
+		S("\naileron: what was asked for may have run; 'aileron runs list' tells what became of it\n"));
+	int rc = ask(running, 0, false, ret, &first);
+	watch_no_more();
+	if (rc == 0)
 		return 0;
+	if (first.class == ERR_UNREACHABLE && running->cli->client != NULL)
+		return ask_again(running, &first, ret, err);
 	if (wants_vault(&first)) {
 		begin_call(running);
 		return unlock_before_verb(running->cli, err) < 0 ? -1 : ask(running, 0, false, ret, err);

@@ -1,5 +1,6 @@
 """Actions, runs and approvals on the command line: a program's, and a person's at a terminal."""
 import json
+import os
 import signal
 import subprocess
 import unittest
@@ -143,6 +144,26 @@ class Running(Cli):
         self.assertNotIn("aileron approval approve", out)
         self.service.hold.set()
         self.comes_to(pending["run_id"], "completed")
+
+    def test_what_was_cut_off_may_have_run(self):
+        self.add("send", gated=False)
+        for cut in ("time", "interrupt", "kill"):
+            self.service.asked.clear()
+            flags = ("--timeout", "2s") if cut == "time" else ()
+            running = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/hold", *flags), env=self.home.env,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+            self.assertTrue(self.service.asked.wait(20))
+            if cut == "interrupt":
+                running.send_signal(signal.SIGINT)
+            elif cut == "kill":
+                os.kill(self.home.discovery["pid"], signal.SIGKILL)
+            out, err = running.communicate(timeout=60)
+            self.assertEqual(out, "")
+            self.assertIn("may have run" if cut == "interrupt" else "outcome_unknown: ", err)
+            self.assertEqual(running.returncode, -signal.SIGINT if cut == "interrupt" else 1, err)
+            newest = wait_for(lambda: (run := self.home.ok("runs", "--json").lines[0])["state"] != "running" and run, "the run to end", 20)
+            self.assertEqual(newest["state"], "outcome_unknown")
+        self.assertEqual(self.paths(), ["/hold"] * 3)
 
     def test_a_locked_vault_is_unlocked_before_it_runs(self):
         self.add("send", gated=False)
