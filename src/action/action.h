@@ -105,7 +105,10 @@ DEFINE_AUTO(action, action_free)
  */
 int action_check_in_set(const struct action *action, const struct action *const *set, size_t n, struct err *err)
 	__attribute__((warn_unused_result));
-/* Whether the action lets the step call its operation; else CAPABILITY_DENIED of boundary action with its details. */
+/* Whether the action names the operation for its connector `at`; else CAPABILITY_DENIED of boundary action with its details. */
+int action_check_op(const struct action *action, size_t at, struct str op, struct err *err)
+	__attribute__((warn_unused_result));
+/* The same of a step's, with its file and line. */
 int action_check_step(const struct action *action, size_t step, struct err *err) __attribute__((warn_unused_result));
 
 /* ---------------------------------------------------------------------------------------------- as tools and in words */

@@ -2,22 +2,29 @@
 #include "action/action.h"
 #include "base/escape.h"
 
-int action_check_step(const struct action *action, size_t step, struct err *err)
+int action_check_op(const struct action *action, size_t at, struct str op, struct err *err)
 {
-	const struct action_step *row = &action->steps[step];
-	const struct action_connector *connector = &action->connectors[row->connector];
-	char op[ESCAPE_SHOWN_SIZE];
-	if (str_list_has(connector->capabilities, row->op))
+	const struct action_connector *connector = &action->connectors[at];
+	char shown[ESCAPE_SHOWN_SIZE];
+	if (str_list_has(connector->capabilities, op))
 		return 0;
 	fail(err, ERR_CAPABILITY_DENIED, "action '%.*s' has no capability '%s' on connector '%.*s'",
-	     STR_FMT(action->name), escape_shown(row->op, op), STR_FMT(connector->name));
+	     STR_FMT(action->name), escape_shown(op, shown), STR_FMT(connector->name));
 	err_set_boundary(err, BOUNDARY_ACTION);
 	err_detail(err, "action", action->name);
 	err_detail(err, "action_version", action->version);
 	err_detail(err, "connector", connector->name);
 	err_detail(err, "connector_version", connector->version);
-	err_detail(err, "requested", row->op);
+	err_detail(err, "requested", op);
 	err_detail_list(err, "declared_subset", connector->capabilities.items, connector->capabilities.n);
+	return -1;
+}
+
+int action_check_step(const struct action *action, size_t step, struct err *err)
+{
+	const struct action_step *row = &action->steps[step];
+	if (action_check_op(action, row->connector, row->op, err) == 0)
+		return 0;
 	return err_at(err, action->file.n > 0 ? action->file.p : NULL, row->line);
 }
 

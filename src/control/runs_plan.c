@@ -8,19 +8,7 @@
 
 int run_plan_check_op(const struct action *action, size_t connector, struct str op, struct err *err)
 {
-	const struct action_connector *c = &action->connectors[connector];
-	if (str_list_has(c->capabilities, op))
-		return 0;
-	fail(err, ERR_CAPABILITY_DENIED, "the action '%.*s' does not name '%.*s' among the capabilities of '%.*s'",
-	     STR_FMT(action->name), STR_FMT(op), STR_FMT(c->name));
-	err_set_boundary(err, BOUNDARY_ACTION);
-	err_detail(err, "action", action->name);
-	err_detail(err, "action_version", action->version);
-	err_detail(err, "connector", c->name);
-	err_detail(err, "connector_version", c->version);
-	err_detail(err, "requested", op);
-	err_detail_list(err, "declared_subset", c->capabilities.items, c->capabilities.n);
-	return -1;
+	return action_check_op(action, connector, op, err);
 }
 
 bool run_plan_is_safe(const struct run_plan *plan, size_t step)

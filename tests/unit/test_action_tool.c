@@ -232,6 +232,10 @@ static void a_step_may_call_what_is_declared(void **state)
 	(void)state;
 	AUTO(action) *action = parse(IDENTITY("a") CONNECTOR(NOTES, "\"get\"") CONNECTOR(OTHER, "\"put\"") MATCH STEP(
 		"s", NOTES, "get") STEP("t", NOTES, "put") STEP("u", OTHER, "put") STEP("v", NOTES, "Get") END);
+	assert_int_equal(action_check_op(action, 0, S("get"), &err), 0);
+	assert_int_equal(action_check_op(action, 1, S("get"), &err), -1);
+	assert_int_equal(err.class, ERR_CAPABILITY_DENIED);
+	err_clear(&err);
 	assert_int_equal(action_check_step(action, 0, &err), 0);
 	assert_int_equal(action_check_step(action, 2, &err), 0);
 	assert_int_equal(action_check_step(action, 3, &err), -1);
