@@ -37,7 +37,8 @@ const char *run_state_name(enum run_state state); /* as in the database and on t
 bool run_state_named(struct str name, enum run_state *ret);
 bool run_state_is_terminal(enum run_state state);
 
-#define RUN_PENDING_MAX      20 /* of one caller */
+#define RUN_ASKED_ARGS_MAX   ((size_t)64 << 10) /* bytes of arguments that a person is to read */
+#define RUN_PENDING_MAX      20                 /* of one caller */
 #define RUN_EXPIRY_DEFAULT_S (UINT64_C(24) * 3600)
 #define RUN_AWAITING_VAULT_S (UINT64_C(15) * 60)
 #define RUN_CALL_ID_MAX      64

@@ -330,6 +330,16 @@ static struct guest *guest_new(struct mcp_guests *guests, struct http_exchange *
 	return guest;
 }
 
+static size_t count_of(struct mcp_guests *guests, const char *agent)
+{
+	size_t n = 0;
+	pthread_mutex_lock(&guests->lock);
+	for (const struct guest *guest = guests->first; guest != NULL; guest = guest->next)
+		n += strcmp(guest->agent, agent) == 0;
+	pthread_mutex_unlock(&guests->lock);
+	return n;
+}
+
 int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const struct identity *identity,
 		    struct err *err)
 {
@@ -337,6 +347,8 @@ int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const st
 		return fail(err, ERR_UNAVAILABLE, "the daemon is stopping");
 	if (guests->n == MCP_GUESTS_MAX)
 		return fail(err, ERR_UNAVAILABLE, "there are %d agents here already; end some", MCP_GUESTS_MAX);
+	if (count_of(guests, identity->agent) >= MCP_GUESTS_OF_ONE)
+		return fail(err, ERR_UNAVAILABLE, "this agent has %d connections already; end some", MCP_GUESTS_OF_ONE);
 	struct guest *guest = guest_new(guests, x, identity);
 	const struct h1_header session = {S(MCP_SESSION_HEADER), str_from(guest->session)};
 	const struct http_upgrade upgrade = {

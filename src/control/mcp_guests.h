@@ -11,6 +11,7 @@
 #include "mcp/mcp.h"
 
 #define MCP_GUESTS_MAX      256
+#define MCP_GUESTS_OF_ONE   32 /* of one agent's token */
 #define MCP_GUESTS_PROTOCOL "aileron-mcp-lines"
 #define MCP_SESSION_HEADER  "Aileron-Session"
 #define MCP_FOLDER_HEADER   "Aileron-Working-Dir" /* %XX for what a header cannot hold; for display */

@@ -195,6 +195,10 @@ static int decide_gate(struct asking *asking, struct err *err)
 		return -1;
 	asking->gated = asking->plan.action->approval_required && run->grant_id.n == 0;
 	run->state = asking->gated ? RUN_PENDING_APPROVAL : RUN_RUNNING;
+	if (asking->gated && run->args.n > RUN_ASKED_ARGS_MAX)
+		return fail(err, ERR_INVALID_REQUEST,
+			    "the arguments are longer than the %zu KiB that a person can be asked to approve",
+			    RUN_ASKED_ARGS_MAX / KIB);
 	if (!asking->gated) {
 		run->claimed_ns = run->requested_ns;
 		return 0;

@@ -105,6 +105,9 @@ static int take_edit(struct deciding *d, struct err *err)
 			    STR_FMT(d->run.action));
 	if (action_arguments(d->plan.action, d->decision->edited, &args, err) < 0)
 		return wrap(err, "the edited arguments");
+	if (args.n > RUN_ASKED_ARGS_MAX)
+		return fail(err, ERR_INVALID_REQUEST, "the edited arguments are longer than %zu KiB",
+			    RUN_ASKED_ARGS_MAX / KIB);
 	d->then.args = arena_str(d->arena, buf_str(&args));
 	if (str_eq(d->then.args, d->run.args))
 		return 0;

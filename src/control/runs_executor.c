@@ -235,6 +235,18 @@ struct fetch {
 	struct invoke_step place;
 };
 
+/* What runs before anybody was asked must be what other actions call idempotent, and no gated one calls at all. */
+static int check_preview(struct runs *runs, struct arena *arena, const struct action *action, struct err *err)
+{
+	const struct action_set *set = actions_hold(runs->control->actions);
+	const struct action **all = arena_array(arena, set->n + 1, sizeof(struct action *));
+	for (size_t i = 0; i < set->n; i++)
+		all[i] = set->items[i].action;
+	int rc = action_check_in_set(action, all, set->n, err);
+	actions_release(runs->control->actions, set);
+	return rc;
+}
+
 static int ask_preview(struct runs *runs, struct arena *arena, const struct run_plan *plan, const struct run *run,
 		       struct fetch *fetch, struct err *err)
 {
@@ -242,7 +254,8 @@ static int ask_preview(struct runs *runs, struct arena *arena, const struct run_
 	size_t connector = action->steps[0].connector;
 	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
 	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
-	if (args == NULL || run_plan_check_op(action, connector, action->preview.op, err) < 0 ||
+	if (args == NULL || check_preview(runs, arena, action, err) < 0 ||
+	    run_plan_check_op(action, connector, action->preview.op, err) < 0 ||
 	    action_preview_arguments(action, args, &text, err) < 0)
 		return -1;
 	AUTO(json) *given = json_parse(buf_str(&text), JSON_READ_STRICT, err);

@@ -109,8 +109,9 @@ static int make_socket(int family, struct err *err)
 	return fd >= 0 ? fd : fail_errno(err, "cannot make a socket");
 }
 
-static int connect_local(int folder, struct err *err)
+static int connect_local(int folder, bool *ret_missing, struct err *err)
 {
+	*ret_missing = false;
 	AUTO_FD fd = make_socket(AF_UNIX, err);
 	if (fd < 0)
 		return -1;
@@ -119,8 +120,10 @@ static int connect_local(int folder, struct err *err)
 	snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/daemon.sock", folder);
 	struct ucred peer;
 	socklen_t n = sizeof peer;
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+	if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+		*ret_missing = errno == ENOENT;
 		return fail(err, ERR_UNREACHABLE, NOT_RUNNING);
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0 || peer.uid != geteuid())
 		return fail(err, ERR_UNREACHABLE, "the daemon's socket belongs to another user");
 	return TAKE_FD(fd);
@@ -180,7 +183,10 @@ static int connect_url(struct str url, struct address *ret, struct err *err)
 	return TAKE_FD(fd);
 }
 
-/* A daemon whose socket is not there may still have its port. */
+/*
+ * A daemon that could not make its socket has its port alone. Where there is a socket that nobody answers at, the daemon is
+ * dead, and whoever has its port now is a stranger.
+ */
 static int connect_by_file(int folder, struct address *ret, struct err *err)
 {
 	AUTO_BUF text = BUF_INIT_SECRET(FILE_MAX);
@@ -200,8 +206,9 @@ static int open_on_host(const char *id, struct address *ret, struct err *err)
 	if (folder < 0 || read_token(folder, id, ret, err) < 0)
 		return -1;
 	snprintf(ret->host, sizeof ret->host, "localhost");
-	ret->fd = connect_local(folder, err);
-	if (ret->fd < 0)
+	bool missing;
+	ret->fd = connect_local(folder, &missing, err);
+	if (ret->fd < 0 && missing)
 		ret->fd = connect_by_file(folder, ret, err);
 	return ret->fd < 0 ? -1 : 0;
 }

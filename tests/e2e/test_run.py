@@ -176,6 +176,21 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.home.request("GET", "/v1/runs").json["items"], [])
         self.assertEqual(self.paths(), [])
 
+    def test_what_a_person_is_to_read_has_an_end(self):
+        self.add("send")
+        got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok", "note": "x" * (64 << 10)}})
+        self.assertEqual(got.status, 400, got.body)
+        self.assertIn("64 KiB", got.json["error"]["message"])
+
+    def test_a_preview_that_breaks_its_rules_is_not_run(self):
+        preview = ('[approval.preview]\nop = "http_cred"\nargs = { url = "https://127.0.0.1:%d/ok?preview", credential = "api_key" }\n'
+                   'render = { Status = "status" }\n\n' % self.service.port)
+        self.add("send", preview=preview)
+        approval = self.ask()
+        card = wait_for(lambda: (card := self.home.request("GET", f"/v1/action-approvals/{approval}").json).get("preview") and card, "the preview")
+        self.assertIn("unavailable", card["preview"])
+        self.assertEqual(self.paths(), [])
+
     def test_dry_run(self):
         self.add("send")
         told = self.run_action("send", 200, dry_run=True)
@@ -606,6 +621,9 @@ class Runs(unittest.TestCase):
         curl.stdout.close()
 
     def test_previewed(self):
+        # What a preview may run is what some action calls without asking.
+        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
+                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
         self.add("send", preview=f"""[approval.preview]
 op = "http"
 args = {{ url = "https://127.0.0.1:{self.service.port}/ok?preview" }}
