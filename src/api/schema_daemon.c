@@ -60,6 +60,7 @@ const struct api_field api_status[] = {
 	FIELD_INT("connector_count", API_REQUIRED, API_COUNT_MAX, "linked and installed"),
 	FIELD_INT("binding_count", API_REQUIRED, API_COUNT_MAX, ""),
 	FIELD_INT("session_count", API_REQUIRED, API_COUNT_MAX, "that are running"),
+	FIELD_INT("awaiting_vault_count", API_REQUIRED, API_COUNT_MAX, "approved runs that wait for it to be unlocked"),
 	FIELD_ONE_OF("vault_state", API_REQUIRED, "the same as vault.state", vault_states),
 	FIELD_OBJECT("vault", API_REQUIRED, "", api_vault_status),
 	FIELD_OBJECT("audit", API_REQUIRED, "", audit_counts),

@@ -110,6 +110,11 @@ static void put_page(struct cli *cli, const struct json *status)
 	print_pair(out, "State dir", cli_str(status, "state_dir"));
 	print_pair_styled(out, "Vault", str_eq(vault, S("unlocked")) ? PRINT_GOOD : PRINT_WARN,
 			  cli_visible(cli, vault).p);
+	if (cli_int(status, "awaiting_vault_count") > 0)
+		print_pair_styled(out, "Approved runs", PRINT_WARN,
+				  arena_printf(cli->arena, "%lld wait for the vault: 'aileron vault unlock'",
+					       (long long)cli_int(status, "awaiting_vault_count"))
+					  .p);
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		print_pair(out, counts[i].label, number(cli, status, counts[i].member));
 	print_text(out, "%-14s%lld events\n", "Audit", (long long)cli_int(json_member(status, S("audit")), "events"));

@@ -95,6 +95,8 @@ static void put_counts(struct request *request, bool keeper_answers)
 	member_u64(w, "connector_count", count(tx, "SELECT count(*) FROM connectors"));
 	member_u64(w, "binding_count", bindings);
 	member_u64(w, "session_count", count(tx, "SELECT count(*) FROM sessions WHERE ended_ns IS NULL"));
+	member_u64(w, "awaiting_vault_count",
+		   count(tx, "SELECT count(*) FROM runs WHERE ended_ns IS NULL AND state = 'awaiting_vault'"));
 	put_audit_counts(w, tx);
 	db_done(tx);
 }
@@ -249,6 +251,20 @@ static bool check_vault(struct request *request)
 	return put_finding(&request->json, &finding);
 }
 
+/* Nothing to mend, and to be known all the same. */
+static void tell_who_decides(struct request *request)
+{
+	bool confirms = str_eq(supervise_setting(request->control->start, SETTING_APPROVAL_CONFIRM), S("passphrase"));
+	struct finding finding = {
+		.name = S("deciding"),
+		.summary =
+			confirms ? S("an approval takes the passphrase: programs of this user cannot decide without it")
+				 : S("any program that runs as this user, an agent too, can decide in your name; the "
+				     "setting approvals.confirm: passphrase keeps it from approving"),
+	};
+	(void)put_finding(&request->json, &finding);
+}
+
 static bool check_process(struct request *request, const struct supervise_child *child)
 {
 	const char *role = supervise_role_name(child->role);
@@ -281,6 +297,7 @@ int handle_doctor(struct request *request, struct err *err)
 	bool ok = check_database(request, err);
 	ok = check_chain(request, err) && ok;
 	ok = check_vault(request) && ok;
+	tell_who_decides(request);
 	struct supervise_child children[SUPERVISE_ROLE__MAX];
 	size_t n = processes_list(request->control->processes, request->arena, children);
 	for (size_t i = 0; i < n; i++)

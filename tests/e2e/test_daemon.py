@@ -151,7 +151,7 @@ class Life(unittest.TestCase):
     def test_doctor(self):
         with Home() as home:
             home.start()
-            home.ok("doctor")
+            self.assertRegex(home.ok("doctor").out, "ok +deciding +any program that runs as this user, an agent too, can decide")
             os.chmod(home.state / "keeper.pub", 0o644)
             self.assertNotEqual(home.cli("doctor").code, 0)
 
