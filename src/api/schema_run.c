@@ -162,6 +162,7 @@ const struct api_field api_pending[] = {
 	FIELD_OBJECTS("steps", API_REQUIRED, ARGS_MAX, "", api_run_call),
 	FIELD_OBJECTS("input_fields", 0, API_LIST_MAX, "the arguments as rows", api_input_field),
 	FIELD_OBJECT("preview", 0, "what the service says; not there while it is fetched", api_preview),
+	FIELD_BOOL("preview_awaited", 0, "the service is still to be asked for it"),
 	FIELD_STR("problem", 0, 0, "why the steps cannot be shown"),
 	FIELD_STR("digest", API_REQUIRED, 64, "SHA-256 of all that an approval is for"),
 	FIELD_END,
@@ -169,6 +170,7 @@ const struct api_field api_pending[] = {
 
 const struct api_field api_pending_list[] = {
 	FIELD_OBJECTS("items", API_REQUIRED, API_LIST_MAX, "newest first", api_pending),
+	FIELD_INT("awaiting_vault", API_REQUIRED, API_COUNT_MAX, "were approved and wait for the vault to be unlocked"),
 	FIELD_END,
 };
 

@@ -285,11 +285,14 @@ static void put_state(struct cli *cli, struct printer *out, const struct json *p
 }
 
 /* What the service says of it; words of the service's, not ours. */
-static void put_preview(struct printer *out, const struct json *preview, bool full)
+static void put_preview(struct printer *out, const struct json *pending, bool full)
 {
+	const struct json *preview = json_member(pending, S("preview"));
 	const struct json *fields = json_member(preview, S("fields"));
 	struct str unavailable = cli_str(preview, "unavailable");
-	if (preview == NULL || (json_length(fields) == 0 && unavailable.n == 0))
+	if (cli_bool(pending, "preview_awaited"))
+		unavailable = S("not fetched yet");
+	if (json_length(fields) == 0 && unavailable.n == 0)
 		return;
 	print_text(out, "\n");
 	print_styled(out, PRINT_BOLD, "What the service shows");
@@ -313,7 +316,7 @@ void card_print(struct cli *cli, struct printer *out, const struct json *pending
 	card_print_arguments(out, cli_bool(pending, "edited") ? "Arguments, as a person changed them" : "Arguments",
 			     json_member(pending, S("args")), view->full);
 	card_print_steps(cli, out, json_member(pending, S("steps")), view->full);
-	put_preview(out, json_member(pending, S("preview")), view->full);
+	put_preview(out, pending, view->full);
 	print_text(out, "\n");
 	put_row(out, "Digest", cli_str(pending, "digest"));
 }

@@ -47,5 +47,8 @@ int cli_list(struct cli *cli, const struct cli_list *list, struct err *err)
 	bool verified;
 	if (json_get_bool(json_member(answer, S("verified")), &verified) && !verified && json_length(items) > 0)
 		print_note("the vault is locked: this was not verified");
+	if (cli_int(answer, "awaiting_vault") > 0)
+		print_note("approved runs that wait for the vault: %lld; 'aileron vault unlock' lets them go on",
+			   (long long)cli_int(answer, "awaiting_vault"));
 	return CLI_OK;
 }

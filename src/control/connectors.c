@@ -239,12 +239,23 @@ int connector_open(struct control *control, struct arena *arena, struct str fqn,
 	return 0;
 }
 
+int connector_pin(struct connector_opened *opened, struct err *err)
+{
+	if (opened->pinned)
+		return 0;
+	int fd = held_connector_copy(opened->held, opened->manifest_bytes, opened->hash, err);
+	if (fd < 0)
+		return wrap(err, "keeping the module of '%.*s'", STR_FMT(opened->row.fqn));
+	opened->module_fd = fd;
+	opened->pinned = true;
+	return 0;
+}
+
 void connector_close(struct connector_opened *opened)
 {
 	connector_manifest_free(opened->own_manifest);
-	if (opened->held != NULL)
-		held_connector_release(opened->held);
-	else if (opened->module_fd >= 0)
+	if ((opened->held == NULL || opened->pinned) && opened->module_fd >= 0)
 		close(opened->module_fd);
+	held_connector_release(opened->held);
 	*opened = CONNECTOR_OPENED_INIT;
 }

@@ -41,6 +41,7 @@ struct connector_opened {
 	bool changed;            /* not what the last use found */
 
 	const struct held_connector *held;       /* whose the descriptor is; NULL: it is our own */
+	bool pinned;                             /* it is our own all the same: of a copy */
 	struct connector_manifest *own_manifest; /* NULL: it is the held one's */
 };
 /* A folder that need not be linked; `row` stays empty. Errors of the parent (what is wrong with the folder) and the manifest. */
@@ -52,6 +53,11 @@ int connector_open_folder(struct control *control, struct arena *arena, struct s
  */
 int connector_open(struct control *control, struct arena *arena, struct str fqn, struct connector_opened *ret,
 		   struct err *err) __attribute__((warn_unused_result));
+/*
+ * From now on `module_fd` is of a sealed copy of what was hashed: however its file is written to, these bytes are used.
+ * HASH_MISMATCH when they are gone already. Of a linked one; twice is fine.
+ */
+int connector_pin(struct connector_opened *opened, struct err *err) __attribute__((warn_unused_result));
 void connector_close(struct connector_opened *opened); /* safe on {.module_fd = -1} and twice */
 #define CONNECTOR_OPENED_INIT ((struct connector_opened){.module_fd = -1})
 #define AUTO_CONNECTOR        __attribute__((cleanup(connector_close))) struct connector_opened

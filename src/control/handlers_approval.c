@@ -15,9 +15,9 @@
 
 /* ------------------------------------------------------------------------------------------------------------- looking */
 
-static int list_pending(struct request *r, struct arena *arena, struct run_list *ret, struct err *err)
+static int list_in(struct request *r, struct arena *arena, enum run_state state, struct run_list *ret, struct err *err)
 {
-	const struct run_filter filter = {.state = S("pending_approval"), .open = true, .approval = true};
+	const struct run_filter filter = {.state = str_from(run_state_name(state)), .open = true, .approval = true};
 	struct db_tx *tx = db_read(r->control->db);
 	int rc = run_list(tx, arena, &filter, ret, err);
 	db_done(tx);
@@ -34,6 +34,10 @@ static int put_list(struct request *r, struct arena *arena, const struct run_lis
 			return -1;
 	}
 	jsonw_end_array(w);
+	struct run_list awaiting = {0};
+	if (list_in(r, arena, RUN_AWAITING_VAULT, &awaiting, err) < 0)
+		return -1;
+	member_u64(w, "awaiting_vault", awaiting.n);
 	jsonw_end_object(w);
 	return 0;
 }
@@ -41,7 +45,7 @@ static int put_list(struct request *r, struct arena *arena, const struct run_lis
 int handle_approval_list(struct request *r, struct err *err)
 {
 	struct run_list list = {0};
-	if (list_pending(r, r->arena, &list, err) < 0)
+	if (list_in(r, r->arena, RUN_PENDING_APPROVAL, &list, err) < 0)
 		return -1;
 	return put_list(r, r->arena, &list, &r->json, err);
 }
@@ -213,7 +217,7 @@ static int put_changes(struct watch *watch, struct err *err)
 	struct request *r = watch->request;
 	AUTO(arena) *arena = arena_new();
 	struct run_list list = {0};
-	if (list_pending(r, arena, &list, err) < 0)
+	if (list_in(r, arena, RUN_PENDING_APPROVAL, &list, err) < 0)
 		return -1;
 	if (watch->arena == NULL) {
 		AUTO_BUF text = BUF_INIT(PIECE_MAX);

@@ -1,9 +1,11 @@
 #include "control/held_connectors.h"
 #include "base/log.h"
+#include "connector/content_hash.h"
 #include "control/connectors.h"
 #include "control/parent_client.h"
 #include "control/workers.h"
 #include "os/file.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -20,6 +22,10 @@ struct item {
 	struct str folder; /* as it was asked for */
 	uint32_t watch;    /* 0 = none: outdated from the beginning */
 	uint64_t last_used;
+
+	pthread_mutex_t copying; /* of what follows */
+	int copy_fd;             /* -1 = none yet */
+	uint8_t copy_hash[CODE_FILE_HASH];
 };
 
 struct held_connectors {
@@ -48,6 +54,9 @@ static void let_go(struct item *item)
 		close(item->public.manifest_fd);
 	if (item->public.module_fd >= 0)
 		close(item->public.module_fd);
+	if (item->copy_fd >= 0)
+		close(item->copy_fd);
+	pthread_mutex_destroy(&item->copying);
 	connector_manifest_free(item->manifest);
 	arena_free(item->arena);
 	free(item);
@@ -104,7 +113,9 @@ static struct item *open_item(struct held_connectors *held, struct str path, str
 	uint64_t strange = count_strange(held);
 	struct parent_client *parent = held->control->parent;
 	struct item *item = NEW(struct item);
-	*item = (struct item){.holders = 2, .arena = arena_new(), .public = {.manifest_fd = -1, .module_fd = -1}};
+	*item = (struct item){
+		.holders = 2, .arena = arena_new(), .public = {.manifest_fd = -1, .module_fd = -1}, .copy_fd = -1};
+	pthread_mutex_init(&item->copying, NULL);
 	item->folder = arena_str(item->arena, path);
 	const struct parent_watch watch = {SUPERVISE_WATCH_CONNECTOR, true, path};
 	if (parent_watch(parent, &watch, item->arena, &item->watch, NULL, NULL) < 0)
@@ -188,6 +199,34 @@ const struct held_connector *held_connector_use(struct held_connectors *held, st
 	}
 	pthread_mutex_unlock(&held->opening);
 	return item != NULL ? &item->public : NULL;
+}
+
+static int copy_anew(struct item *item, struct str manifest, const uint8_t hash[CODE_FILE_HASH], struct err *err)
+{
+	int fd = content_copy(item->public.module_fd, "connector.wasm", manifest, hash, err);
+	if (fd < 0)
+		return -1;
+	if (item->copy_fd >= 0)
+		close(item->copy_fd);
+	item->copy_fd = fd;
+	memcpy(item->copy_hash, hash, sizeof item->copy_hash);
+	return 0;
+}
+
+int held_connector_copy(const struct held_connector *connector, struct str manifest, const uint8_t hash[CODE_FILE_HASH],
+			struct err *err)
+{
+	struct item *item = item_of(connector);
+	int fd = -1;
+	pthread_mutex_lock(&item->copying);
+	bool there = item->copy_fd >= 0 && memcmp(item->copy_hash, hash, sizeof item->copy_hash) == 0;
+	if (there || copy_anew(item, manifest, hash, err) == 0) {
+		fd = fcntl(item->copy_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			(void)!fail_errno(err, "cannot keep a file in memory");
+	}
+	pthread_mutex_unlock(&item->copying);
+	return fd;
 }
 
 void held_connector_outdated(struct held_connectors *held, const struct held_connector *connector)

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "artifact/connector_manifest.h"
+#include "connector/code_file.h"
 #include "control/control.h"
 
 #define HELD_CONNECTORS_MAX 64
@@ -27,6 +28,13 @@ struct held_connector {
 const struct held_connector *held_connector_use(struct held_connectors *held, struct str path, struct err *err)
 	__attribute__((warn_unused_result));
 void held_connector_release(const struct held_connector *connector); /* NULL is fine */
+/*
+ * The module as a sealed file in memory, which no write to its folder reaches: a descriptor of the caller's, or -1. It is
+ * made when it is asked for first and when the hash is another. HASH_MISMATCH when the file is not what has that hash (any
+ * more).
+ */
+int held_connector_copy(const struct held_connector *connector, struct str manifest, const uint8_t hash[CODE_FILE_HASH],
+			struct err *err) __attribute__((warn_unused_result));
 /* It is not as it was: the next use opens it anew. */
 void held_connector_outdated(struct held_connectors *held, const struct held_connector *connector);
 

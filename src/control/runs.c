@@ -268,7 +268,7 @@ static int run_now(struct asking *asking, const struct run_new *new, struct err 
 		.gone = request->gone,
 		.user = request->user,
 	};
-	return run_work(&work, err);
+	return run_plan_pin(&asking->plan, err) < 0 ? -1 : run_work(&work, err);
 }
 
 static int ask(struct asking *asking, struct run *ret, struct err *err)

@@ -305,6 +305,8 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 	put_known(w, run);
 	member_z(w, "confirm", runs->confirms ? "passphrase" : "none");
 	member_bool(w, "vault_locked", locked);
+	if (runs_awaits_preview(runs, run))
+		member_bool(w, "preview_awaited", true);
 	if (run->caller.session.n > 0)
 		member_bool(w, "session_ended", session_is_over(runs->control->db, run->caller.session));
 	member_bool(w, "grantable", whole && runs->may_grant && plan.action->approval_grants);

@@ -29,18 +29,19 @@ static void try_again_soon(struct runs *runs)
 	pthread_mutex_unlock(&runs->lock);
 }
 
-static void later(struct runs *runs, struct str id, void (*work)(void *user))
+/* False when it was not taken: it stays as it is in the database. */
+static bool later(struct runs *runs, struct str id, void (*work)(void *user))
 {
 	struct turn *turn = NEW(struct turn);
 	turn->runs = runs;
 	memcpy(turn->id, id.p, MIN(id.n, sizeof turn->id - 1));
 	if (workers_add(runs->executors, work, turn))
-		return;
-	/* It stays as it is in the database. */
+		return true;
 	log_warn("run_not_taken", log_str("run", id));
 	free(turn);
 	if (!runs_is_draining(runs))
 		try_again_soon(runs);
+	return false;
 }
 
 static struct audit_event by_control(void)
@@ -174,6 +175,8 @@ static int claim_and_run(struct runs *runs, struct running_run *running, const s
 	} else if (rc == 0) {
 		rc = run_plan_bound(&plan, arena, run, APPROVAL_TEXT_DIGEST, &claim.bound, err);
 		if (rc == 0)
+			rc = run_plan_pin(&plan, err);
+		if (rc == 0)
 			rc = db_write(runs->control->db, do_claim, &claim, err);
 		if (rc == 0)
 			runs_announce(runs, run->id, claim.state);
@@ -216,7 +219,7 @@ static void execute(void *user)
 
 void runs_execute_later(struct runs *runs, struct str id)
 {
-	later(runs, id, execute);
+	(void)later(runs, id, execute);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- preview */
@@ -324,6 +327,33 @@ static int make_preview(struct runs *runs, struct arena *arena, const struct run
 	return rc;
 }
 
+static void store_preview(struct runs *runs, struct str id, struct str preview)
+{
+	struct err err;
+	err_clear(&err);
+	struct preview_job job = {id, preview};
+	if (db_write(runs->control->db, do_store_preview, &job, &err) < 0)
+		log_warn("preview_not_stored", log_str("run", id), log_err(&err));
+	else
+		runs_announce(runs, id, RUN_PENDING_APPROVAL);
+}
+
+static bool has_preview(struct runs *runs, struct str name)
+{
+	const struct action_set *set = actions_await(runs->control->actions, NULL);
+	const struct action_entry *entry = set != NULL ? action_named(set, name) : NULL;
+	bool has = entry != NULL && entry->action != NULL && entry->action->preview.present;
+	actions_release(runs->control->actions, set);
+	return has;
+}
+
+/* Somebody else may have fetched it by now. */
+static bool is_awaited(struct runs *runs, const struct run *run)
+{
+	return runs_awaits_preview(runs, run) ||
+	       (run->state == RUN_PENDING_APPROVAL && str_eq(run->preview, S(LOCKED)));
+}
+
 static void preview(void *user)
 {
 	struct turn *turn = user;
@@ -334,23 +364,30 @@ static void preview(void *user)
 	struct run run;
 	err_clear(&err);
 	if (!runs_is_draining(runs) && runs_get(runs, arena, STR_EMPTY, str_from(turn->id), &run, &err) == 0 &&
-	    run.state == RUN_PENDING_APPROVAL) {
-		if (make_preview(runs, arena, &run, &text, &err) < 0 || !buf_ok(&text)) {
+	    is_awaited(runs, &run)) {
+		bool made = make_preview(runs, arena, &run, &text, &err) == 0 && buf_ok(&text);
+		if (!made) {
 			buf_clear(&text);
 			put_unavailable(&text, why_unavailable(arena, &err));
 		}
-		struct preview_job job = {run.id, buf_str(&text)};
-		if (db_write(runs->control->db, do_store_preview, &job, &err) < 0)
-			log_warn("preview_not_stored", log_str("run", run.id), log_err(&err));
-		else
-			runs_announce(runs, run.id, RUN_PENDING_APPROVAL);
+		if (made || !runs->control->over) /* what the end of this process broke off is fetched by the next */
+			store_preview(runs, run.id, buf_str(&text));
 	}
 	free(turn);
 }
 
 void runs_preview_later(struct runs *runs, struct str id)
 {
-	later(runs, id, preview);
+	if (later(runs, id, preview))
+		return;
+	pthread_mutex_lock(&runs->lock);
+	runs->previews_lost = true;
+	pthread_mutex_unlock(&runs->lock);
+}
+
+bool runs_awaits_preview(struct runs *runs, const struct run *run)
+{
+	return run->state == RUN_PENDING_APPROVAL && run->preview.n == 0 && has_preview(runs, run->action);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- the minder */
@@ -430,12 +467,19 @@ static void resume_awaiting(struct runs *runs)
 			runs_execute_later(runs, list.items[i].id);
 		}
 	}
-	/* What could not be shown while the vault was locked. */
-	if (list_open(runs, arena, RUN_PENDING_APPROVAL, &list) == 0) {
-		for (size_t i = 0; i < list.n; i++) {
-			if (str_eq(list.items[i].preview, S(LOCKED)))
-				runs_preview_later(runs, list.items[i].id);
-		}
+}
+
+/* What could not be shown while the vault was locked; with `lost`, what a kill or a full queue came between too. */
+static void fetch_previews(struct runs *runs, bool lost)
+{
+	AUTO(arena) *arena = arena_new();
+	struct run_list list = {0};
+	if (list_open(runs, arena, RUN_PENDING_APPROVAL, &list) < 0)
+		return;
+	for (size_t i = 0; i < list.n; i++) {
+		const struct run *run = &list.items[i];
+		if (str_eq(run->preview, S(LOCKED)) || (lost && run->preview.n == 0))
+			runs_preview_later(runs, run->id);
 	}
 }
 
@@ -488,7 +532,7 @@ static uint64_t next_look(struct runs *runs)
 }
 
 struct tasks {
-	bool locked, unlocked, changed, again;
+	bool locked, unlocked, changed, again, lost;
 };
 
 static void do_tasks(struct runs *runs, const struct tasks *tasks)
@@ -499,6 +543,8 @@ static void do_tasks(struct runs *runs, const struct tasks *tasks)
 		check_all(runs);
 	if (tasks->unlocked)
 		resume_awaiting(runs);
+	if (tasks->unlocked || tasks->lost)
+		fetch_previews(runs, tasks->lost);
 	if (tasks->again)
 		execute_queued(runs);
 	end_due(runs);
@@ -515,7 +561,9 @@ static bool await_tasks(struct runs *runs, uint64_t until_ns, struct tasks *ret)
 		over = !wait_until(&runs->wake, &runs->lock, until) || clock_monotonic_ns(NULL) >= until;
 	}
 	bool again = runs->again_ns != 0 && clock_monotonic_ns(NULL) >= runs->again_ns;
-	*ret = (struct tasks){runs->vault_locked, runs->vault_unlocked, runs->parts_changed, again};
+	bool lost = again && runs->previews_lost;
+	*ret = (struct tasks){runs->vault_locked, runs->vault_unlocked, runs->parts_changed, again, lost};
+	runs->previews_lost = runs->previews_lost && !again;
 	runs->due = runs->vault_locked = runs->vault_unlocked = runs->parts_changed = false;
 	if (again)
 		runs->again_ns = 0;
@@ -527,7 +575,7 @@ static bool await_tasks(struct runs *runs, uint64_t until_ns, struct tasks *ret)
 static void *mind(void *user)
 {
 	struct runs *runs = user;
-	struct tasks tasks = {.unlocked = true, .again = true};
+	struct tasks tasks = {.unlocked = true, .again = true, .lost = true};
 	do {
 		do_tasks(runs, &tasks);
 	} while (await_tasks(runs, next_look(runs), &tasks));

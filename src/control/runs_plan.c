@@ -160,6 +160,15 @@ int run_plan_make(struct runs *runs, struct arena *arena, struct str action, str
 	return 0;
 }
 
+int run_plan_pin(const struct run_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->action->n_connectors; i++) {
+		if (connector_pin(&plan->opened[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 void run_plan_release(struct runs *runs, struct run_plan *plan)
 {
 	for (size_t i = 0; plan->opened != NULL && i < plan->action->n_connectors; i++)

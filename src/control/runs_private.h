@@ -52,7 +52,8 @@ struct runs {
 	pthread_cond_t wake;
 	bool minding, stopping, finished, draining;
 	bool due, vault_locked, vault_unlocked, parts_changed;
-	uint64_t again_ns; /* when to try those again for which a process was away; monotonic, 0 = none */
+	bool previews_lost; /* some were not taken by the executors */
+	uint64_t again_ns;  /* when to try those again for which a process was away; monotonic, 0 = none */
 };
 
 bool runs_is_draining(struct runs *runs);
@@ -76,6 +77,8 @@ struct run_plan {
 int run_plan_make(struct runs *runs, struct arena *arena, struct str action, struct run_plan *ret, struct err *err)
 	__attribute__((warn_unused_result));
 void run_plan_release(struct runs *runs, struct run_plan *plan); /* safe on {0} and twice */
+/* Before it is claimed: what was opened is what all its steps use, however files are written to (connector_pin). */
+int run_plan_pin(const struct run_plan *plan, struct err *err) __attribute__((warn_unused_result));
 /* CAPABILITY_DENIED, boundary action, for an operation that the action does not name for that connector. */
 int run_plan_check_op(const struct action *action, size_t connector, struct str op, struct err *err)
 	__attribute__((warn_unused_result));
@@ -122,5 +125,7 @@ int run_put_steps(struct json_writer *w, const struct run_plan *plan, const stru
 void runs_execute_later(struct runs *runs, struct str id);
 /* The preview of one that waits, fetched on an executor. */
 void runs_preview_later(struct runs *runs, struct str id);
+/* Whether it waits for a person without the preview that its action has. */
+bool runs_awaits_preview(struct runs *runs, const struct run *run);
 /* There is a new row with a time of its own. */
 void runs_mind(struct runs *runs);

@@ -369,6 +369,45 @@ class Runs(unittest.TestCase):
         self.assertEqual(got.status, status, got.body)
         return got.json
 
+    def two_connectors(self, name, gated):
+        """An action whose first step holds and whose second is another connector's; the second's module"""
+        second = "github://acme/second"
+        self.home.link("fixture", manifest=manifest_of("second", self.service.port), folder="second")
+        self.home.ok("binding", "setup", second, "--identity", "work", "--value-file", "-", "--yes", stdin="the-value-2")
+        text = action(name, self.service.port, gated=gated, steps=[
+            {"id": "send", "op": "http_cred", "effect": "write"},
+            {"id": "after", "op": "echo", "effect": "write", "inputs": {"value": "${args.path}"}}])
+        requires = text[text.index("[[requires"):text.index("[match]")]
+        text = text.replace("[match]", requires.replace(FQN, second) + "[match]", 1)
+        text = text.replace(f'id = "after"\nconnector = "{FQN}"', f'id = "after"\nconnector = "{second}"')
+        (self.folder / f"{name}.md").write_text(text)
+        got = self.home.request("POST", "/v1/actions/link", {"path": str(self.folder / f"{name}.md")})
+        self.assertEqual(got.status, 201, got.body)
+        return self.home.root / "connector-second" / "connector.wasm"
+
+    def test_a_run_ends_on_the_bytes_that_it_was_claimed_with(self):
+        module = self.two_connectors("two", gated=True)
+        whole = module.read_bytes()
+        approval = self.ask("two", path="/hold")
+        self.decide(approval)
+        self.assertTrue(self.service.asked.wait(20))
+        module.write_bytes(b"no module any more")  # the same file, which nobody has loaded yet
+        self.service.hold.set()
+        self.comes_to(approval, "completed")
+        module.write_bytes(whole)
+
+    def test_a_run_without_a_gate_ends_on_the_bytes_that_it_began_with(self):
+        module = self.two_connectors("two", gated=False)
+        done = []
+        asker = threading.Thread(target=lambda: done.append(
+            self.home.request("POST", "/v1/actions/two/run", {"args": {"path": "/hold"}})))
+        asker.start()
+        self.assertTrue(self.service.asked.wait(20))
+        module.write_bytes(b"no module any more")
+        self.service.hold.set()
+        asker.join()
+        self.assertEqual(done[0].status, 200, done[0].body)
+
     def test_cancelled_before(self):
         self.add("send")
         approval = self.ask()
@@ -564,6 +603,20 @@ class Runs(unittest.TestCase):
             self.comes_to(approval, "completed")
         self.assertNotIn("/ok?queued", self.paths())
 
+    def test_what_waits_for_the_vault_is_told(self):
+        held, queued = self.fill_executors()
+        self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["awaiting_vault"], 0)
+        self.home.ok("vault", "lock")
+        self.service.hold.set()
+        self.comes_to(queued, "awaiting_vault")
+        self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["awaiting_vault"], 1)
+        self.assertEqual(self.home.request("GET", "/v1/status").json["awaiting_vault_count"], 1)
+        self.assertRegex(self.home.ok("status").out, "Approved runs +1 wait for the vault: 'aileron vault unlock'")
+        self.assertIn("wait for the vault: 1;", self.home.ok("approval", "list").err)
+        self.home.ok("vault", "unlock")
+        self.comes_to(queued, "completed")
+        self.assertNotIn("wait for the vault", self.home.ok("status").out)
+
     def test_cancelled_between_decision_and_claim(self):
         held, queued = self.fill_executors()
         self.cancel(queued)
@@ -609,7 +662,7 @@ class Runs(unittest.TestCase):
             data = curl.stdout.readline().strip()
             curl.stdout.readline()
             return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
-        self.assertEqual(event(), ("snapshot", {"items": []}))
+        self.assertEqual(event(), ("snapshot", {"items": [], "awaiting_vault": 0}))
         approval = self.ask()
         name, card = event()
         self.assertEqual((name, card["id"], card["steps"][0]["op"]), ("pending", approval, "http_cred"))
@@ -640,6 +693,26 @@ render = {{ "Status" = "status", "Nothing" = "there.is.none" }}
         self.assertNotIn("preview", self.home.request("GET", f"/v1/action-approvals/{approval}").json)
         denied = [e for e in self.home.events() if e["event_type"] == "approval.denied"][0]
         self.assertRegex(denied["payload"]["aileron.approval.preview_sha256"], "^[0-9a-f]{64}$")
+
+    def test_a_preview_that_a_kill_came_between_is_fetched_at_the_start(self):
+        self.add("send", preview=f"""[approval.preview]
+op = "http"
+args = {{ url = "https://127.0.0.1:{self.service.port}/hold?preview" }}
+render = {{ "Status" = "status" }}
+
+""")
+        approval = self.ask()
+        self.assertTrue(self.service.asked.wait(20))
+        card = self.home.request("GET", f"/v1/action-approvals/{approval}").json
+        self.assertNotIn("preview", card)
+        self.assertTrue(card["preview_awaited"])
+        self.assertIn("not fetched yet", self.home.ok("approval", "show", approval).out)
+        self.kill()
+        self.service.hold.set()
+        card = wait_for(lambda: (card := self.home.request("GET", f"/v1/action-approvals/{approval}").json).get("preview") and card,
+                        "the preview")
+        self.assertEqual(card["preview"]["fields"], [{"label": "Status", "value": "200"}])
+        self.assertNotIn("preview_awaited", card)
 
     def test_grants_are_off(self):
         self.add("send", grants=True)
