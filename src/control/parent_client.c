@@ -490,6 +490,13 @@ void parent_notify(struct parent_client *client, struct str id)
 		(void)!supervise_try_send(SUPERVISE_FD, &notice, NULL);
 }
 
+void parent_gateway_lost(struct parent_client *client, uint32_t had)
+{
+	(void)client;
+	const struct supervise_outgoing lost = {.type = SUPERVISE_GATEWAY_LOST, .id = had};
+	(void)!supervise_try_send(SUPERVISE_FD, &lost, NULL);
+}
+
 int parent_watch(struct parent_client *client, const struct parent_watch *watch, struct arena *arena,
 		 uint32_t *ret_watch, struct str *ret_path, struct err *err)
 {

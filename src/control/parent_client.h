@@ -60,5 +60,7 @@ int parent_open_file(struct parent_client *client, uint32_t watch, struct str na
 		     struct err *err) __attribute__((warn_unused_result));
 /* Has the parent tell the person's desktop that something waits; at once, and heard by nobody when it cannot be. Any thread. */
 void parent_notify(struct parent_client *client, struct str id);
+/* Asks for another pair of the gateway, the one before having broken; `had`: how many came. May be lost. Any thread. */
+void parent_gateway_lost(struct parent_client *client, uint32_t had);
 /* Starts runners through the parent; *relay (in struct peer) names the relay of a serving one. */
 const struct peer_launcher *parent_launcher(struct parent_client *client);

@@ -149,8 +149,9 @@ static int join(struct process *a, struct process *b, struct err *err)
 }
 
 /* Control and egress have a second pair, on which an answer that takes long holds up nobody else's. */
-static int join_gateway(struct process *a, struct process *b, struct err *err)
+static int join_gateway(struct daemon *d, struct err *err)
 {
+	struct process *a = control_of(d), *b = &d->children[CHILD_EGRESS];
 	int pair[2];
 	if (child_socketpair(pair, err) != 0)
 		return -1;
@@ -158,6 +159,7 @@ static int join_gateway(struct process *a, struct process *b, struct err *err)
 	AUTO_FD for_b = pair[1];
 	process_send(a, SUPERVISE_GATEWAY, 0, STR_EMPTY, &for_a, 1);
 	process_send(b, SUPERVISE_GATEWAY, 0, STR_EMPTY, &for_b, 1);
+	d->gateway_pairs++;
 	return 0;
 }
 
@@ -174,7 +176,7 @@ static int join_all(struct daemon *d, struct process *process, struct err *err)
 			continue;
 		if (join(process, other, err) != 0)
 			return -1;
-		if (has_gateway(process) && has_gateway(other) && join_gateway(process, other, err) != 0)
+		if (has_gateway(process) && has_gateway(other) && join_gateway(d, err) != 0)
 			return -1;
 	}
 	return 0;
@@ -194,6 +196,8 @@ static int on_ready(void *user, struct process *process, struct str body, struct
 	struct daemon *d = user;
 	if (process == &d->children[CHILD_KEEPER] && publish_keys(d, body, err) != 0)
 		return -1;
+	if (process == control_of(d))
+		d->gateway_pairs = 0;
 	if (join_all(d, process, err) != 0)
 		return -1;
 	log_info("child_ready", log_z("program", process->row->program), log_u64("pid", (uint64_t)process->child.pid));
@@ -253,6 +257,21 @@ static bool open_folder(struct daemon *d, struct supervise_message *m)
 	return true;
 }
 
+/* One frame that an end took for a bad one is not to cost the gateway more than the pair. */
+static bool gateway_lost(struct daemon *d, const struct supervise_message *m)
+{
+	if (m->n_fds != 0 || m->frame.n != 0)
+		return false;
+	static struct err err;
+	err_clear(&err);
+	/* Otherwise another is on its way, or comes when egress is ready. */
+	if (m->frame.id != d->gateway_pairs || !process_is_ready(&d->children[CHILD_EGRESS]))
+		return true;
+	if (join_gateway(d, &err) != 0)
+		log_error("gateway_not_joined", log_err(&err));
+	return true;
+}
+
 static bool on_request(void *user, struct process *process, struct supervise_message *m)
 {
 	struct daemon *d = user;
@@ -267,6 +286,8 @@ static bool on_request(void *user, struct process *process, struct supervise_mes
 		return open_folder(d, m);
 	case SUPERVISE_NOTIFY:
 		return notices_asked(d->notices, m);
+	case SUPERVISE_GATEWAY_LOST:
+		return gateway_lost(d, m);
 	case SUPERVISE_WATCH:
 	case SUPERVISE_UNWATCH:
 	case SUPERVISE_LIST:

@@ -45,6 +45,7 @@ struct daemon {
 	bool others_told;             /* to stop */
 
 	struct process children[CHILDREN];
+	uint32_t gateway_pairs; /* that this control was sent */
 	struct runners *runners;
 	struct watches *watches;
 	struct notices *notices;

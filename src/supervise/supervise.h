@@ -54,6 +54,8 @@ enum supervise_type {
 	SUPERVISE_LIST = 22,      /* control; id; u32 watch, str after: its files by name, from the one behind that */
 	SUPERVISE_OPEN_FILE = 23, /* control; id; u32 watch, str name */
 	SUPERVISE_NOTIFY = 24,    /* control; id 0; str id of what waits for a person: told on the desktop */
+	SUPERVISE_GATEWAY_LOST =
+		25, /* control; id = pairs of the gateway that it has had; another is to come, unless it is on its way */
 	/* parent to child */
 	SUPERVISE_START = 32,          /* u32 count, (str key, str value) …: supervise_setting() */
 	SUPERVISE_PEER = 33,           /* u8 role of the neighbour; fd */

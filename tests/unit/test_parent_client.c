@@ -393,6 +393,19 @@ static void a_notice_is_an_id_and_nothing_else(void **state)
 	tear_down(&stage);
 }
 
+static void a_lost_pair_of_the_gateway_is_asked_for(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	parent_gateway_lost(stage.client, 7);
+	struct supervise_message m = expect(&stage, SUPERVISE_GATEWAY_LOST);
+	assert_int_equal(m.frame.id, 7);
+	assert_int_equal(m.frame.n, 0);
+	assert_int_equal(m.n_fds, 0);
+	tear_down(&stage);
+}
+
 /* One page of a list: "more", then names. */
 static void tell_page(struct stage *stage, struct str expected_after, bool more, const char *name)
 {
@@ -692,6 +705,7 @@ int main(void)
 		cmocka_unit_test(a_killed_runner_is_nobodys_any_more),
 		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
 		cmocka_unit_test(a_runner_that_nobody_asked_for_is_killed),
+		cmocka_unit_test(a_lost_pair_of_the_gateway_is_asked_for),
 		cmocka_unit_test(a_notice_is_an_id_and_nothing_else),
 		cmocka_unit_test(what_the_parent_tells_reaches_the_listener),
 		cmocka_unit_test(a_new_log_becomes_standard_error),
