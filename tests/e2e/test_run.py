@@ -695,6 +695,8 @@ render = {{ "Status" = "status", "Nothing" = "there.is.none" }}
         self.assertRegex(denied["payload"]["aileron.approval.preview_sha256"], "^[0-9a-f]{64}$")
 
     def test_a_preview_that_a_kill_came_between_is_fetched_at_the_start(self):
+        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
+                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
         self.add("send", preview=f"""[approval.preview]
 op = "http"
 args = {{ url = "https://127.0.0.1:{self.service.port}/hold?preview" }}
