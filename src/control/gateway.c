@@ -5,10 +5,14 @@
 #include "control/dispatch.h"
 #include "control/gateway_private.h"
 #include "control/gateway_refusal.h"
+#include "control/parent_client.h"
 #include "text/json_members.h"
 #include "text/url.h"
 #include "text/wire.h"
 #include <stdlib.h>
+
+#define AGAIN_FIRST_MS 100
+#define AGAIN_MS       1000
 
 static const struct {
 	const char *segment; /* behind the capability */
@@ -56,6 +60,7 @@ static void lose(struct gateway *gateway)
 {
 	static struct err why;
 	loop_timer_stop(gateway->broken);
+	loop_timer_start(gateway->again, AGAIN_FIRST_MS, AGAIN_MS);
 	loop_source_free(TAKE(gateway->socket));
 	rpc_channel_free(TAKE(gateway->channel));
 	err_clear(&why);
@@ -66,6 +71,14 @@ static void lose(struct gateway *gateway)
 		if (!pass->permitting)
 			pass_ended(pass, &why);
 	}
+}
+
+/* Egress may be as well as ever: then nobody else would bring another. */
+static void on_again(void *user, int what)
+{
+	(void)what;
+	const struct gateway *gateway = user;
+	parent_gateway_lost(gateway->control->parent, gateway->n_pairs);
 }
 
 static void on_broken(void *user, int what)
@@ -173,11 +186,13 @@ void gateway_attach(struct gateway *gateway, int fd)
 {
 	struct rpc_channel *channel = rpc_channel_new(fd, stream_control_rules);
 	lose(gateway);
+	gateway->n_pairs++;
 	rpc_set_sensitive(channel, true); /* keys of the requests are in what waits to be sent */
 	gateway->events = LOOP_READ;
 	gateway->socket = loop_watch(gateway->control->loop, fd, LOOP_READ, on_socket, gateway, &gateway->err);
 	if (gateway->socket != NULL) {
 		gateway->channel = channel;
+		loop_timer_stop(gateway->again);
 		return;
 	}
 	log_error("gateway_not_attached", log_err(&gateway->err));
@@ -244,6 +259,9 @@ static int admit(struct gateway *gateway, struct http_exchange *x, const struct 
 	/* Browsers say what they want it for, and no program of an agent does. */
 	if (http_header(x, S("Sec-Fetch-Dest")).n > 0)
 		return fail(err, ERR_FORBIDDEN, "the gateway is not for browsers");
+	if (!stream_method_is_good(http_method(x)))
+		return fail(err, ERR_METHOD_NOT_ALLOWED, "the gateway passes on no such method; there are %s",
+			    STREAM_METHODS);
 	const char *under = providers[address->provider].under;
 	if (!is_below(address->path, str_from(under)))
 		return fail(err, ERR_NOT_FOUND, "there is nothing here; the path goes on with '%s'", under);
@@ -335,9 +353,11 @@ void gateway_put_session(struct gateway *gateway, struct str session, struct jso
 void gateway_end_session(struct gateway *gateway, struct str session)
 {
 	gateway_capabilities_end(gateway->capabilities, session);
+	struct ended_session *ended = NEW(struct ended_session);
+	copy_text(ended->id, sizeof ended->id - 1, session);
 	pthread_mutex_lock(&gateway->lock);
-	if (gateway->n_ended < ARRAY_LEN(gateway->ended))
-		copy_text(gateway->ended[gateway->n_ended++], GATEWAY_SESSION_SIZE - 1, session);
+	ended->next = gateway->ended;
+	gateway->ended = ended;
 	pthread_mutex_unlock(&gateway->lock);
 	loop_wake(gateway->wakeup);
 }
@@ -356,15 +376,16 @@ static void on_wakeup(void *user, int what)
 {
 	(void)what;
 	struct gateway *gateway = user;
-	char ended[ARRAY_LEN(gateway->ended)][GATEWAY_SESSION_SIZE];
 	pthread_mutex_lock(&gateway->lock);
 	struct pass *permitted = TAKE(gateway->permitted);
-	size_t n = gateway->n_ended;
-	memcpy(ended, gateway->ended, sizeof ended);
-	gateway->n_ended = 0;
+	struct ended_session *ended = TAKE(gateway->ended);
 	pthread_mutex_unlock(&gateway->lock);
-	for (size_t i = 0; i < n; i++)
-		give_up_ended(gateway, ended[i]);
+	while (ended != NULL) {
+		struct ended_session *next = ended->next;
+		give_up_ended(gateway, ended->id);
+		free(ended);
+		ended = next;
+	}
 	while (permitted != NULL) {
 		struct pass *pass = permitted;
 		permitted = pass->next_permitted;
@@ -395,6 +416,8 @@ struct gateway *gateway_new(struct control *control, struct err *err)
 	gateway->passes = map_new(STREAMS_MAX);
 	pthread_mutex_init(&gateway->lock, NULL);
 	gateway->broken = loop_timer(control->loop, on_broken, gateway);
+	gateway->again = loop_timer(control->loop, on_again, gateway);
+	loop_source_background(gateway->again);
 	gateway->wakeup = loop_wakeup(control->loop, on_wakeup, gateway, err);
 	if (gateway->wakeup == NULL)
 		return NULL;
@@ -415,7 +438,13 @@ void gateway_free(struct gateway *gateway)
 	}
 	loop_source_free(gateway->socket);
 	rpc_channel_free(gateway->channel);
+	while (gateway->ended != NULL) {
+		struct ended_session *ended = gateway->ended;
+		gateway->ended = ended->next;
+		free(ended);
+	}
 	loop_source_free(gateway->broken);
+	loop_source_free(gateway->again);
 	loop_source_free(gateway->wakeup);
 	map_free(gateway->passes);
 	gateway_capabilities_free(gateway->capabilities);

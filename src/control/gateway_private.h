@@ -45,17 +45,21 @@ struct gateway {
 	struct arena *arena;
 	struct rpc_channel *channel; /* NULL while there is no egress */
 	struct loop_source *socket, *wakeup, *broken;
+	struct loop_source *again; /* asks the parent for another pair until it comes */
+	uint32_t n_pairs;          /* that came */
 	int events;
 	struct map *passes; /* id -> struct pass */
 	uint32_t last_id;
 	struct err err;
 
 	pthread_mutex_t lock;
-	struct pass *permitted; /* that workers are done with */
-	char ended
-		[16]
-		[GATEWAY_SESSION_SIZE]; /* sessions, until the loop has looked; more at once are too many to cut off */
-	size_t n_ended;
+	struct pass *permitted;      /* that workers are done with */
+	struct ended_session *ended; /* until the loop has looked */
+};
+
+struct ended_session {
+	struct ended_session *next;
+	char id[GATEWAY_SESSION_SIZE];
 };
 
 /* To egress; what cannot be sent ends the channel at the loop's next turn. */

@@ -83,7 +83,12 @@ unsigned gateway_refuse(struct http_exchange *x, enum stream_provider provider, 
 	else
 		put_openai(&w, err, status);
 	jsonw_end_object(&w);
-	const struct http_answer answer = {.status = status, .body = buf_str(&body)};
+	static const struct h1_header allow = {S("Allow"), S(STREAM_METHODS)};
+	struct http_answer answer = {.status = status, .body = buf_str(&body)};
+	if (err->class == ERR_METHOD_NOT_ALLOWED) {
+		answer.headers = &allow;
+		answer.n_headers = 1;
+	}
 	http_answer(x, &answer);
 	return status;
 }

@@ -44,6 +44,7 @@ struct egress_stream {
 	size_t body_at;
 	uint64_t body_missing; /* bytes that have yet to come */
 	uint64_t credit;       /* bytes of the answer that may be told */
+	bool answered;         /* its head was told */
 	struct err err;
 };
 
@@ -126,10 +127,21 @@ bool stream_credit(struct egress_stream *stream, uint32_t bytes)
 	return true;
 }
 
+/* Nothing that could be passed on as an answer; the transfer goes with the stream. */
+static void refuse_status(struct egress_stream *stream, int status)
+{
+	if (stream->err.class == ERR_NONE)
+		fail(&stream->err, ERR_UPSTREAM_ERROR, "the upstream answered with status %d, which is no answer",
+		     status);
+	fail_soon(stream);
+}
+
 static bool on_piece(void *context, struct str bytes)
 {
 	struct egress_stream *stream = context;
-	if (bytes.n > stream->credit)
+	if (!stream->answered) /* a 101 that nobody asked for has no head and what comes behind it is no body */
+		refuse_status(stream, 101);
+	if (!stream->answered || bytes.n > stream->credit)
 		return false;
 	stream->credit -= bytes.n;
 	stream->ask.data(stream->ask.context, bytes);
@@ -159,6 +171,11 @@ static struct stream_headers fields_of(struct arena *arena, struct str lines)
 static void on_head(void *context, int status, struct str lines)
 {
 	struct egress_stream *stream = context;
+	if (status < 0 || !stream_status_is_good((unsigned)status)) {
+		refuse_status(stream, status);
+		return;
+	}
+	stream->answered = true;
 	AUTO(arena) *arena = arena_new();
 	struct stream_headers all = fields_of(arena, lines);
 	struct str connection = stream_connection_of(arena, &all);
@@ -181,7 +198,9 @@ static void on_answer(void *context, struct http_answer *answer)
 	if (answer->end == HTTP_UNREACHABLE && stream->next_address < stream->n_addresses)
 		dial(stream);
 	else if (answer->end != HTTP_ANSWERED)
-		end(stream, &answer->err);
+		end(stream, stream->err.class != ERR_NONE ? &stream->err : &answer->err);
+	else if (stream->err.class != ERR_NONE)
+		end(stream, &stream->err);
 	else
 		end(stream, NULL);
 }

@@ -2,8 +2,6 @@
 #include "base/ascii.h"
 #include "text/wire.h"
 
-#define METHOD_MAX 32
-
 const struct rpc_rule stream_egress_rules[] = {
 	{STREAM_OPEN, 1, STREAM_HEAD_MAX, "stream open"},
 	{STREAM_BODY, 1, STREAM_PIECE, "stream body"},
@@ -145,13 +143,21 @@ bool stream_target_is_good(struct str target)
 	return path_is_good(path);
 }
 
-static bool is_method(struct str method)
+bool stream_method_is_good(struct str method)
 {
-	for (size_t i = 0; i < method.n; i++) {
-		if (method.p[i] != '-' && (method.p[i] < 'A' || method.p[i] > 'Z'))
-			return false;
+	struct str rest = S(STREAM_METHODS);
+	while (rest.n > 0) {
+		struct str one;
+		rest = str_cut(rest, ',', &one);
+		if (str_eq(method, str_trim(one)))
+			return true;
 	}
-	return method.n > 0 && method.n <= METHOD_MAX && !str_eq(method, S("CONNECT"));
+	return false;
+}
+
+bool stream_status_is_good(unsigned status)
+{
+	return status >= STREAM_STATUS_MIN && status <= STREAM_STATUS_MAX;
 }
 
 /* ---- messages ---- */
@@ -177,8 +183,8 @@ int stream_open_get(struct arena *arena, struct str body, struct stream_open *re
 	m.headers = get_headers(arena, &r);
 	if (wire_done(&r, "stream open", err) != 0)
 		return -1;
-	if (m.provider >= STREAM_PROVIDER__MAX || !is_method(m.method) || !stream_target_is_good(m.target) ||
-	    m.length > INT64_MAX)
+	if (m.provider >= STREAM_PROVIDER__MAX || !stream_method_is_good(m.method) ||
+	    !stream_target_is_good(m.target) || m.length > INT64_MAX)
 		return fail(err, ERR_PROTOCOL, "message 'stream open' with a field out of range");
 	*ret = m;
 	return 0;
@@ -197,7 +203,7 @@ int stream_head_get(struct arena *arena, struct str body, struct stream_head *re
 	m.headers = get_headers(arena, &r);
 	if (wire_done(&r, "stream head", err) != 0)
 		return -1;
-	if (m.status < 200 || m.status > 599)
+	if (!stream_status_is_good(m.status))
 		return fail(err, ERR_PROTOCOL, "message 'stream head' with status %u", m.status);
 	*ret = m;
 	return 0;

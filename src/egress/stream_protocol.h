@@ -25,6 +25,10 @@
 #define STREAM_HEADERS_MAX 256         /* fields of one head */
 #define STREAM_HEAD_MAX    (128 * KIB) /* bytes of OPEN and HEAD */
 #define STREAM_TARGET_MAX  (16 * KIB)
+/* TRACE would have the upstream repeat a key that was injected; CONNECT is a tunnel. */
+#define STREAM_METHODS    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+#define STREAM_STATUS_MIN 200
+#define STREAM_STATUS_MAX 599
 
 enum stream_message {
 	STREAM_OPEN = 1,   /* to egress; id; stream_open */
@@ -51,14 +55,14 @@ struct stream_headers {
 
 struct stream_open {
 	enum stream_provider provider;
-	struct str method; /* capital letters and '-' */
+	struct str method; /* one of STREAM_METHODS */
 	struct str target; /* path and query behind the upstream's own path */
 	struct stream_headers headers;
 	uint64_t length; /* of the body */
 	uint64_t use;    /* of the key that is to be injected (keeper_protocol.h); 0 = none */
 };
 struct stream_head {
-	unsigned status; /* 200 to 599 */
+	unsigned status; /* STREAM_STATUS_MIN to STREAM_STATUS_MAX */
 	struct stream_headers headers;
 };
 
@@ -70,6 +74,8 @@ int stream_open_get(struct arena *arena, struct str body, struct stream_open *re
 int stream_head_get(struct arena *arena, struct str body, struct stream_head *ret, struct err *err)
 	__attribute__((warn_unused_result));
 
+bool stream_method_is_good(struct str method);
+bool stream_status_is_good(unsigned status);
 /*
  * Begins with '/', printable ASCII without '#' and '\', at most STREAM_TARGET_MAX bytes, and no segment of its path is "." or
  * "..", however the dots are spelled, and also when escapes of '/' and '\' are taken for what they stand for.

@@ -1,10 +1,12 @@
 """The gateway: what an agent sends to a provider of models, and what comes back, through control and egress byte for byte."""
+import ctypes
 import hashlib
 import http.client
 import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import threading
 import time
@@ -29,6 +31,7 @@ class Upstream(Service):
         self.go_on = threading.Event()
         self.closed = threading.Event()  # a client of ours went while it was being answered
         self.streaming = threading.Event()
+        self.n_closed = 0
         self.sent = 0
         self.raw = []
         super().__init__(**more)
@@ -92,12 +95,17 @@ class Upstream(Service):
         try:
             conn.recv(1)
         finally:
+            self.n_closed += 1
             self.closed.set()
         return False
 
     def on_reset(self, conn, query, headers, body):
         conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
         self.go_on.wait(20 * SLOW)
+        return False
+
+    def on_status(self, conn, query, headers, body):
+        conn.sendall(b"HTTP/1.1 %s Odd\r\nContent-Length: 5\r\n\r\nhello" % query["is"].encode())
         return False
 
     def on_none(self, conn, query, headers, body):
@@ -366,6 +374,30 @@ class Trouble(Gateway):
         self.home.request("POST", f"/v1/sessions/{self.session['id']}/end", {"exit_code": 0})
         self.assertTrue(self.upstream.closed.wait(20 * SLOW))
 
+    def test_many_sessions_that_end_at_once(self):
+        n = 40
+        sessions = [self.home.request("POST", "/v1/sessions", {"agent": "tester"}).json for _ in range(n)]
+        conns = []
+        for session in sessions:
+            self.gateway = session["gateway"]
+            conn = self.connect()
+            conn.request("POST", self.path("/v1/endless"), b"{}")
+            conns.append(conn)
+            self.assertEqual(conn.getresponse().read1(10), b"a")
+        control, ends = self.home.process("control"), []
+        os.kill(control, signal.SIGSTOP)  # so that all are there when it looks
+        try:
+            for session in sessions:
+                ends.append(self.connect())
+                ends[-1].request("POST", f"/v1/sessions/{session['id']}/end", b'{"exit_code":0}',
+                                 {"Content-Type": "application/json", "Authorization": "Bearer " + self.home.discovery["token"]})
+        finally:
+            os.kill(control, signal.SIGCONT)
+        for conn in ends:
+            self.assertEqual(conn.getresponse().status, 200)
+        wait_for(lambda: self.upstream.n_closed == n, "all requests to be cut off")
+        self.assertEqual(self.home.process("control"), control)
+
     def test_no_path_leads_elsewhere(self):
         prefix = self.path("")
         for rest, status in (("/../x", 400), ("/v1/../../x", 400), ("/%2e%2e/x", 400), ("/.%2E/x", 400), ("/v1/..%2fx", 400),
@@ -390,6 +422,77 @@ class Trouble(Gateway):
             with self.subTest(lines):
                 self.assertIn(self.raw(f"POST {path} HTTP/1.1\r\nHost: HOST\r\n{lines}\r\nabc"), (400, 501))
         self.assertEqual(self.upstream.seen, [])
+
+    def test_methods_that_are_not_passed_on(self):
+        conn = self.connect()
+        conn.request("POST", self.path("/v1/endless"), b"{}")
+        under_way = conn.getresponse()
+        self.assertEqual(under_way.read1(10), b"a")
+        seen = len(self.upstream.seen)
+        for method in ("CONNECT", "TRACE", "TRACK", "BREW", "GET-X"):
+            for provider in ("anthropic", "openai"):
+                with self.subTest(method=method, provider=provider):
+                    rest = "/v1/messages" if provider == "anthropic" else "/responses"
+                    got = self.ask(method, rest, provider=provider)
+                    error = json.loads(got.content)["error"]
+                    self.assertEqual((got.status, error["type"], error["code"]), (405, "invalid_request_error", "method_not_allowed"))
+                    self.assertEqual(got.headers["Allow"], "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+                    self.assertEqual("param" in error, provider == "openai")
+        self.assertEqual(len(self.upstream.seen), seen)
+        self.assertFalse(self.upstream.closed.is_set(), "a request of another was cut off")
+        self.assertEqual(self.ask("OPTIONS", "/v1/messages").status, 200)
+
+    def test_statuses_that_are_no_answers(self):
+        conn = self.connect()
+        conn.request("POST", self.path("/v1/endless"), b"{}")
+        under_way = conn.getresponse()
+        self.assertEqual(under_way.read1(10), b"a")
+        for status in ("101", "600", "999", "199", "000", "102"):
+            with self.subTest(status):
+                got = self.ask("POST", f"/v1/status?is={status}", b"{}")
+                self.assertEqual((got.status, json.loads(got.content)["error"]["code"]), (502, "upstream_error"))
+        for status in ("200", "299", "599"):
+            got = self.ask("POST", f"/v1/status?is={status}", b"{}")
+            self.assertEqual((got.status, got.content), (int(status), b"hello"))
+        self.assertFalse(self.upstream.closed.is_set(), "a request of another was cut off")
+
+    def pair_of_egress(self, pid):
+        """A copy of egress's end of the gateway's pair: the one that a request waits in while egress stands still."""
+        libc, process, found = ctypes.CDLL(None, use_errno=True), os.pidfd_open(pid), None
+        self.addCleanup(os.close, process)
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+                continue
+            copy = libc.syscall(438, process, int(fd), 0)  # pidfd_getfd
+            self.assertGreaterEqual(copy, 0, os.strerror(ctypes.get_errno()))
+            sock = socket.socket(fileno=copy)
+            try:
+                if sock.family == socket.AF_UNIX and b"/v1/waits" in sock.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    found = sock
+                    continue
+            except OSError:
+                pass
+            sock.close()
+        return found
+
+    def test_a_frame_that_cannot_be_read_costs_the_pair_alone(self):
+        if os.geteuid() != 0:
+            self.skipTest("taking a copy of a process's socket takes root")
+        self.assertEqual(self.ask("POST", "/v1/messages", b"{}").status, 200)
+        pids = {name: self.home.process(name) for name in ("control", "egress")}
+        for _ in range(3):
+            conn = self.connect()
+            os.kill(pids["egress"], signal.SIGSTOP)
+            try:
+                conn.request("POST", self.path("/v1/waits"), b"{}")
+                with wait_for(lambda: self.pair_of_egress(pids["egress"]), "the request to reach egress") as pair:
+                    pair.sendall(b"\xff" * 64)
+                got = conn.getresponse()
+                self.assertEqual((got.status, json.loads(got.read())["error"]["code"]), (503, "unavailable"))
+            finally:
+                os.kill(pids["egress"], signal.SIGCONT)
+            wait_for(lambda: self.ask("POST", "/v1/messages", b"{}").status == 200, "requests to pass again")
+        self.assertEqual({name: self.home.process(name) for name in pids}, pids)
 
     def test_egress_started_anew(self):
         self.assertEqual(self.ask("POST", "/v1/messages", b"{}").status, 200)

@@ -194,7 +194,8 @@ static void test_open(void **state)
 		open = an_open(&bad[i], 1);
 		assert_int_equal(read_open(&open, &got, arena), -1);
 	}
-	static const char *const methods[] = {"", "post", "CONNECT", "GET ", "G\r\n"};
+	static const char *const methods[] = {"",      "post",  "CONNECT", "GET ", "G\r\n",
+					      "TRACE", "TRACK", "BREW",    "GE",   "GET, HEAD"};
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		open = an_open(items, 2);
 		open.method = str_from(methods[i]);
