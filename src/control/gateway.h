@@ -4,9 +4,10 @@
  *     /llm/<capability>/anthropic/…      the upstream of Anthropic's API, with … behind its path
  *     /llm/<capability>/openai/v1/…      the upstream of OpenAI's, with /v1/… behind it
  *
- * Methods of STREAM_METHODS; path below, query, headers and bodies unchanged, but for headers that belong to a connection and Host. The answer is
- * passed on as it comes, held up by its reader and by nothing else; a client that goes cancels it. Who is let in is known by the
- * capability of a session (gateway_capabilities.h), which is in no log. Where it goes is egress's to know (egress/stream.h).
+ * The methods of stream_protocol.h; path below, query, headers and bodies unchanged, but for headers that belong to a
+ * connection and Host. The answer is passed on as it comes, held up by its reader and by nothing else; a client that goes
+ * cancels it. Who is let in is known by the capability of a session (gateway_capabilities.h), which is in no log. Where it
+ * goes is egress's to know (egress/stream.h).
  * docs/formats/gateway.md has the whole of it.
  *
  * The request's own key passes through here on its way: the one secret that does. It is in no log and no event, and every buffer
