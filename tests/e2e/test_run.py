@@ -610,7 +610,8 @@ class Runs(unittest.TestCase):
         self.service.hold.set()
         self.comes_to(queued, "awaiting_vault")
         self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["awaiting_vault"], 1)
-        self.assertEqual(self.home.request("GET", "/v1/status").json["awaiting_vault_count"], 1)
+        status = self.home.request("GET", "/v1/status").json
+        self.assertEqual((status["action_count"], status["approval_count"], status["awaiting_vault_count"]), (1, 0, 1))
         self.assertRegex(self.home.ok("status").out, "Approved runs +1 wait for the vault: 'aileron vault unlock'")
         self.assertIn("wait for the vault: 1;", self.home.ok("approval", "list").err)
         self.home.ok("vault", "unlock")
