@@ -132,7 +132,12 @@ static void serve_action(struct serving *serving, struct arena *arena, struct mc
 	};
 	struct run run;
 	struct err err = {0};
-	if (request.action.n == 0) {
+	if (is_gone(serving)) { /* before its turn came: it may be sent anew by then, and must not run twice */
+		mcp_answer_tool_error(answer, S("cancelled: it was given up before it began (it did not run)"));
+	} else if (mcp_service_is_stopping(control->mcp)) {
+		mcp_answer_tool_error(answer,
+				      S("unavailable: the daemon is stopping; try again in a moment (it did not run)"));
+	} else if (request.action.n == 0) {
 		mcp_answer_tool_error(answer, S("not_found: this tool is not there any more; list the tools anew"));
 	} else if (runs_request(control->runs, arena, &request, &run, &err) < 0) {
 		put_error(answer, &err, " (it did not run)");

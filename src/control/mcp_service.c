@@ -11,6 +11,7 @@
 #include "control/mcp_guests.h"
 #include "control/mcp_tasks.h"
 #include "control/mcp_tools.h"
+#include "control/mcp_turns.h"
 #include "control/runs.h"
 #include "control/tokens.h"
 #include "control/workers.h"
@@ -34,12 +35,15 @@ struct mcp_service {
 	struct mcp *mcp;
 	struct mcp_door *door;
 	struct mcp_guests *guests;
+	struct mcp_turns *turns;
 	struct loop_source *wakeup, *tick, *patience;
 	struct mcp_tool_list *tools; /* of the newest set that was asked for */
 	struct http_exchange *waiting[MCP_WAITING_MAX];
 	size_t n_waiting;
 	bool is_ready;
 	_Atomic bool has_tasks; /* some run may have one */
+	_Atomic bool stopping;
+	_Atomic bool revoked; /* some agent was, whose streams are still open */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ tools */
@@ -117,6 +121,7 @@ static void agent_revoked(void *user, struct str id)
 {
 	(void)id;
 	struct mcp_service *service = user;
+	service->revoked = true;
 	loop_wake(service->wakeup);
 }
 
@@ -144,10 +149,10 @@ static void run_changed(void *user, struct str run, enum run_state state)
 		free(change); /* a client that listens still asks now and then */
 }
 
-static bool run_on_worker(void *user, void (*work)(void *job), void *job)
+static bool run_on_worker(void *user, const struct mcp_caller *caller, void (*work)(void *job), void *job)
 {
 	struct mcp_service *service = user;
-	return workers_add(service->control->workers, work, job);
+	return mcp_turns_add(service->turns, caller->id, work, job);
 }
 
 static void wake(void *user)
@@ -272,6 +277,12 @@ void mcp_service_serve(struct mcp_service *service, struct http_exchange *x)
 
 /* -------------------------------------------------------------------------------------------------------- life cycle */
 
+static bool may_not_ask(void *user, struct str id)
+{
+	const struct mcp_service *service = user;
+	return !agents_is_valid(service->control->agents, id);
+}
+
 static void on_wakeup(void *user, int what)
 {
 	(void)what;
@@ -279,6 +290,8 @@ static void on_wakeup(void *user, int what)
 	if (!service->is_ready && has_set(service))
 		become_ready(service);
 	mcp_guests_look(service->guests);
+	if (atomic_exchange(&service->revoked, false))
+		mcp_end_callers(service->mcp, may_not_ask, service);
 	mcp_tick(service->mcp);
 }
 
@@ -352,6 +365,7 @@ struct mcp_service *mcp_service_new(struct control *control, struct err *err)
 {
 	AUTO(mcp_service) *service = NEW(struct mcp_service);
 	service->control = control;
+	service->turns = mcp_turns_new(control->workers);
 	service->wakeup = loop_wakeup(control->loop, on_wakeup, service, err);
 	if (service->wakeup == NULL || start_core(service, err) < 0)
 		return NULL;
@@ -367,8 +381,14 @@ struct mcp_service *mcp_service_new(struct control *control, struct err *err)
 	return TAKE(service);
 }
 
+bool mcp_service_is_stopping(const struct mcp_service *service)
+{
+	return service->stopping;
+}
+
 void mcp_service_stop(struct mcp_service *service)
 {
+	service->stopping = true;
 	become_ready(service);
 	mcp_end_streams(service->mcp);
 	mcp_guests_stop(service->guests);
@@ -382,6 +402,7 @@ void mcp_service_free(struct mcp_service *service)
 	mcp_guests_free(service->guests);
 	mcp_door_free(service->door);
 	mcp_free(service->mcp);
+	mcp_turns_free(service->turns);
 	mcp_tool_list_release((const struct mcp_tools *)service->tools);
 	loop_source_free(service->tick);
 	loop_source_free(service->patience);

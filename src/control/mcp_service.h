@@ -5,7 +5,7 @@
  * let in who has an agent's token (agents.h), and nobody else: not even a person's or the daemon's own. Until the first set
  * of actions is here after a start, requests wait for it, so that no client sees a list without tools.
  *
- * On the loop's thread. A request of MCP that may wait is done by a worker.
+ * On the loop's thread. A request of MCP that may wait is done by a worker when its turn has come (mcp_turns.h).
  */
 #pragma once
 #include "control/control.h"
@@ -22,6 +22,9 @@ void mcp_service_stop(struct mcp_service *service);
 /* After the server and the workers, before the database. NULL is fine. */
 void mcp_service_free(struct mcp_service *service);
 DEFINE_AUTO(mcp_service, mcp_service_free)
+
+/* It was told to stop: what has not begun, waiting for its turn, does not begin any more. Any thread. */
+bool mcp_service_is_stopping(const struct mcp_service *service);
 
 /* Where the agent of a session works; "" = not known. Any worker. */
 struct str mcp_service_folder(struct mcp_service *service, struct arena *arena, struct str session);

@@ -207,7 +207,7 @@ void call_hand_on(struct mcp_call *call)
 			    STR_EMPTY);
 	else if (options->run == NULL)
 		work(call);
-	else if (!options->run(options->user, work, call))
+	else if (!options->run(options->user, &call->caller.is, work, call))
 		call_refuse(call, 200, MCP_INTERNAL_ERROR, S("the server is busy; try again"), STR_EMPTY);
 }
 
@@ -247,6 +247,16 @@ void calls_cancel_scope(struct mcp *mcp, const struct scope *scope)
 	for (struct mcp_call *call = mcp->calls; call != NULL; call = call->next) {
 		if (call->scope == scope)
 			stop(call, true);
+	}
+	pthread_mutex_unlock(&mcp->lock);
+}
+
+void calls_cancel_callers(struct mcp *mcp, bool (*gone)(void *user, struct str caller_id), void *user)
+{
+	pthread_mutex_lock(&mcp->lock);
+	for (struct mcp_call *call = mcp->calls; call != NULL; call = call->next) {
+		if (gone(user, call->caller.is.id))
+			stop(call, false);
 	}
 	pthread_mutex_unlock(&mcp->lock);
 }

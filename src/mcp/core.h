@@ -222,6 +222,7 @@ void call_hand_on(struct mcp_call *call);
 void calls_cancel(struct mcp *mcp, const struct scope *scope, struct str id);
 void calls_cancel_sink(struct mcp *mcp, const struct mcp_sink *sink);
 void calls_cancel_scope(struct mcp *mcp, const struct scope *scope);
+void calls_cancel_callers(struct mcp *mcp, bool (*gone)(void *user, struct str caller_id), void *user);
 void calls_turn(struct mcp *mcp, uint64_t now_ns);
 void answer_init(struct mcp_answer *answer);
 void answer_release(struct mcp_answer *answer);

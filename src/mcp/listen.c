@@ -108,6 +108,24 @@ bool listeners_end_sink(struct mcp *mcp, const struct mcp_sink *sink)
 	return mcp->n_listeners < before;
 }
 
+struct gone_callers {
+	bool (*gone)(void *user, struct str caller_id);
+	void *user;
+};
+
+static bool is_of_gone(const struct listener *listener, const void *what)
+{
+	const struct gone_callers *callers = what;
+	const struct caller *caller = listener->session != NULL ? &listener->session->caller : &listener->caller;
+	return callers->gone(callers->user, caller->is.id);
+}
+
+void mcp_end_callers(struct mcp *mcp, bool (*gone)(void *user, struct str caller_id), void *user)
+{
+	calls_cancel_callers(mcp, gone, user);
+	end_where(mcp, is_of_gone, &(struct gone_callers){gone, user});
+}
+
 static void put_subscription(struct json_writer *w, const struct listener *listener)
 {
 	jsonw_key(w, NAME_SUBSCRIPTION);

@@ -240,8 +240,11 @@ struct mcp_options {
 	 */
 	unsigned char key[MCP_KEY_SIZE];
 	size_t page; /* items of one page of a list; 0 = 1000 */
-	/* Has `work` done on another thread, in any order; false: not now. NULL = at once, on the thread that feeds. */
-	bool (*run)(void *user, void (*work)(void *job), void *job);
+	/*
+	 * Has `work`, which `caller` asked for, done on another thread, in any order; false: not now. NULL = at once, on the thread
+	 * that feeds.
+	 */
+	bool (*run)(void *user, const struct mcp_caller *caller, void (*work)(void *job), void *job);
 	/* Any thread: mcp_tick() is wanted soon. NULL = it is called often anyway. Must not call it itself. */
 	void (*wake)(void *user);
 	void *user;
@@ -257,6 +260,8 @@ void mcp_tick(struct mcp *mcp);
 void mcp_cancel_all(struct mcp *mcp);
 /* On the turning thread, before the doors are closed: ends all streams of changes in good order; no further one begins. */
 void mcp_end_streams(struct mcp *mcp);
+/* On the turning thread: ends the streams of callers that are `gone`, whichever their door, and gives up their requests. */
+void mcp_end_callers(struct mcp *mcp, bool (*gone)(void *user, struct str caller_id), void *user);
 
 /* Told to all who listen, at the next tick. Any thread, from within a call too. */
 void mcp_changed(struct mcp *mcp, enum mcp_list list);

@@ -42,8 +42,9 @@ static void *run_job(void *user)
 	return NULL;
 }
 
-static bool run(void *user, void (*work)(void *job), void *what)
+static bool run(void *user, const struct mcp_caller *caller, void (*work)(void *job), void *what)
 {
+	(void)caller;
 	(void)user;
 	struct job *job = NEW(struct job);
 	*job = (struct job){work, what};

@@ -297,6 +297,19 @@ class Callers(Mcp):
         self.assertIn("token", text)
         self.assertEqual(Web(self.home, self.agent["token"]).raw("POST", {})[0], 401)
 
+    def test_a_revoked_stream_ends_at_once(self):
+        web = Web(self.home, self.agent["token"])
+        web.hello()
+        conn = http.client.HTTPConnection(web.address.hostname, web.address.port, timeout=10 * SLOW)
+        self.addCleanup(conn.close)
+        conn.request("GET", "/mcp", None, {"Authorization": f"Bearer {web.token}", "Mcp-Session-Id": web.session,
+                                           "Accept": "text/event-stream"})
+        stream = conn.getresponse()
+        self.assertEqual(stream.status, 200)
+        self.assertEqual(self.home.request("DELETE", f"/v1/agents/{self.agent['id']}").status, 204)
+        self.add("late")
+        self.assertNotIn(b"list_changed", stream.read())  # to its end
+
     def test_sessions(self):
         folder = self.home.root / "a b%\u00e9"
         folder.mkdir()
@@ -434,6 +447,41 @@ class Restarts(Mcp):
             each.hear("notifications/tools/list_changed")
             self.assertIn("send", each.tools())
             self.assertEqual(self.envelope(each.call("send", {"path": "/ok"}))["status"], "completed")
+
+
+class Share(Mcp):
+    def test_what_hangs_leaves_room_for_the_person(self):
+        self.add("send", gated=False)
+        self.add("gate")
+        other = self.guest(register(self.home, "other"))
+        other.hello()
+        approval = self.envelope(other.call("gate", {"path": "/ok"}))["approval_id"]
+        guest = self.guest()
+        guest.hello()
+        ids = [guest.begin("tools/call", {"name": "send", "arguments": {"path": f"/hold?{k}"}}) for k in range(40)]
+        wait_for(lambda: len(self.paths()) == 8, "as many requests as may be under way")
+        guest.ask("ping")  # the forty were read
+        begun = time.monotonic()
+        self.assertEqual(self.home.request("GET", "/v1/runs").status, 200)
+        self.decide(approval, approved=False)
+        self.assertLess(time.monotonic() - begun, 2 * SLOW)
+        # Nor does another agent wait.
+        self.assertIn("denied", self.failure(other.call("check_action_status", {"approval_id": approval})))
+        self.assertLess(time.monotonic() - begun, 4 * SLOW)
+        self.service.hold.set()
+        for id in ids:
+            self.assertEqual(self.envelope(guest.answer(id)["result"])["status"], "completed")
+
+    def test_what_waits_ends_with_the_daemon(self):
+        self.add("send", gated=False)
+        guest = self.guest()
+        guest.hello()
+        for k in range(40):
+            guest.begin("tools/call", {"name": "send", "arguments": {"path": f"/hold?{k}"}})
+        wait_for(lambda: len(self.paths()) == 8, "as many requests as may be under way")
+        guest.ask("ping")
+        self.home.ok("daemon", "stop")
+        self.assertEqual(len(self.paths()), 8, "what waited never began")
 
 
 class Giving_up(Mcp):

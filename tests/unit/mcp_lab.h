@@ -190,8 +190,9 @@ static bool lab_task_cancel(void *user, const struct mcp_caller *caller, struct 
 	return str_eq(id, lab_task.id);
 }
 
-static inline bool lab_run(void *user, void (*work)(void *job), void *what)
+static inline bool lab_run(void *user, const struct mcp_caller *caller, void (*work)(void *job), void *what)
 {
+	(void)caller;
 	struct mcp_lab *lab = user;
 	if (lab->jobs_max == 0) {
 		work(what);
@@ -288,7 +289,8 @@ static struct clock lab_clock; /* of the lab that was made last */
 
 /* The core over `backend`; a peer is made apart. */
 static inline void lab_start_with(struct mcp_lab *lab, const struct mcp_backend *backend, size_t page,
-				  bool (*run)(void *user, void (*work)(void *job), void *what),
+				  bool (*run)(void *user, const struct mcp_caller *caller, void (*work)(void *job),
+					      void *what),
 				  void (*wake)(void *user))
 {
 	lab_clock = (struct clock){lab_now, lab_now, lab};

@@ -54,8 +54,9 @@ static void wake_site(void *user)
 }
 
 /* What waits is done by the test's own thread, and told by a semaphore. */
-static bool run_later(void *user, void (*work)(void *job), void *what)
+static bool run_later(void *user, const struct mcp_caller *caller, void (*work)(void *job), void *what)
 {
+	(void)caller;
 	struct mcp_lab *lab = user;
 	if (lab->jobs_max == 0) {
 		work(what);
