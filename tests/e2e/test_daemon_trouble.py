@@ -289,7 +289,10 @@ class Trouble(unittest.TestCase):
         with self.stopped(self.home.discovery["pid"]):
             self.home.ok("status")
             self.home.ok("vault", "put", "secret/x", "--value-file", "-", stdin="y")
-            refused = self.within(PARENT_S, *self.call_args("/ok"))  # the parent opens the linked folder anew
+            self.assertEqual(self.call().code, 0, "what is held open needs no parent")
+            other = self.home.root / "another"
+            other.mkdir()
+            refused = self.within(PARENT_S, "connector", "link", other)  # which the parent would have to open
             self.assertEqual(refused.code, 69, refused)
             self.assertIn("the parent did not answer", refused.err)
         self.assertEqual(self.call().code, 0)
