@@ -18,7 +18,8 @@ static bool is_gone(void *user)
 static int answer_run(struct request *r, const struct run *run, struct err *err)
 {
 	if (run->state != RUN_COMPLETED && run_state_is_terminal(run->state)) {
-		memcpy(r->audit_id, run->audit_id.p, MIN(run->audit_id.n, sizeof r->audit_id - 1));
+		if (run->audit_id.n > 0) /* an end that could not be recorded has none */
+			memcpy(r->audit_id, run->audit_id.p, MIN(run->audit_id.n, sizeof r->audit_id - 1));
 		run_error(run, err);
 		return -1;
 	}
