@@ -199,8 +199,10 @@ size_t http_stream_unsent(struct http_exchange *x)
 
 void http_on_sent(struct http_exchange *x, void (*sent)(void *user), void *user)
 {
+	pthread_mutex_lock(&x->connection->server->lock);
 	x->sent = sent;
 	x->sent_user = user;
+	pthread_mutex_unlock(&x->connection->server->lock);
 }
 
 void http_on_gone(struct http_exchange *x, void (*gone)(void *user), void *user)

@@ -286,8 +286,15 @@ static bool refill(struct connection *connection, size_t sent)
 static void tell_sent(struct connection *connection, size_t n)
 {
 	const struct http_exchange *x = &connection->exchange;
-	if (n > 0 && !connection->failed && x->sent != NULL)
-		x->sent(x->sent_user);
+	if (n == 0 || connection->failed)
+		return;
+	/* Another thread may be ending the answer. */
+	pthread_mutex_lock(&connection->server->lock);
+	void (*sent)(void *user) = x->sent;
+	void *user = x->sent_user;
+	pthread_mutex_unlock(&connection->server->lock);
+	if (sent != NULL)
+		sent(user);
 }
 
 /* Writes until the socket is full, there is nothing more, or others should have their turn. */
