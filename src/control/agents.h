@@ -12,7 +12,7 @@
 #pragma once
 #include "base/time.h"
 #include "control/control.h"
-#include "control/session.h"
+#include "base/ulid.h"
 
 #define AGENTS_VALID_MAX   256 /* tokens; above, THROTTLED */
 #define AGENTS_TOKEN_SIZE  50  /* with a NUL */

@@ -1,20 +1,14 @@
 /*
  * session: one run of an agent, from `launch` to its end
  *
- * A row of the table `sessions`. Its id is a ULID (48 bits of Unix milliseconds and 80 random ones, 26 characters of
- * Crockford's base 32), so ids sort by time. A session without an end that was started before this daemon is an orphan
- * and is ended when control starts. Any thread.
+ * A row of the table `sessions`; what begins and ends with it is sessions.h. Its id is a ULID (base/ulid.h), so ids sort by
+ * time. A session without an end that was started before this daemon is an orphan and is ended when control starts. Any
+ * thread.
  */
 #pragma once
 #include "base/arena.h"
 #include "store/db.h"
 #include "text/json_writer.h"
-
-#define ULID_SIZE 27 /* with a NUL */
-
-/* `random` is the lower 80 bits, the highest byte first. */
-void ulid_format(uint64_t wall_ms, const unsigned char random[10], char ret[ULID_SIZE]);
-void ulid_make(uint64_t wall_ns, char ret[ULID_SIZE]); /* a new one, of that time */
 
 struct session {
 	struct str id, agent, working_dir;

@@ -7,37 +7,6 @@
 
 static char folder[] = "/tmp/aileron-session-XXXXXX";
 
-static void an_id_is_a_ulid(void **state)
-{
-	(void)state;
-	char id[ULID_SIZE];
-	const unsigned char zero[10] = {0};
-	unsigned char ones[10];
-	memset(ones, 0xff, sizeof ones);
-	ulid_format(0, zero, id);
-	assert_string_equal(id, "00000000000000000000000000");
-	ulid_format((UINT64_C(1) << 48) - 1, ones, id);
-	assert_string_equal(id, "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-	/* The example of the ULID specification: 2016-07-30T23:54:10.259Z. */
-	ulid_format(UINT64_C(1469922850259), zero, id);
-	assert_memory_equal(id, "01ARZ3NDEK", 10);
-	const unsigned char counted[10] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 33};
-	ulid_format(1, counted, id);
-	assert_string_equal(id, "00000000010000000000000011");
-}
-
-static void ids_sort_by_time(void **state)
-{
-	(void)state;
-	char before[ULID_SIZE] = "", id[ULID_SIZE];
-	const unsigned char zero[10] = {0};
-	for (uint64_t ms = 1; ms < UINT64_C(1) << 47; ms *= 3) {
-		ulid_format(ms, zero, id);
-		assert_true(strcmp(before, id) < 0);
-		memcpy(before, id, sizeof id);
-	}
-}
-
 struct step {
 	const char *id;
 	uint64_t at;
@@ -152,8 +121,6 @@ static int leave_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_id_is_a_ulid),
-		cmocka_unit_test(ids_sort_by_time),
 		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
