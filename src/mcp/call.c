@@ -18,8 +18,7 @@ static void take_meta(struct mcp_call *call)
 		call->token = token;
 	if (!call_is_modern(call))
 		return;
-	call->capabilities = json_member(message->meta, NAME_CAPABILITIES);
-	call->can = session_can(call->capabilities, call->version);
+	call->can = session_can(json_member(message->meta, NAME_CAPABILITIES), call->version);
 	call->client = client_dup(json_member(message->meta, NAME_CLIENT_INFO));
 	struct str level;
 	enum mcp_level least;

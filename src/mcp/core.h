@@ -98,9 +98,8 @@ struct mcp_call {
 	struct caller caller;
 	enum mcp_version version;
 	unsigned can;
-	const struct json *capabilities; /* 2026-07-28 */
-	int level;                       /* 2026-07-28: the least that is told, MCP_LEVEL__MAX = nothing */
-	struct str name, token;          /* token: raw, "" = none */
+	int level;              /* 2026-07-28: the least that is told, MCP_LEVEL__MAX = nothing */
+	struct str name, token; /* token: raw, "" = none */
 	const struct json *arguments;
 	struct str arguments_text;
 	char *client;
