@@ -134,7 +134,9 @@ static void lose(struct guest *guest, const struct err *err)
 	if (!guest->told)
 		fprintf(stderr, "aileron-guest: %s\n", err->message);
 	guest->told = true;
-	mediator_disconnected(guest->mediator, str_from(err->message), guest->now);
+	bool refused =
+		err->class == ERR_UNAUTHORIZED; /* trying again mends that only when a person registers it anew */
+	(refused ? mediator_refused : mediator_disconnected)(guest->mediator, str_from(err->message), guest->now);
 }
 
 static void try_daemon(struct guest *guest)

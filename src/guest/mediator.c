@@ -179,6 +179,15 @@ void mediator_disconnected(struct mediator *mediator, struct str why, uint64_t n
 	mediator_tick(mediator, now_ms);
 }
 
+void mediator_refused(struct mediator *mediator, struct str why, uint64_t now_ms)
+{
+	mediator_disconnected(mediator, why, now_ms);
+	mediator->grace_ms = now_ms;
+	for (size_t i = 0; i < mediator->n; i++)
+		mediator->open[i]->until_ms = now_ms;
+	mediator_tick(mediator, now_ms);
+}
+
 /* -------------------------------------------------------------------------------------------------- from the client */
 
 static bool is_quoted(struct str raw)

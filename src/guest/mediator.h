@@ -43,6 +43,8 @@ void mediator_from_daemon(struct mediator *mediator, struct str line);
 void mediator_connected(struct mediator *mediator);
 /* Lost, or another try that failed, for this reason (a sentence without its stop); it is kept. */
 void mediator_disconnected(struct mediator *mediator, struct str why, uint64_t now_ms);
+/* It is there and does not let this guest in: nothing is waited for, what was on its way is answered at once, too. */
+void mediator_refused(struct mediator *mediator, struct str why, uint64_t now_ms);
 /* When mediator_tick() is wanted; UINT64_MAX = never. */
 uint64_t mediator_deadline(const struct mediator *mediator);
 void mediator_tick(struct mediator *mediator, uint64_t now_ms);

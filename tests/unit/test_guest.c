@@ -403,6 +403,28 @@ static void patience_ends(void **state)
 	assert_int_equal(mediator_deadline(stage->mediator), UINT64_MAX);
 }
 
+/* A token that was revoked meanwhile: half a minute of waiting for a call's answer would lead nowhere. */
+static void who_is_refused_does_not_wait(void **state)
+{
+	struct stage *stage = *state;
+	begin(stage);
+	say(stage, CALL, 0);
+	char call_id[64];
+	copy_after(&stage->daemon, "\"aileron/call-id\":\"", call_id, sizeof call_id);
+	mediator_disconnected(stage->mediator, S("lost"), 1000);
+	say(stage, PING, 1001);
+	assert_sent(&stage->client, NULL);
+	mediator_refused(stage->mediator, S("the token is not known"), 1002);
+	assert_int_equal(mediator_open(stage->mediator), 0);
+	assert_non_null(strstr(stage->client.p, "it may have run. Now: the token is not known."));
+	assert_non_null(strstr(stage->client.p, call_id));
+	buf_clear(&stage->client);
+	say(stage, CALL, 1003); /* never sent: it did not run */
+	assert_int_equal(mediator_open(stage->mediator), 0);
+	assert_null(strstr(stage->client.p, "it may have run"));
+	assert_int_equal(mediator_deadline(stage->mediator), UINT64_MAX);
+}
+
 static void what_is_cancelled_is_not_answered(void **state)
 {
 	struct stage *stage = *state;
@@ -479,6 +501,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_daemon_it_answers_itself, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_stateless_revision_is_answered_in_its_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(patience_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_refused_does_not_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_cancelled_is_not_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(there_are_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_long_call_is_not_kept, set_up, tear_down),
