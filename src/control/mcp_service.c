@@ -21,7 +21,8 @@
 
 #define TICK_MS          1000
 #define STOPPING_TICK_MS 20
-#define LIST_TTL         (UINT64_C(60) * 1000) /* ms that a client of 2026-07-28 may keep the list of tools */
+#define SWEEP_NS         (UINT64_C(3600) * TIME_SECOND) /* between two sweeps of tasks */
+#define LIST_TTL         (UINT64_C(60) * 1000)          /* ms that a client of 2026-07-28 may keep the list of tools */
 
 #define INSTRUCTIONS                                                                                                   \
 	"Tools are actions that a person installed in Aileron; credentials are never visible here. Some need a "       \
@@ -44,6 +45,7 @@ struct mcp_service {
 	_Atomic bool has_tasks; /* some run may have one */
 	_Atomic bool stopping;
 	_Atomic bool revoked; /* some agent was, whose streams are still open */
+	uint64_t swept_ns;    /* monotonic; when what is over was last forgotten */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ tools */
@@ -295,6 +297,24 @@ static void on_wakeup(void *user, int what)
 	mcp_tick(service->mcp);
 }
 
+static void swept(void *user, const struct err *err)
+{
+	(void)user;
+	if (err != NULL)
+		log_warn("tasks_not_swept", log_err(err));
+}
+
+static void on_tick(void *user, int what)
+{
+	struct mcp_service *service = user;
+	uint64_t now = clock_monotonic_ns(NULL);
+	if (now - service->swept_ns >= SWEEP_NS) {
+		service->swept_ns = now;
+		db_write_later(service->control->db, mcp_tasks_sweep, NULL, swept);
+	}
+	on_wakeup(user, what);
+}
+
 struct key {
 	unsigned char bytes[MCP_KEY_SIZE];
 };
@@ -330,10 +350,10 @@ static int start_core(struct mcp_service *service, struct err *err)
 {
 	struct control *control = service->control;
 	struct key key;
-	uint64_t now = clock_wall_ns(NULL);
 	if (db_write(control->db, read_or_make_key, &key, err) < 0 ||
-	    db_write(control->db, mcp_tasks_sweep, &now, err) < 0)
+	    db_write(control->db, mcp_tasks_sweep, NULL, err) < 0)
 		return -1;
+	service->swept_ns = clock_monotonic_ns(NULL);
 	const struct mcp_backend backend = {
 		.user = service,
 		.name = S("aileron"),
@@ -369,7 +389,7 @@ struct mcp_service *mcp_service_new(struct control *control, struct err *err)
 	service->wakeup = loop_wakeup(control->loop, on_wakeup, service, err);
 	if (service->wakeup == NULL || start_core(service, err) < 0)
 		return NULL;
-	service->tick = loop_timer(control->loop, on_wakeup, service);
+	service->tick = loop_timer(control->loop, on_tick, service);
 	loop_source_background(service->tick);
 	loop_timer_start(service->tick, TICK_MS, TICK_MS);
 	service->patience = loop_timer(control->loop, on_patience, service);

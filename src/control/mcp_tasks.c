@@ -78,10 +78,11 @@ static int store(struct db_tx *tx, void *user, struct err *err)
 	return db_run(insert, err) < 0 ? -1 : 0;
 }
 
-int mcp_tasks_sweep(struct db_tx *tx, void *now_ns, struct err *err)
+int mcp_tasks_sweep(struct db_tx *tx, void *nothing, struct err *err)
 {
+	(void)nothing;
 	struct db_stmt *gone = db_stmt(tx, "DELETE FROM tasks WHERE created_ns / 1000000 + ttl_ms < ?");
-	db_bind_int(gone, (int64_t)(*(const uint64_t *)now_ns / TIME_MILLISECOND));
+	db_bind_int(gone, (int64_t)(clock_wall_ns(NULL) / TIME_MILLISECOND));
 	return db_run(gone, err) < 0 ? -1 : 0;
 }
 

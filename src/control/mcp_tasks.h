@@ -22,6 +22,6 @@ bool mcp_tasks_update(void *user, const struct mcp_caller *caller, struct str id
 bool mcp_tasks_cancel(void *user, const struct mcp_caller *caller, struct str id);
 /* A run's state changed: tells those who listen for its task, if it has one. */
 void mcp_tasks_tell(struct control *control, struct mcp *mcp, struct str run);
-/* Forgets those whose time is over. In a job of the writer. */
-int mcp_tasks_sweep(struct db_tx *tx, void *now_ns, struct err *err);
+/* Forgets those whose time is over. A job of the writer, which takes nothing. */
+int mcp_tasks_sweep(struct db_tx *tx, void *nothing, struct err *err);
 bool mcp_tasks_are_drafted(const struct control *control); /* the setting */
