@@ -208,15 +208,18 @@ bool gateway_is_path(struct str path)
 	return str_starts(path, PREFIX);
 }
 
-/* The parts of a path; false when it names no provider. Of the exchange's memory. */
+/* What a request says of where it goes; false when it names no provider. Of the exchange's memory. */
 struct address {
 	struct str capability;
 	enum stream_provider provider;
 	struct str path; /* behind the provider's segment */
 };
-static bool read_address(struct str path, struct address *ret)
+static bool read_address(const struct http_exchange *x, struct address *ret)
 {
+	struct str path = http_path(x);
 	struct str segment, rest = str_cut(str_slice(path, PREFIX.n, path.n), '/', &ret->capability);
+	if (str_eq(ret->capability, S("-")))
+		ret->capability = http_header(x, S(GATEWAY_CAPABILITY_HEADER));
 	size_t slash = str_find_char(rest, '/');
 	segment = str_slice(rest, 0, slash);
 	ret->path = slash == STR_NPOS ? STR_EMPTY : str_slice(rest, slash, rest.n);
@@ -239,7 +242,7 @@ bool gateway_admits(struct gateway *gateway, const struct http_exchange *x, uint
 	struct address address;
 	char session[GATEWAY_SESSION_SIZE];
 	uint64_t length;
-	if (read_address(http_path(x), &address) &&
+	if (read_address(x, &address) &&
 	    gateway_capabilities_find(gateway->capabilities, address.capability, session)) {
 		*ret_max = HTTP_BODY_MAX;
 		return true;
@@ -255,7 +258,8 @@ static int admit(struct gateway *gateway, struct http_exchange *x, const struct 
 {
 	if (!gateway_capabilities_find(gateway->capabilities, address->capability, pass->session))
 		return fail(err, ERR_UNAUTHORIZED,
-			    "the base URL is of no session that runs; start the agent anew with `aileron launch`");
+			    "the base URL, or " GATEWAY_CAPABILITY_HEADER
+			    ", is of no session that runs; start the agent anew with `aileron launch`");
 	/* Browsers say what they want it for, and no program of an agent does. */
 	if (http_header(x, S("Sec-Fetch-Dest")).n > 0)
 		return fail(err, ERR_FORBIDDEN, "the gateway is not for browsers");
@@ -313,7 +317,7 @@ void gateway_serve(struct gateway *gateway, struct http_exchange *x)
 	static struct err err; /* of the loop's thread */
 	err_clear(&err);
 	struct address address;
-	if (!read_address(http_path(x), &address)) {
+	if (!read_address(x, &address)) {
 		fail(&err, ERR_NOT_FOUND, "there is no such provider; there are 'anthropic' and 'openai/v1'");
 		gateway_refuse(x, STREAM_OPENAI, &err);
 		return;

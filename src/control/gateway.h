@@ -4,8 +4,10 @@
  *     /llm/<capability>/anthropic/…      the upstream of Anthropic's API, with … behind its path
  *     /llm/<capability>/openai/v1/…      the upstream of OpenAI's, with /v1/… behind it
  *
+ *     /llm/-/…                           either, with the capability in the header Aileron-Capability
+ *
  * The methods of stream_protocol.h; path below, query, headers and bodies unchanged, but for headers that belong to a
- * connection and Host. The answer is passed on as it comes, held up by its reader and by nothing else; a client that goes
+ * connection, Host and Aileron-Capability. The answer is passed on as it comes, held up by its reader and by nothing else; a client that goes
  * cancels it. Who is let in is known by the capability of a session (gateway_capabilities.h), which is in no log. Where it
  * goes is egress's to know (egress/stream.h).
  * docs/formats/gateway.md has the whole of it.
@@ -17,6 +19,9 @@
  */
 #pragma once
 #include "control/control.h"
+
+/* For a program whose base URL stands where others can read it, and which can be told of a header by way of a variable. */
+#define GATEWAY_CAPABILITY_HEADER "Aileron-Capability"
 
 struct gateway;
 struct gateway *gateway_new(struct control *control, struct err *err) __attribute__((warn_unused_result));

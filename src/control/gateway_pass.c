@@ -126,20 +126,22 @@ void pass_more(struct pass *pass, uint32_t bytes)
 		send_body(pass);
 }
 
-/* Egress leaves out what it must; the two lists of fields are alike but for their type. */
+/* Egress leaves out what it must, and never sees what let the request in. */
 static void send_open(struct pass *pass)
 {
 	struct stream_header headers[H1_HEADERS_N];
 	size_t n;
 	const struct h1_header *all = http_headers(pass->x, &n);
-	n = MIN(n, (size_t)ARRAY_LEN(headers));
-	for (size_t i = 0; i < n; i++)
-		headers[i] = (struct stream_header){all[i].name, all[i].value};
+	size_t kept = 0;
+	for (size_t i = 0; i < n && kept < ARRAY_LEN(headers); i++) {
+		if (!str_eq_fold(all[i].name, S(GATEWAY_CAPABILITY_HEADER)))
+			headers[kept++] = (struct stream_header){all[i].name, all[i].value};
+	}
 	const struct stream_open open = {
 		.provider = pass->provider,
 		.method = http_method(pass->x),
 		.target = pass->target,
-		.headers = {headers, n},
+		.headers = {headers, kept},
 		.length = http_body(pass->x).n,
 		.use = pass->use,
 	};

@@ -3,7 +3,8 @@
 #include "text/jsonc_edit.h"
 #include "text/toml_edit.h"
 
-#define TEXT_MAX ((size_t)1 << 20)
+#define TEXT_MAX       ((size_t)1 << 20)
+#define GATEWAY_PREFIX S("/llm/") /* the capability is behind it */
 
 struct planning {
 	const struct plan_input *input;
@@ -82,7 +83,34 @@ static struct str toml_text(struct planning *p, struct str text)
 	return arena_str(p->arena, buf_str(&quoted));
 }
 
-static void plan_overrides(struct planning *p)
+/*
+ * Arguments are for every user of the machine to read: what lets a session through goes by a variable, and the base URL has "-"
+ * in its place (docs/formats/gateway.md).
+ */
+static int add_provider(struct planning *p, struct err *err)
+{
+	struct str url = p->input->openai_url, capability;
+	size_t at = str_find(url, GATEWAY_PREFIX);
+	if (at == STR_NPOS)
+		return fail(err, ERR_PROTOCOL, "the gateway's address has no part '%.*s'", STR_FMT(GATEWAY_PREFIX));
+	struct str before = str_slice(url, 0, at + GATEWAY_PREFIX.n);
+	struct str behind = str_cut(str_slice(url, before.n, url.n), '/', &capability);
+	struct str base = arena_printf(p->arena, "%.*s-/%.*s", STR_FMT(before), STR_FMT(behind));
+	add_override(p, "model_provider", S("\"" PROGRAM_SERVER "\""));
+	add_override(p, "model_providers." PROGRAM_SERVER,
+		     arena_printf(p->arena,
+				  "{ name = \"OpenAI by way of Aileron\", base_url = %.*s, "
+				  "env_key = \"OPENAI_API_KEY\", wire_api = \"responses\", "
+				  "env_http_headers = { \"Aileron-Capability\" = \"" PLAN_CAPABILITY "\" } }",
+				  STR_FMT(toml_text(p, base))));
+	add_variable(p, PLAN_CAPABILITY, capability);
+	if (p->input->openai_injected)
+		add_variable(p, "OPENAI_API_KEY", S(PLAN_PLACEHOLDER));
+	p->plan->routed = true;
+	return 0;
+}
+
+static int plan_overrides(struct planning *p, struct err *err)
 {
 	const struct program_guest *guest = &p->input->guest;
 	struct str home = guest->state_home;
@@ -92,18 +120,10 @@ static void plan_overrides(struct planning *p)
 	add_override(p, "mcp_servers." PROGRAM_SERVER ".default_tools_approval_mode", S("\"approve\""));
 	if (home.n > 0)
 		add_override(p, "mcp_servers." PROGRAM_SERVER ".env.AILERON_HOME", toml_text(p, home));
-	if (p->input->openai_url.n > 0) {
-		add_override(p, "model_provider", S("\"" PROGRAM_SERVER "\""));
-		add_override(p, "model_providers." PROGRAM_SERVER,
-			     arena_printf(p->arena,
-					  "{ name = \"OpenAI by way of Aileron\", base_url = %.*s, "
-					  "env_key = \"OPENAI_API_KEY\", wire_api = \"responses\" }",
-					  STR_FMT(toml_text(p, p->input->openai_url))));
-		if (p->input->openai_injected)
-			add_variable(p, "OPENAI_API_KEY", S(PLAN_PLACEHOLDER));
-		p->plan->routed = true;
-	}
+	if (p->input->openai_url.n > 0 && add_provider(p, err) < 0)
+		return -1;
 	add_persons(p, 0);
+	return 0;
 }
 
 static int plan_content(struct planning *p, struct err *err)
@@ -145,8 +165,7 @@ static int plan_by_program(struct planning *p, struct err *err)
 	case PROGRAM_LAUNCH_PI:
 		return plan_config_file(p, err);
 	case PROGRAM_LAUNCH_OVERRIDES:
-		plan_overrides(p);
-		return 0;
+		return plan_overrides(p, err);
 	case PROGRAM_LAUNCH_CONTENT:
 		return plan_content(p, err);
 	case PROGRAM_LAUNCH_EXTENSION:

@@ -407,6 +407,25 @@ class Real(Base):
         self.by_launch("codex", *self.as_codex())
         self.lists_our_tools("codex")
 
+    def test_codex_by_way_of_the_gateway(self):
+        """What lets it through is in no argument, which every user of the machine can read."""
+        self.home.state.mkdir(mode=0o700)
+        config = self.home.state / "config.yaml"
+        config.write_text("gateway:\n  upstream_allow_private: true\n")
+        program, _ = self.ready("codex")
+        self.home.ok("daemon", "stop")
+        config.write_text(f"gateway:\n  upstream_allow_private: true\n  openai: {self.model.url}\n")
+        self.program("codex", f"#!/bin/sh\ntr '\\0' '\\n' < /proc/$$/cmdline > args\nenv > env\nexec {program} \"$@\"\n")
+        self.env.update(PATH=f"{self.programs}:{self.env['PATH']}", OPENAI_API_KEY="sk-dummy")
+        self.by_launch("codex", "exec", "--skip-git-repo-check", "-m", "gpt-5.1", "say done")
+        self.assertTrue(any(name.endswith(TOOL) for name in self.model.tools), sorted(self.model.tools))
+        self.assertEqual(self.model.authorizations, {"Bearer sk-dummy"})
+        env = dict(line.split("=", 1) for line in (self.work / "env").read_text().splitlines() if "=" in line)
+        args = (self.work / "args").read_text()
+        self.assertIn("/llm/-/openai/v1", args)
+        self.assertEqual(len(env["AILERON_GATEWAY_CAPABILITY"]), 43)
+        self.assertNotIn(env["AILERON_GATEWAY_CAPABILITY"], args)
+
     def test_codex_installed(self):
         program, _ = self.ready("codex")
         args = self.as_codex()

@@ -366,6 +366,31 @@ class Trouble(Gateway):
         self.assertEqual(self.ask("POST", "/v1/messages", b"{}").status, 401)
         self.assertEqual(self.upstream.seen, [])
 
+    def test_the_capability_in_a_header(self):
+        capability = self.gateway["capability"]
+
+        def ask(path, given, body=b"{}"):
+            conn = self.connect()
+            conn.request("POST", path, body, {"x-api-key": OWN_KEY, **({} if given is None else {"aileron-CAPABILITY": given})})
+            got = conn.getresponse()
+            got.read()
+            return got.status
+        for path, there in (("/llm/-/openai/v1/responses", "/v1/responses"), ("/llm/-/anthropic/v1/messages", "/base/v1/messages")):
+            # Longer than what is read of a request that nobody is let in with.
+            self.assertEqual(ask(path, capability, b"x" * 100_000), 200)
+            self.assertEqual(self.upstream.seen[-1][1], there)
+            self.assertNotIn("aileron-capability", self.upstream.seen[-1][2])
+            for wrong in (None, "", "A" * 43, capability + "x"):
+                self.assertEqual(ask(path, wrong), 401, wrong)
+        # It counts for "-" alone, and goes upstream in no case.
+        self.assertEqual(ask(f"/llm/{'A' * 43}/anthropic/v1/messages", capability), 401)
+        self.assertEqual(ask(self.path("/v1/messages"), "of nobody"), 200)
+        self.assertEqual(len(self.upstream.seen), 3)
+        self.assertNotIn("aileron-capability", self.upstream.seen[-1][2])
+        self.home.ok("daemon", "stop")
+        for path in self.home.state.glob("*.log"):
+            self.assertNotIn(capability, path.read_text(errors="replace"))
+
     def test_a_session_that_ends_takes_its_requests_along(self):
         conn = self.connect()
         conn.request("POST", self.path("/v1/endless"), b"{}")

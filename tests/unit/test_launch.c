@@ -270,7 +270,16 @@ static void test_plan_of_codex(void **state)
 	assert_true(toml_get_str(toml_member(root, S("model_provider")), &word) && str_eq(word, S("aileron")));
 	const struct toml_value *provider = toml_member(toml_member(root, S("model_providers")), S("aileron"));
 	assert_true(toml_get_str(toml_member(provider, S("wire_api")), &word) && str_eq(word, S("responses")));
-	assert_int_equal(plan.n_files + plan.n_variables, 0);
+	/* Arguments are for every user to read: what lets the session through is in a variable. */
+	assert_true(toml_get_str(toml_member(provider, S("base_url")), &word) &&
+		    str_eq(word, S("http://127.0.0.1:1/llm/-/openai/v1")));
+	assert_true(toml_get_str(toml_member(toml_member(provider, S("env_http_headers")), S("Aileron-Capability")),
+				 &word));
+	assert_int_equal(plan.n_variables, 1);
+	assert_true(str_eq(plan.variables[0].name, word) && str_eq(plan.variables[0].value, S("SECRET")));
+	for (i = 0; i < plan.n_arguments; i++)
+		assert_int_equal(str_find(plan.arguments[i], S("SECRET")), STR_NPOS);
+	assert_int_equal(plan.n_files, 0);
 }
 
 static void test_plans_of_opencode_and_goose(void **state)
@@ -300,8 +309,8 @@ static void test_placeholders(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
 		struct plan_input input = {.program = program_named(str_from(agents[i])),
 					   .guest = {S(GUEST), S(ID), STR_EMPTY},
-					   .anthropic_url = S("http://127.0.0.1:1/a"),
-					   .openai_url = S("http://127.0.0.1:1/o"),
+					   .anthropic_url = S("http://127.0.0.1:1/llm/C/anthropic"),
+					   .openai_url = S("http://127.0.0.1:1/llm/C/openai/v1"),
 					   .anthropic_injected = true,
 					   .openai_injected = true};
 		struct plan plan;
