@@ -1,6 +1,7 @@
 #include "control/audit_service.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include "control/keeper_client.h"
 #include "control/workers.h"
 #include "text/wire.h"
@@ -178,12 +179,11 @@ void audit_unfollow(struct audit_service *service)
 
 bool audit_wait(struct audit_service *service, uint64_t *seen, uint64_t ms)
 {
-	uint64_t ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
-	const struct timespec until = {.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
-	int timed_out = 0;
+	uint64_t deadline_ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
+	bool in_time = true;
 	pthread_mutex_lock(&service->lock);
-	while (!service->stopped && service->commits == *seen && timed_out == 0)
-		timed_out = pthread_cond_timedwait(&service->changed, &service->lock, &until);
+	while (!service->stopped && service->commits == *seen && in_time)
+		in_time = wait_until(&service->changed, &service->lock, deadline_ns);
 	*seen = service->commits;
 	bool go_on = !service->stopped;
 	pthread_mutex_unlock(&service->lock);
@@ -199,11 +199,7 @@ struct audit_service *audit_service_new(struct control *control, struct err *err
 	service->keep_ns =
 		MIN(supervise_setting_u64(control->start, "audit_keep_days", 0), AUDIT_KEEP_DAYS_MAX) * DAY_NS;
 	pthread_mutex_init(&service->lock, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&service->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&service->changed);
 	service->timer = loop_timer(control->loop, on_timer, service);
 	service->wake = loop_wakeup(control->loop, on_wake, service, err);
 	if (service->wake == NULL) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "base/wait.h"
 #include "connector/load.h"
 #include "connector/runner_pool.h"
 #include "control/loads.h"
@@ -66,12 +67,8 @@ static void wake(struct calls *calls)
 
 static void task_init(struct task *task, void (*begin)(struct calls *, struct task *))
 {
-	pthread_condattr_t attr;
 	*task = (struct task){.begin = begin};
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&task->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	wait_init(&task->wake);
 }
 
 static void submit(struct calls *calls, struct task *task)
@@ -92,23 +89,13 @@ static void finish(struct calls *calls, struct task *task)
 	pthread_mutex_unlock(&calls->lock);
 }
 
-static struct timespec soon(void)
-{
-	uint64_t at = clock_monotonic_ns(NULL) + GONE_POLL_NS;
-	return (struct timespec){.tv_sec = (time_t)(at / TIME_SECOND), .tv_nsec = (long)(at % TIME_SECOND)};
-}
-
 /* Waits until the task is done. `tick` (may be NULL) is called every quarter of a second without the lock. */
 static void await(struct calls *calls, struct task *task, void (*tick)(struct calls *calls, struct task *task))
 {
 	pthread_mutex_lock(&calls->lock);
 	while (!task->done) {
-		if (tick == NULL) {
-			pthread_cond_wait(&task->wake, &calls->lock);
-			continue;
-		}
-		struct timespec until = soon();
-		if (pthread_cond_timedwait(&task->wake, &calls->lock, &until) == ETIMEDOUT && !task->done) {
+		uint64_t next_ns = tick != NULL ? clock_monotonic_ns(NULL) + GONE_POLL_NS : UINT64_MAX;
+		if (!wait_until(&task->wake, &calls->lock, next_ns) && !task->done) {
 			pthread_mutex_unlock(&calls->lock);
 			tick(calls, task);
 			pthread_mutex_lock(&calls->lock);

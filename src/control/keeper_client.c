@@ -3,12 +3,12 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include "text/wire.h"
 #include "vault/path.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LIST_KEPT_MAX   (256 * KIB)
 #define ANSWER_MS       10000
@@ -69,28 +69,13 @@ static struct wait *wait_take(struct keeper_client *client, uint32_t id)
 	return NULL;
 }
 
-static void init_monotonic(pthread_cond_t *cond)
-{
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
-static struct timespec moment_in(uint64_t ms)
-{
-	uint64_t ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
-	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
-}
-
 /* Under the lock, which is let go of while it waits. */
 static int wait_for(struct keeper_client *client, struct wait *wait, uint64_t ms)
 {
-	const struct timespec until = moment_in(ms);
-	int timed_out = 0;
-	while (!wait->over && timed_out == 0)
-		timed_out = pthread_cond_timedwait(&wait->answered, &client->lock, &until);
+	uint64_t deadline_ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
+	bool in_time = true;
+	while (!wait->over && in_time)
+		in_time = wait_until(&wait->answered, &client->lock, deadline_ns);
 	if (wait->over)
 		return wait->rc;
 	wait_take(client, wait->id);
@@ -343,7 +328,7 @@ int keeper_ask(struct keeper_client *client, enum keeper_message type, struct st
 	if (check_size(type, body, err) < 0)
 		return -1;
 	struct wait wait = {.arena = ret_body != NULL ? arena : NULL, .err = err};
-	init_monotonic(&wait.answered);
+	wait_init(&wait.answered);
 	pthread_mutex_lock(&client->lock);
 	wait.id = next_id(client);
 	int rc = send(client, type, wait.id, body, err);

@@ -1,7 +1,7 @@
 #include "control/loads.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include <errno.h>
+#include "base/wait.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -17,12 +17,8 @@ struct loads {
 struct loads *loads_new(void)
 {
 	struct loads *loads = NEW(struct loads);
-	pthread_condattr_t attributes;
 	pthread_mutex_init(&loads->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&loads->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&loads->changed);
 	return loads;
 }
 
@@ -52,9 +48,7 @@ static bool is_loading(const struct loads *loads, const uint8_t *content_hash)
 /* With the lock, which is not held while it is asked whether somebody has gone. False: gone. */
 static bool wait_a_while(struct loads *loads, const struct load_turn *turn)
 {
-	uint64_t at = clock_monotonic_ns(NULL) + LOADS_POLL_NS;
-	const struct timespec until = {.tv_sec = (time_t)(at / TIME_SECOND), .tv_nsec = (long)(at % TIME_SECOND)};
-	if (pthread_cond_timedwait(&loads->changed, &loads->lock, &until) != ETIMEDOUT)
+	if (wait_until(&loads->changed, &loads->lock, clock_monotonic_ns(NULL) + LOADS_POLL_NS))
 		return true;
 	pthread_mutex_unlock(&loads->lock);
 	bool gone = is_gone(turn);

@@ -2,10 +2,10 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "base/wait.h"
 #include "text/wire.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define ANSWER_MS 10000
 
@@ -47,12 +47,6 @@ struct parent_client {
 	uint32_t last_id;
 	bool gone;
 };
-
-static struct timespec moment_in(uint64_t ms)
-{
-	uint64_t ns = clock_monotonic_ns(NULL) + ms * TIME_MILLISECOND;
-	return (struct timespec){.tv_sec = (time_t)(ns / TIME_SECOND), .tv_nsec = (long)(ns % TIME_SECOND)};
-}
 
 /* ----------------------------------------------------------------------------------------------- what is waited for */
 
@@ -105,10 +99,10 @@ static int ask(struct parent_client *client, const struct question *question, st
 	int sent = supervise_send(SUPERVISE_FD, question->type, wait->id, question->body, question->fds,
 				  question->n_fds, NULL);
 	pthread_mutex_lock(&client->lock);
-	const struct timespec until = moment_in(ANSWER_MS);
-	int timed_out = 0;
-	while (sent == 0 && !wait->over && timed_out == 0)
-		timed_out = pthread_cond_timedwait(&client->changed, &client->lock, &until);
+	uint64_t deadline_ns = clock_monotonic_ns(NULL) + ANSWER_MS * TIME_MILLISECOND;
+	bool in_time = true;
+	while (sent == 0 && !wait->over && in_time)
+		in_time = wait_until(&client->changed, &client->lock, deadline_ns);
 	if (wait->over)
 		return wait->rc;
 	for (struct wait **at = &client->waits; *at != NULL; at = &(*at)->next) {
@@ -369,12 +363,12 @@ static int launch(void *context, const struct peer_spec *spec, struct peer_start
 static int runner_ended(void *context, uint32_t id, int ms, int *ret_exit_status, int *ret_signal)
 {
 	struct parent_client *client = context;
-	const struct timespec until = moment_in(ms < 0 ? UINT32_MAX : (uint64_t)ms);
+	uint64_t deadline_ns = ms < 0 ? UINT64_MAX : clock_monotonic_ns(NULL) + (uint64_t)ms * TIME_MILLISECOND;
 	pthread_mutex_lock(&client->lock);
 	struct runner *runner;
-	int timed_out = 0;
-	while ((runner = *runner_find(client, id)) != NULL && !runner->ended && !client->gone && timed_out == 0)
-		timed_out = pthread_cond_timedwait(&client->changed, &client->lock, &until);
+	bool in_time = true;
+	while ((runner = *runner_find(client, id)) != NULL && !runner->ended && !client->gone && in_time)
+		in_time = wait_until(&client->changed, &client->lock, deadline_ns);
 	int rc = runner == NULL || runner->ended || client->gone ? 1 : 0;
 	if (rc == 1) {
 		*ret_exit_status = runner != NULL && runner->ended ? runner->exit_status : -1;
@@ -399,11 +393,7 @@ struct parent_client *parent_client_new(struct loop *loop, const struct parent_l
 	client->launcher =
 		(struct peer_launcher){.start = launch, .kill = kill_runner, .ended = runner_ended, .context = client};
 	pthread_mutex_init(&client->lock, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&client->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&client->changed);
 	client->watch = loop_watch(loop, SUPERVISE_FD, LOOP_READ, on_ready, client, err);
 	if (client->watch != NULL)
 		return client;

@@ -1,4 +1,5 @@
 #include "base/time.h"
+#include "base/wait.h"
 #include "store/connection.h"
 #include <errno.h>
 #include <pthread.h>
@@ -6,7 +7,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 /*
  * One transaction a group. The writer takes whatever waits, runs it, and commits when nothing waits any more; what
@@ -163,18 +163,10 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 	return code;
 }
 
-static void make_deadline(uint64_t ns, struct timespec *ret)
-{
-	clock_gettime(CLOCK_MONOTONIC, ret);
-	uint64_t sum = (uint64_t)ret->tv_nsec + ns;
-	ret->tv_sec += (time_t)(sum / TIME_SECOND);
-	ret->tv_nsec = (long)(sum % TIME_SECOND);
-}
-
 struct group {
-	size_t n, n_awaited; /* jobs so far */
-	bool relaxed;        /* each of them is; ends with the first that is not */
-	struct timespec deadline;
+	size_t n, n_awaited;  /* jobs so far */
+	bool relaxed;         /* each of them is; ends with the first that is not */
+	uint64_t deadline_ns; /* on the steady clock */
 };
 
 /* What the group waits for once it has this job too. */
@@ -182,9 +174,9 @@ static void count_in(const struct writer *writer, struct group *group, const str
 {
 	group->n++;
 	if (job->done == NULL && !job->lingers && ++group->n_awaited == 1)
-		make_deadline(MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS), &group->deadline);
+		group->deadline_ns = clock_monotonic_ns(NULL) + MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS);
 	else if (group->n == 1)
-		make_deadline(LINGER_NS, &group->deadline);
+		group->deadline_ns = clock_monotonic_ns(NULL) + LINGER_NS;
 }
 
 /* How the connection commits can be changed between two transactions alone. */
@@ -206,7 +198,7 @@ static struct job *next_of_group(struct writer *writer, const struct group *grou
 	bool waited = group->n_awaited > 0 && is_whole;
 	pthread_mutex_lock(&writer->lock);
 	while (writer->waiting.n == 0 && !waited && !writer->stopping)
-		waited = pthread_cond_timedwait(&writer->arrived, &writer->lock, &group->deadline) == ETIMEDOUT;
+		waited = !wait_until(&writer->arrived, &writer->lock, group->deadline_ns);
 	bool fits =
 		group->n < GROUP_MAX && (!group->relaxed || (writer->waiting.n > 0 && writer->waiting.first->relaxed));
 	struct job *job = fits ? list_take(&writer->waiting) : NULL;
@@ -286,11 +278,7 @@ struct writer *writer_start(struct db_tx *tx, struct err *err)
 	struct writer *writer = NEW(struct writer);
 	writer->tx = tx;
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->arrived, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	wait_init(&writer->arrived);
 
 	/* Signals are for whoever asked for them. */
 	sigset_t all, before;
