@@ -4,6 +4,7 @@
 #include "control/gateway.h"
 #include "control/holds.h"
 #include "control/session.h"
+#include "base/ulid.h"
 #include "control/tokens.h"
 
 #define LIST_DEFAULT 100

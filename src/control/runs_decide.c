@@ -5,6 +5,7 @@
 #include "control/event.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
+#include "control/session.h"
 #include "crypto/digest.h"
 #include "text/jcs.h"
 #include "text/json_members.h"

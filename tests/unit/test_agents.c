@@ -3,6 +3,7 @@
  * with the session that it was made for.
  */
 #include "control/agents.h"
+#include "control/session.h"
 #include "control/tokens.h"
 #include <setjmp.h>
 #include <stdarg.h>
