@@ -56,9 +56,8 @@ const struct action_set *actions_hold(struct actions *actions)
 	return set;
 }
 
-void actions_release(struct actions *actions, const struct action_set *set)
+void actions_release(const struct action_set *set)
 {
-	(void)actions;
 	if (set != NULL)
 		set_release(set_of(set));
 }
@@ -361,7 +360,7 @@ const struct action_entry *actions_look_up(struct actions *actions, struct str n
 	const struct action_entry *entry = set != NULL ? action_named(set, name) : NULL;
 	if (set != NULL && entry == NULL) {
 		(void)fail_unknown(set, name, err);
-		actions_release(actions, set);
+		actions_release(set);
 	}
 	if (entry != NULL)
 		*ret_set = set;
@@ -375,7 +374,7 @@ const struct action_entry *actions_use(struct actions *actions, struct str name,
 	const struct action_entry *entry = actions_look_up(actions, name, &set, err);
 	if (entry != NULL && !action_file_is_current(set_file(set, entry))) {
 		read_anew(actions, set_file(set, entry));
-		actions_release(actions, set);
+		actions_release(set);
 		entry = actions_look_up(actions, name, &set, err);
 	}
 	if (entry == NULL)
@@ -384,7 +383,7 @@ const struct action_entry *actions_use(struct actions *actions, struct str name,
 		fail(err, ERR_ACTION_DISABLED,
 		     "the action '%.*s' is switched off; a person can enable it with `aileron action enable %.*s`",
 		     STR_FMT(entry->action->name), STR_FMT(entry->action->name));
-		actions_release(actions, set);
+		actions_release(set);
 		return NULL;
 	}
 	*ret_set = set;
@@ -455,7 +454,7 @@ int actions_link(struct actions *actions, struct str path, const struct audit_ev
 	uint32_t id;
 	if (loaded == NULL)
 		return -1;
-	actions_release(actions, loaded);
+	actions_release(loaded);
 	if (parent_watch(actions->control->parent, &watch, arena, &id, &canonical, err) < 0)
 		return -1;
 	if (check_path(canonical, err) < 0) {
@@ -528,7 +527,7 @@ static void tell_gone(struct actions *actions, const struct action_set *before, 
 			names[ret->n++] = arena_str(arena, before->items[i].action->name);
 	}
 	ret->names = names;
-	actions_release(actions, now);
+	actions_release(now);
 }
 
 static int remove_link(struct actions *actions, size_t index, const struct audit_event *by, struct err *err)
@@ -563,7 +562,7 @@ int actions_unlink(struct actions *actions, struct str path_or_name, const struc
 		tell_gone(actions, before, arena, &gone);
 		*ret = gone;
 	}
-	actions_release(actions, before);
+	actions_release(before);
 	return rc;
 }
 
@@ -596,6 +595,6 @@ int actions_enable(struct actions *actions, struct str name, bool enabled, const
 	pthread_mutex_lock(&actions->making);
 	int rc = is_enabled(actions, name) == enabled ? 0 : write_switch(actions, &change, by, err);
 	pthread_mutex_unlock(&actions->making);
-	actions_release(actions, set);
+	actions_release(set);
 	return rc;
 }

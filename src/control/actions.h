@@ -38,7 +38,7 @@ struct action_set {
  * thread, also the loop's: waits for nobody.
  */
 const struct action_set *actions_hold(struct actions *actions);
-void actions_release(struct actions *actions, const struct action_set *set); /* NULL is fine */
+void actions_release(const struct action_set *set); /* NULL is fine */
 /* The same, waiting for the first one. UNAVAILABLE when it does not come. Not on the loop's thread. */
 const struct action_set *actions_await(struct actions *actions, struct err *err) __attribute__((warn_unused_result));
 /* In a set that is held: NULL when there is none. */

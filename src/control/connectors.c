@@ -144,7 +144,7 @@ static int use_held(struct control *control, struct arena *arena, struct connect
 		return -1;
 	opened->manifest = opened->held->manifest;
 	if (opened->manifest == NULL || !str_eq(opened->manifest_bytes, opened->held->manifest_bytes)) {
-		held_connector_outdated(control->held, opened->held);
+		held_connector_outdated(opened->held);
 		if (read_manifest(opened, err) < 0)
 			return -1;
 	}

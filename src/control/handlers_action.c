@@ -300,7 +300,7 @@ int handle_action_list(struct request *r, struct err *err)
 	put_actions(r, "items", &showing, STR_EMPTY);
 	put_faults(&r->json, set, STR_EMPTY);
 	jsonw_end_object(&r->json);
-	actions_release(r->control->actions, set);
+	actions_release(set);
 	return 0;
 }
 
@@ -326,7 +326,7 @@ static int show(struct request *r, struct err *err)
 	const struct showing showing = {.set = set, .known = &known, .in_full = true};
 	if (rc == 0)
 		put_action(r, &showing, entry);
-	actions_release(r->control->actions, set);
+	actions_release(set);
 	return rc;
 }
 
@@ -359,7 +359,7 @@ int handle_action_link(struct request *r, struct err *err)
 	put_actions(r, "actions", &showing, path);
 	put_faults(&r->json, set, path);
 	jsonw_end_object(&r->json);
-	actions_release(r->control->actions, set);
+	actions_release(set);
 	return 0;
 }
 

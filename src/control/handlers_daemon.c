@@ -86,7 +86,7 @@ static void put_counts(struct request *request, bool keeper_answers)
 	size_t bindings = keeper_answers ? bindings_count(request->control, request->arena) : 0;
 	const struct action_set *set = actions_hold(request->control->actions);
 	size_t actions = set->n;
-	actions_release(request->control->actions, set);
+	actions_release(set);
 	struct db_tx *tx = db_read(request->control->db);
 	member_u64(w, "action_count", actions);
 	member_u64(w, "approval_count",

@@ -229,9 +229,8 @@ int held_connector_copy(const struct held_connector *connector, struct str manif
 	return fd;
 }
 
-void held_connector_outdated(struct held_connectors *held, const struct held_connector *connector)
+void held_connector_outdated(const struct held_connector *connector)
 {
-	(void)held;
 	item_of(connector)->outdated = true;
 }
 

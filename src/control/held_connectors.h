@@ -36,7 +36,7 @@ void held_connector_release(const struct held_connector *connector); /* NULL is 
 int held_connector_copy(const struct held_connector *connector, struct str manifest, const uint8_t hash[CODE_FILE_HASH],
 			struct err *err) __attribute__((warn_unused_result));
 /* It is not as it was: the next use opens it anew. */
-void held_connector_outdated(struct held_connectors *held, const struct held_connector *connector);
+void held_connector_outdated(const struct held_connector *connector);
 
 /* By the parent: something of that watch changed. On the loop's thread. */
 void held_connectors_told(struct held_connectors *held, uint32_t watch);

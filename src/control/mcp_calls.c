@@ -108,7 +108,7 @@ static struct str action_behind(struct control *control, struct arena *arena, st
 	const struct action_set *set = actions_hold(control->actions);
 	const struct action_entry *entry = action_of_tool(set, tool);
 	struct str name = entry != NULL ? arena_str(arena, entry->action->name) : STR_EMPTY;
-	actions_release(control->actions, set);
+	actions_release(set);
 	return name;
 }
 
@@ -255,7 +255,7 @@ static void serve_diagnostics(struct serving *serving, struct mcp_answer *answer
 	if (n == 0)
 		buf_add_z(&text, " A person links actions with `aileron action link`.");
 	put_faults(&text, set);
-	actions_release(serving->control->actions, set);
+	actions_release(set);
 	mcp_answer_text(answer, buf_str(&text));
 }
 

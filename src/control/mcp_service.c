@@ -75,7 +75,7 @@ static const struct mcp_tools *hold_tools(void *user)
 		mcp_tool_list_release(now);
 		service->tools = mcp_tool_list_new(set);
 	}
-	actions_release(actions, set);
+	actions_release(set);
 	return mcp_tool_list_hold(service->tools);
 }
 
@@ -248,7 +248,7 @@ static bool has_set(struct mcp_service *service)
 {
 	const struct action_set *set = actions_hold(service->control->actions);
 	bool has = set->generation > 0;
-	actions_release(service->control->actions, set);
+	actions_release(set);
 	return has;
 }
 

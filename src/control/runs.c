@@ -314,7 +314,7 @@ int runs_request(struct runs *runs, struct arena *arena, const struct run_reques
 		ret->action_version = arena_str(arena, ret->action_version);
 		ret->action_hash = arena_str(arena, ret->action_hash);
 	}
-	run_plan_release(runs, &asking.plan);
+	run_plan_release(&asking.plan);
 	return rc;
 }
 

@@ -226,7 +226,7 @@ int runs_decide(struct runs *runs, const struct run_decision *decision, struct e
 	AUTO(arena) *arena = arena_new();
 	struct deciding d = {.runs = runs, .arena = arena, .decision = decision};
 	int rc = decide(&d, err);
-	run_plan_release(runs, &d.plan);
+	run_plan_release(&d.plan);
 	return rc;
 }
 
@@ -321,6 +321,6 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 			member_z(w, "problem", err->message);
 	}
 	jsonw_end_object(w);
-	run_plan_release(runs, &plan);
+	run_plan_release(&plan);
 	return 0;
 }

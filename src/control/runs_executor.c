@@ -106,7 +106,7 @@ static struct str check_parts(struct claim *claim, const struct run *run, uint64
 		part = S("the time it was good for is over");
 	else
 		part = approval_difference(claim->arena, run->bound, claim->bound);
-	actions_release(actions, set);
+	actions_release(set);
 	return part;
 }
 
@@ -183,7 +183,7 @@ static int claim_and_run(struct runs *runs, struct running_run *running, const s
 		if (rc == 0 && claim.state == RUN_RUNNING)
 			work_off(runs, arena, &plan, running);
 	}
-	run_plan_release(runs, &plan);
+	run_plan_release(&plan);
 	return rc < 0 && claim.again ? 1 : rc;
 }
 
@@ -251,7 +251,7 @@ static int check_preview(struct runs *runs, struct arena *arena, const struct ac
 	for (size_t i = 0; i < set->n; i++)
 		all[i] = set->items[i].action;
 	int rc = action_check_in_set(action, all, set->n, err);
-	actions_release(runs->control->actions, set);
+	actions_release(set);
 	return rc;
 }
 
@@ -328,7 +328,7 @@ static int make_preview(struct runs *runs, struct arena *arena, const struct run
 		buf_add_str(out, S(LOCKED));
 	else if (rc == 0 && plan.action->preview.present)
 		rc = fetch_preview(runs, arena, &plan, run, out, err);
-	run_plan_release(runs, &plan);
+	run_plan_release(&plan);
 	return rc;
 }
 
@@ -348,7 +348,7 @@ static bool has_preview(struct runs *runs, struct str name)
 	const struct action_set *set = actions_await(runs->control->actions, NULL);
 	const struct action_entry *entry = set != NULL ? action_named(set, name) : NULL;
 	bool has = entry != NULL && entry->action != NULL && entry->action->preview.present;
-	actions_release(runs->control->actions, set);
+	actions_release(set);
 	return has;
 }
 
@@ -506,7 +506,7 @@ static void check_one(struct runs *runs, const struct run *run)
 	} else if (err.class != ERR_ACTION_DISABLED && !runs_is_away(&err)) {
 		refuse(runs, run->id, str_from(err.message));
 	}
-	run_plan_release(runs, &plan);
+	run_plan_release(&plan);
 }
 
 static void check_all(struct runs *runs)

@@ -153,7 +153,7 @@ int run_plan_make(struct runs *runs, struct arena *arena, struct str action, str
 		return -1;
 	plan.action = plan.entry->action;
 	if (fill(runs, arena, &plan, err) < 0) {
-		run_plan_release(runs, &plan);
+		run_plan_release(&plan);
 		return -1;
 	}
 	*ret = plan;
@@ -169,11 +169,11 @@ int run_plan_pin(const struct run_plan *plan, struct err *err)
 	return 0;
 }
 
-void run_plan_release(struct runs *runs, struct run_plan *plan)
+void run_plan_release(struct run_plan *plan)
 {
 	for (size_t i = 0; plan->opened != NULL && i < plan->action->n_connectors; i++)
 		connector_close(&plan->opened[i]);
-	actions_release(runs->control->actions, plan->set);
+	actions_release(plan->set);
 	*plan = (struct run_plan){0};
 }
 

@@ -76,7 +76,7 @@ struct run_plan {
 /* As runs_request() fails. Strings in the arena, which outlives it. */
 int run_plan_make(struct runs *runs, struct arena *arena, struct str action, struct run_plan *ret, struct err *err)
 	__attribute__((warn_unused_result));
-void run_plan_release(struct runs *runs, struct run_plan *plan); /* safe on {0} and twice */
+void run_plan_release(struct run_plan *plan); /* safe on {0} and twice */
 /* Before it is claimed: what was opened is what all its steps use, however files are written to (connector_pin). */
 int run_plan_pin(const struct run_plan *plan, struct err *err) __attribute__((warn_unused_result));
 /* CAPABILITY_DENIED, boundary action, for an operation that the action does not name for that connector. */

@@ -339,7 +339,7 @@ static void assert_intent(struct stage *stage, const char *name, const char *int
 	const struct action_entry *entry = actions_use(stage->control.actions, str_from(name), &set, NULL);
 	assert_non_null(entry);
 	assert_true(str_eq(entry->action->intent, str_from(intent)));
-	actions_release(stage->control.actions, set);
+	actions_release(set);
 }
 
 static unsigned n_events(struct stage *stage, const char *type)
@@ -382,8 +382,8 @@ static void a_set_stays_as_it_is_while_it_is_held(void **state)
 	assert_true(str_eq(next->items[0].action->intent, S("second")));
 	assert_true(str_eq(held->items[0].action->intent, S("first")));
 	assert_true(str_eq(held->items[1].action->intent, S("other")));
-	actions_release(actions, next);
-	actions_release(actions, held);
+	actions_release(next);
+	actions_release(held);
 	assert_int_equal(n_events(stage, "action.linked"), 3);
 	assert_int_equal(n_events(stage, "action.changed"), 1);
 	assert_int_equal(n_events(stage, "action.unlinked"), 1);
@@ -487,8 +487,8 @@ static void a_touch_is_a_new_generation(void **state)
 	await_sets(stage, before, 1);
 	const struct action_set *next = actions_hold(stage->control.actions);
 	assert_int_equal(next->generation, held->generation + 1);
-	actions_release(stage->control.actions, held);
-	actions_release(stage->control.actions, next);
+	actions_release(held);
+	actions_release(next);
 }
 
 static void *use_often(void *user)
@@ -501,7 +501,7 @@ static void *use_often(void *user)
 			return stage; /* it was broken, or not there */
 		if (entry->action->intent.n != 3)
 			return stage;
-		actions_release(stage->control.actions, set);
+		actions_release(set);
 	}
 	return NULL;
 }
