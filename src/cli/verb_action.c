@@ -2,7 +2,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/list.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "os/file.h"
 #include "text/json_members.h"
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "cli/approving.h"
 #include "cli/arguments.h"
 #include "cli/list.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 
 /* ------------------------------------------------------------------------------------------------------------- looking */

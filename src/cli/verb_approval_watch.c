@@ -2,7 +2,7 @@
 #include "cli/approving.h"
 #include "cli/event_stream.h"
 #include "cli/prompt.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 
 struct seen {

@@ -2,7 +2,7 @@
 #include "base/hex.h"
 #include "base/limits.h"
 #include "cli/list.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "daemon/state_dir.h"
 #include "os/file.h"
 #include "text/json_members.h"

@@ -5,7 +5,7 @@
 #include "cli/prompt.h"
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 
 #define TEXT_MAX ((size_t)64 << 10)

@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "daemon/config.h"
 #include "text/json_members.h"
 

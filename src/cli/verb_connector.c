@@ -2,7 +2,7 @@
 #include "cli/arguments.h"
 #include "cli/consent.h"
 #include "cli/list.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 #include "base/limits.h"
 

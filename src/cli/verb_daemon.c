@@ -2,7 +2,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "cli/cli.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "confine/confine.h"
 #include "daemon/listeners.h"
 #include "daemon/config.h"

@@ -1,5 +1,5 @@
 #include "cli/doctor.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 
 #define CHECKS_MAX ((size_t)1 << 20)
 

@@ -2,7 +2,7 @@
 #include "base/version.h"
 #include "cli/cli.h"
 #include "cli/help.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 
 #define PAGE_MAX ((size_t)1 << 20)
 

@@ -1,7 +1,7 @@
 #include "cli/agent_process.h"
 #include "cli/registration.h"
 #include "cli/session_hold.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "daemon/config.h"
 #include "launch/plan.h"
 #include "os/file.h"

@@ -1,6 +1,6 @@
 #include "cli/list.h"
 #include "cli/registration.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
 #include "cli/sealing.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 
 static void put_member(struct cli *cli, struct table *table, const struct json *member)

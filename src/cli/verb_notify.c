@@ -1,7 +1,7 @@
 /* notify: what the daemon's parent starts when an agent waits for a person. The words are fixed; only the id is another's. */
 #include "base/ascii.h"
 #include "cli/desktop.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "cli/cli.h"
 #include "supervise/supervise.h"
 

@@ -7,7 +7,7 @@
 #include "cli/card.h"
 #include "cli/list.h"
 #include "cli/unlock.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_members.h"
 #include <signal.h>
 

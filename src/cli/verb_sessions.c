@@ -1,5 +1,5 @@
 #include "cli/list.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 
 static struct str exit_code_of(struct cli *cli, const struct json *session)
 {

@@ -2,7 +2,7 @@
 #include "base/time.h"
 #include "cli/browser.h"
 #include "cli/table.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "text/json_writer.h"
 
 /* -------------------------------------------------------------------------------------------------------------- status */

@@ -5,7 +5,7 @@
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
 #include "cli/unlock.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 #include "os/file.h"
 #include "text/canonical.h"
 #include "vault/path.h"

@@ -1,5 +1,5 @@
 #include "cli/verb_flags.h"
-#include "cli/verb_runs.h"
+#include "cli/verb_functions.h"
 
 /* ------------------------------------------------------------------------------------------------------------- the verbs */
 

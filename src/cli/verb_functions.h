@@ -1,5 +1,5 @@
 /*
- * verb_runs: what the rows of verbs.c do, one function a verb, in verb_*.c
+ * verb_functions: what the rows of verbs.c do, one function a verb, in verb_*.c
  */
 #pragma once
 #include "cli/verb.h"
