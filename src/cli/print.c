@@ -207,10 +207,11 @@ void print_note(const char *fmt, ...)
 
 void print_failure(const struct err *err)
 {
+	static char text[ERR_MESSAGE_MAX + ERR_FILE_MAX + 128];
 	/* What programs may act on, and what is wrong in a text, is named; usage and what the system says need no name. */
 	if (err_class_is_closed(err->class) || err->class >= ERR_INVALID_REQUEST || err->class == ERR_PARSE_ERROR ||
 	    err->class == ERR_VALIDATION_ERROR)
-		print_note("%s: %s", err_row(err->class)->name, err->message);
+		print_note("%s", err_text_at(err, text, sizeof text));
 	else
 		print_note("%s", err->message);
 }

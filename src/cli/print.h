@@ -43,6 +43,7 @@ void print_json_list(struct printer *printer, const struct json *array);
 
 /* "aileron: …" on standard error, visible, one write. */
 void print_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* With the class where programs may act on it, and then with file and line where they are known. */
 void print_failure(const struct err *err);
 
 /* Columns that a text takes on a terminal: marks none, wide characters of East Asia and emoji two. */

@@ -20,7 +20,7 @@
 /* A flag of `daemon run`, or the variable that a daemon started by another verb is configured with; "" is unset. */
 static const char *setting(const struct cli *cli, const char *flag, const char *variable)
 {
-	const char *value = verb_text(cli->line, flag);
+	const char *value = cli->line->verb->run == verb_daemon_run ? verb_text(cli->line, flag) : NULL;
 	if (value == NULL)
 		value = getenv(variable);
 	return value != NULL && value[0] != '\0' ? value : NULL;
@@ -60,7 +60,7 @@ static int read_config(struct cli *cli, struct daemon_options *options, struct e
 	static struct config config;
 	static char bind[32];
 	if (config_load(cli->state_dir, &config, err) < 0)
-		return wrap(err, "reading the configuration; `aileron config list` shows what there is");
+		return wrap(err, "reading the configuration");
 	options->config = &config;
 	snprintf(bind, sizeof bind, "127.0.0.1:%.5s", config.value[CONFIG_DAEMON_PORT]);
 	if (options->bind == NULL)
@@ -78,7 +78,6 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 		.bind = setting(cli, "bind", "AILERON_BIND"),
 		.allowed = str_from(setting(cli, "allow-unconfined", "AILERON_ALLOW_UNCONFINED")),
 		.log_level = LOG_LEVEL_INFO,
-		.spawned = verb_switch(cli->line, "spawned"),
 		.api_revision = API_REVISION,
 		.otlp_endpoint = setting(cli, "otlp-endpoint", "AILERON_OTLP_ENDPOINT"),
 		.otlp_service = setting(cli, "otlp-service", "AILERON_OTLP_SERVICE"),
@@ -102,11 +101,13 @@ static int read_options(struct cli *cli, struct daemon_options *ret, struct err 
 int verb_daemon_run(struct cli *cli, struct err *err)
 {
 	struct daemon_options options;
+	bool spawned = verb_switch(cli->line, "spawned");
 	if (read_options(cli, &options, err) < 0) {
-		if (verb_switch(cli->line, "spawned"))
+		if (spawned)
 			ready_tell_failure(DAEMON_FD_READY, err); /* whoever started it shows it */
 		return -1;
 	}
+	options.spawned = spawned;
 	return daemon_run(&options, err) < 0 ? -1 : CLI_OK;
 }
 
@@ -191,8 +192,12 @@ int verb_daemon_stop(struct cli *cli, struct err *err)
 	return CLI_OK;
 }
 
+/* What the new one would refuse to start with leaves the old one running. */
 int verb_daemon_restart(struct cli *cli, struct err *err)
 {
+	struct daemon_options options;
+	if (read_options(cli, &options, err) < 0)
+		return wrap(err, "nothing was stopped");
 	if (daemon_stop(cli->state_dir, 0, err) < 0)
 		return -1;
 	return verb_daemon_start(cli, err);

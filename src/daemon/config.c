@@ -155,6 +155,16 @@ static int refuse_at(const struct yaml_value *value, const char *file, struct st
 	return err_at(err, file, yaml_line(value));
 }
 
+/* All are named: while the file is refused no verb lists them. */
+static int refuse_key(const struct yaml_value *value, const char *file, const char *key, struct err *err)
+{
+	AUTO_BUF why = BUF_INIT(CONFIG_MAX);
+	buf_add_z(&why, "is no setting; there are ");
+	for (int i = 0; i < CONFIG__MAX; i++)
+		buf_addf(&why, "%s%s", i > 0 ? ", " : "", config_rows[i].key);
+	return refuse_at(value, file, str_from(key), why.p, err);
+}
+
 static int read_key(const char *file, struct str group, const struct yaml_iter *it, struct config *ret, struct err *err)
 {
 	char key[128];
@@ -162,7 +172,7 @@ static int read_key(const char *file, struct str group, const struct yaml_iter *
 	snprintf(key, sizeof key, "%.*s.%.*s", STR_FMT(group), STR_FMT(it->name));
 	int row = config_row_named(str_from(key));
 	if (row < 0)
-		return refuse_at(it->value, file, str_from(key), "is no setting; `aileron config list` shows all", err);
+		return refuse_key(it->value, file, key, err);
 	if (!yaml_get_text(it->value, &text) || yaml_kind(it->value) == YAML_NULL)
 		return refuse_at(it->value, file, str_from(key), "has no value", err);
 	if (config_read_value(row, text, ret->text[row], ret->value[row], err) < 0) {

@@ -76,6 +76,26 @@ class Life(unittest.TestCase):
             self.assertIn("Stopped", home.ok("stop").out)
             self.assertEqual(home.cli("status").out.split("\n")[0], "The daemon is not running; any verb that needs it starts it.")
 
+    def test_a_restart_that_would_fail_stops_nothing(self):
+        with Home() as home:
+            pid = home.start()["pid"]
+            config = home.state / "config.yaml"
+            for text, said in (("approvals:\n  grants: maybe\n", "true or false"), ("approvals: {\n", "parse_error"),
+                               ("daemon:\n  prot: 1\n", "daemon.port")):
+                config.write_text(text)
+                done = home.cli("daemon", "restart")
+                self.assertEqual(done.code, 1, done.err)
+                self.assertIn("nothing was stopped", done.err)
+                self.assertIn(said, done.err)
+                self.assertIn(f"({config}:", done.err)
+                self.assertIn(f"({config}:", home.cli("config", "list").err)
+            config.unlink()
+            done = home.cli("daemon", "restart", env={"AILERON_AUTO_LOCK": "soon"})
+            self.assertEqual(done.code, 2, done.err)
+            self.assertEqual(home.ok("daemon", "status", "--json").json["pid"], pid)
+            home.ok("daemon", "restart")
+            self.assertNotEqual(home.discovery["pid"], pid)
+
     def test_status_shows_each_process_with_its_proof(self):
         with Home() as home:
             home.start()

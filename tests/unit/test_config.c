@@ -45,6 +45,7 @@ static void test_refused(void **state)
 		const char *why;
 	} rows[] = {
 		{"approvals:\n  grant: true\n", 2, "'approvals.grant' is no setting"},
+		{"approvals:\n  grant: true\n", 2, "there are approvals.grants, approvals.confirm, "},
 		{"approvals:\n  grants: yes\n", 2, "true or false"},
 		{"approvals:\n  confirm: pin\n", 2, "none or passphrase"},
 		{"approvals:\n  expiry: 0s\n", 2, "1s to 720h"},
