@@ -1,21 +1,22 @@
 #include "cli/session_hold.h"
 #include "base/time.h"
+#include "base/wait.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-#define RETRY_MS  500
-#define OPEN_MS   10000
-#define FINISH_MS 2000
+#define RETRY_NS  (500 * TIME_MILLISECOND)
+#define OPEN_NS   (10 * TIME_SECOND)
+#define FINISH_NS (2 * TIME_SECOND)
 
 struct session_hold {
 	struct client_options options;
 	char *id;
 	pthread_t thread;
+	bool started;
 
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t changed;
-	bool open, tried, over, left; /* left: whoever finishes last frees */
+	bool open, tried, over, finished, left; /* left: the thread frees, when it finishes */
 	struct err why;
 };
 
@@ -51,14 +52,9 @@ static void hold_once(struct session_hold *hold, struct err *err)
 		fail(err, ERR_UNREACHABLE, "the daemon is not running");
 }
 
-static struct timespec in_ms(uint64_t ms)
+static uint64_t in_ns(uint64_t ns)
 {
-	struct timespec at;
-	clock_gettime(CLOCK_REALTIME, &at);
-	uint64_t ns = (uint64_t)at.tv_nsec + ms * TIME_MILLISECOND;
-	at.tv_sec += (time_t)(ns / TIME_SECOND);
-	at.tv_nsec = (long)(ns % TIME_SECOND);
-	return at;
+	return clock_monotonic_ns(NULL) + ns;
 }
 
 static void *keep(void *user)
@@ -78,10 +74,11 @@ static void *keep(void *user)
 			hold->why = err;
 		hold->tried = true;
 		pthread_cond_broadcast(&hold->changed);
-		const struct timespec until = in_ms(RETRY_MS);
 		if (!hold->over)
-			pthread_cond_timedwait(&hold->changed, &hold->lock, &until);
+			(void)wait_until(&hold->changed, &hold->lock, in_ns(RETRY_NS));
 	}
+	hold->finished = true;
+	pthread_cond_broadcast(&hold->changed);
 	bool left = hold->left;
 	pthread_mutex_unlock(&hold->lock);
 	if (left)
@@ -100,18 +97,17 @@ struct session_hold *session_hold_new(struct cli *cli, struct str id, struct err
 	};
 	hold->id = xasprintf("%.*s", STR_FMT(id));
 	pthread_mutex_init(&hold->lock, NULL);
-	pthread_cond_init(&hold->changed, NULL);
+	wait_init(&hold->changed);
 	errno = pthread_create(&hold->thread, NULL, keep, hold);
 	if (errno != 0) {
-		hold->thread = pthread_self();
 		fail_errno(err, "cannot start a thread");
 		return NULL;
 	}
-	const struct timespec until = in_ms(OPEN_MS);
+	hold->started = true;
+	uint64_t until = in_ns(OPEN_NS);
 	pthread_mutex_lock(&hold->lock);
-	int rc = 0;
-	while (!hold->open && !hold->tried && rc == 0)
-		rc = pthread_cond_timedwait(&hold->changed, &hold->lock, &until);
+	while (!hold->open && !hold->tried && wait_until(&hold->changed, &hold->lock, until))
+		;
 	bool open = hold->open;
 	if (!open && hold->tried && err != NULL)
 		*err = hold->why;
@@ -126,21 +122,24 @@ void session_hold_free(struct session_hold *hold)
 {
 	if (hold == NULL)
 		return;
-	if (pthread_equal(hold->thread, pthread_self())) {
+	if (!hold->started) {
 		destroy(hold);
 		return;
 	}
+	uint64_t until = in_ns(FINISH_NS);
 	pthread_mutex_lock(&hold->lock);
 	hold->over = true;
 	pthread_cond_broadcast(&hold->changed);
+	while (!hold->finished && wait_until(&hold->changed, &hold->lock, until))
+		;
+	bool finished = hold->finished;
+	pthread_t thread = hold->thread;
+	hold->left = !finished;
 	pthread_mutex_unlock(&hold->lock);
-	const struct timespec until = in_ms(FINISH_MS);
-	if (pthread_timedjoin_np(hold->thread, NULL, &until) == 0) {
+	if (finished) {
+		pthread_join(thread, NULL);
 		destroy(hold);
-		return;
+	} else {
+		pthread_detach(thread);
 	}
-	pthread_mutex_lock(&hold->lock);
-	hold->left = true;
-	pthread_mutex_unlock(&hold->lock);
-	pthread_detach(hold->thread);
 }
