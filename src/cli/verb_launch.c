@@ -214,12 +214,25 @@ static bool is_left_out(const struct launch *launch, const char *entry)
 	return false;
 }
 
+static int check_environment(struct err *err)
+{
+	size_t n = 0;
+	while (environ[n] != NULL && n <= VARIABLES_MAX)
+		n++;
+	if (n > VARIABLES_MAX)
+		return fail(err, ERR_LIMIT,
+			    "the environment has more than %zu variables; unset what the agent does not need",
+			    VARIABLES_MAX);
+	return 0;
+}
+
+/* Of an environment that was checked. */
 static const char *const *make_environment(const struct launch *launch)
 {
 	struct arena *arena = launch->cli->arena;
 	const char *url = client_url(launch->cli->client);
 	size_t n = 0, given = 0;
-	while (environ[given] != NULL && given < VARIABLES_MAX)
+	while (environ[given] != NULL)
 		given++;
 	const char **envp = arena_array(arena, given + PLAN_VARIABLES_MAX + 4, sizeof *envp);
 	for (size_t i = 0; i < given; i++) {
@@ -312,7 +325,7 @@ static int find_program(struct launch *launch, struct err *err)
 int verb_launch(struct cli *cli, struct err *err)
 {
 	struct launch launch = {.cli = cli};
-	if (find_program(&launch, err) < 0 || cli_client(cli, err) == NULL)
+	if (find_program(&launch, err) < 0 || check_environment(err) < 0 || cli_client(cli, err) == NULL)
 		return -1;
 	agent_process_prepare();
 	int status = carry_out(&launch, err);
