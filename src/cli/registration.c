@@ -223,6 +223,21 @@ static int check_unchanged(const struct person_file *file, struct err *err)
 	return fail(err, ERR_CONFLICT, "'%s' was changed by another program meanwhile; try again", file->path.p);
 }
 
+/* The first one that was made stays, and what has our entry is none. 1 there is one, 0 not. */
+static int keep_backup(const char *path, const struct person_file *file, const struct stat *like, struct err *err)
+{
+	struct stat st;
+	if (lstat(path, &st) == 0)
+		return 1;
+	if (errno != ENOENT)
+		return fail_errno(err, "cannot look at '%s'", path);
+	if (file->ours)
+		return 0;
+	if (write_as(path, buf_str(&file->text), like, err) < 0)
+		return wrap(err, "keeping what was there before");
+	return 1;
+}
+
 int person_file_write(struct cli *cli, const struct person_file *file, struct str text, struct str *ret_backup,
 		      struct err *err)
 {
@@ -236,8 +251,11 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 		if (stat(file->path.p, &st) != 0)
 			return fail_errno(err, "cannot look at '%s'", file->path.p);
 		like = &st;
-		if (write_as(backup.p, buf_str(&file->text), like, err) < 0)
-			return wrap(err, "keeping what was there before");
+		int kept = keep_backup(backup.p, file, like, err);
+		if (kept < 0)
+			return -1;
+		if (kept == 0)
+			backup = STR_EMPTY;
 	}
 	if (check_unchanged(file, err) < 0 || write_as(file->path.p, text, like, err) < 0)
 		return -1;

@@ -3,7 +3,8 @@
  *
  * The token lies in "run/agents/ID" of the state folder (0600, the folders 0700), where aileron-guest reads it; the file of
  * the agent program has the id alone. A file is changed as a whole: the bytes are on disk before the name is given, mode and owner
- * stay, a link is followed to what it names, and what was there before lies beside it under "….before-aileron".
+ * stay, a link is followed to what it names, and what was there before the first change lies beside it under
+ * "….before-aileron", which is never written over.
  */
 #pragma once
 #include "cli/cli.h"
@@ -36,14 +37,15 @@ struct person_file {
 	struct str path; /* links followed */
 	struct buf text;
 	bool exists;
+	bool ours; /* has our entry already, as its caller finds */
 };
 void person_file_release(struct person_file *file);
 #define AUTO_PERSON_FILE __attribute__((cleanup(person_file_release))) struct person_file
 int person_file_read(struct cli *cli, struct str path, struct person_file *ret, struct err *err)
 	__attribute__((warn_unused_result));
 /*
- * CONFLICT when it is not what was read any more. *ret_backup: where the earlier text lies; "" when there was none. Lives as
- * long as the cli.
+ * CONFLICT when it is not what was read any more. *ret_backup: where the text lies that was there before our
+ * first change; "" when there was none. Lives as long as the cli.
  */
 int person_file_write(struct cli *cli, const struct person_file *file, struct str text, struct str *ret_backup,
 		      struct err *err) __attribute__((warn_unused_result));

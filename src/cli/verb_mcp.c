@@ -50,7 +50,10 @@ static int look(struct cli *cli, struct looked *ret, struct err *err)
 	ret->program = program_of(cli, err);
 	if (ret->program == NULL || read_file(cli, ret->program, &ret->file, err) < 0)
 		return -1;
-	return program_find(ret->program, buf_str(&ret->file.text), ret->file.path.p, &ret->found, ret->id, err);
+	if (program_find(ret->program, buf_str(&ret->file.text), ret->file.path.p, &ret->found, ret->id, err) < 0)
+		return -1;
+	ret->file.ours = ret->found == PROGRAM_OURS;
+	return 0;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- install */
@@ -145,7 +148,7 @@ static int write_entry(struct cli *cli, const struct looked *looked, const char 
 	print_text(&cli->out, "':\n");
 	show_entry(cli, looked, buf_str(&entry));
 	if (backup.n > 0) {
-		print_text(&cli->out, "What was there before is in '");
+		print_text(&cli->out, "What was there before it was first changed is in '");
 		print_from(&cli->out, backup);
 		print_text(&cli->out, "'.\n");
 	}

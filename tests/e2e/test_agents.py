@@ -109,6 +109,14 @@ class Files(Base):
                 self.assertNotIn("aileron-guest", file.read_text())
                 self.assertEqual((self.tokens(), self.valid()), ([], []))
                 self.assertEqual(self.home.ok("mcp", "uninstall", name, "--json").json["done"], "nothing")
+                # What a person had before the first of all changes is what is kept, and nothing else.
+                backup = file.with_name(file.name + ".before-aileron")
+                self.assertEqual(backup.read_text() if backup.exists() else None, text)
+                if text is not None:
+                    file.write_text(text.replace("mine", "mine still"))
+                    self.assertEqual(self.install(name).json["backup"], str(backup))
+                    self.assertEqual(backup.read_text(), text)
+                    self.home.ok("mcp", "uninstall", name)
 
     def test_a_stale_entry_is_replaced_and_its_agent_revoked(self):
         first = self.install("claude").json["id"]
@@ -180,6 +188,14 @@ class Launches(Base):
 
     def comes(self, name):
         wait_for((self.work / name).exists, f"'{name}' to be written")
+
+    def test_too_many_variables_are_refused(self):
+        self.program("claude", CLAUDE + "exit 0\n")
+        self.env.update({f"FILLER_{i}": "x" for i in range(4096)})
+        code, _, err = self.launch("claude")
+        self.assertEqual(code, 1, err)
+        self.assertIn("more than 4096 variables", err)
+        self.assertEqual((self.sessions(), (self.work / "args").exists()), ([], False))
 
     def test_what_it_is_started_with(self):
         self.program("claude", CLAUDE + "exit 7\n")
