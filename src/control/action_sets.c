@@ -76,6 +76,9 @@ struct row { /* a file with an action, on its way to an entry */
 	const struct action_link *link;
 };
 
+/* A link that cannot be read; a file that is no action or a twin, or whose tool and preview are both refused. */
+#define FAULTS_MAX ((size_t)ACTION_LINKS_MAX + 2 * ACTION_FILES_MAX)
+
 struct making {
 	struct set *set;
 	const struct set_source *source;
@@ -90,14 +93,8 @@ static struct err *new_error(struct making *making)
 
 static void add_fault(struct making *making, struct str path, struct str name, const struct err *error)
 {
-	if (making->faults.n + 1 < making->faults.cap) {
-		(void)vec_push(&making->faults, (struct action_fault){path, name, error});
-		return;
-	}
-	struct err *more = new_error(making);
-	fail(more, ERR_LIMIT, "there are more faults than these %d", ACTION_FAULTS_MAX - 1);
-	if (making->faults.n < making->faults.cap)
-		(void)vec_push(&making->faults, (struct action_fault){.error = more});
+	if (!vec_push(&making->faults, (struct action_fault){path, name, error}))
+		BUG("more faults than %d files can have", ACTION_FILES_MAX);
 }
 
 /* A file that is linked by itself and with its folder, too, is one. */
@@ -304,7 +301,7 @@ struct set *set_new(const struct set_source *source)
 		.set = set,
 		.source = source,
 		.rows = VEC_INIT(ACTION_FILES_MAX),
-		.faults = VEC_INIT(ACTION_FAULTS_MAX),
+		.faults = VEC_INIT(FAULTS_MAX),
 	};
 	take_links(&making);
 	struct action_entry *items = make_entries(&making);

@@ -10,7 +10,7 @@
 #include "action/action.h"
 #include "control/control.h"
 
-#define ACTION_FAULTS_MAX 256 /* of a set; the last one then says that there are more */
+#define ACTION_FAULTS_MAX 256 /* that are told at once, the last one of which then says that there are more */
 
 struct actions; /* control->actions */
 struct action_entry {

@@ -266,21 +266,32 @@ static void put_actions(struct request *r, const char *name, const struct showin
 	jsonw_end_array(&r->json);
 }
 
+static void put_fault(struct json_writer *w, const struct action_fault *fault)
+{
+	jsonw_begin_object(w);
+	member_z(w, "class", err_row(fault->error->class)->name);
+	member_z(w, "message", fault->error->message);
+	member_str(w, "file", fault->path);
+	member_u64_given(w, "line", fault->error->line);
+	member_str_given(w, "action", fault->name);
+	member_z(w, "boundary", err_boundary_name(fault->error->boundary));
+	jsonw_end_object(w);
+}
+
 static void put_faults(struct json_writer *w, const struct action_set *set, struct str link)
 {
+	size_t n = 0;
 	member_begin_array(w, "load_errors");
 	for (size_t i = 0; i < set->n_faults; i++) {
-		const struct action_fault *fault = &set->faults[i];
-		if (!is_of(fault->path, link))
+		if (!is_of(set->faults[i].path, link))
 			continue;
-		jsonw_begin_object(w);
-		member_z(w, "class", err_row(fault->error->class)->name);
-		member_z(w, "message", fault->error->message);
-		member_str(w, "file", fault->path);
-		member_u64_given(w, "line", fault->error->line);
-		member_str_given(w, "action", fault->name);
-		member_z(w, "boundary", err_boundary_name(fault->error->boundary));
-		jsonw_end_object(w);
+		if (++n == ACTION_FAULTS_MAX) {
+			static _Thread_local struct err more;
+			fail(&more, ERR_LIMIT, "there are more faults than these %d", ACTION_FAULTS_MAX - 1);
+			put_fault(w, &(struct action_fault){.path = link, .error = &more});
+			break;
+		}
+		put_fault(w, &set->faults[i]);
 	}
 	jsonw_end_array(w);
 }

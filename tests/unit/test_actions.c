@@ -456,6 +456,30 @@ static void what_changed_while_nobody_looked_is_told_at_the_start(void **state)
 	assert_int_equal(n_events(stage, "action.unlinked"), 1);
 }
 
+static void what_broke_among_many_is_not_gone(void **state)
+{
+	struct stage *stage = *state;
+	struct actions *actions = stage->control.actions;
+	put("actions/z.md", "z", "last of all");
+	assert_int_equal(link_at(stage, "actions", NULL), 0);
+	char path[32];
+	for (int i = 0; i < ACTION_FAULTS_MAX; i++) {
+		snprintf(path, sizeof path, "actions/%03d.md", i);
+		assert_int_equal(file_replace(path, S("no action"), 0600, NULL), 0);
+	}
+	write_over("actions/z.md", "", "broken");
+	unsigned before = sets(stage);
+	tell_all(stage);
+	await_sets(stage, before, 1);
+	const struct action_set *set = actions_hold(actions);
+	assert_int_equal(set->n_faults, ACTION_FAULTS_MAX + 1);
+	actions_release(set);
+	assert_int_equal(n_events(stage, "action.unlinked"), 0);
+	struct err err = {0};
+	assert_null(actions_use(actions, S("z"), &set, &err));
+	assert_int_equal(err.class, ERR_VALIDATION_ERROR);
+}
+
 static void too_many_links_are_refused(void **state)
 {
 	struct stage *stage = *state;
@@ -537,6 +561,7 @@ int main(void)
 		TEST(for_use_it_is_read_again_without_being_told),
 		TEST(the_switch_is_remembered),
 		TEST(what_changed_while_nobody_looked_is_told_at_the_start),
+		TEST(what_broke_among_many_is_not_gone),
 		TEST(too_many_links_are_refused),
 		TEST(a_touch_is_a_new_generation),
 		TEST(many_use_it_while_it_changes),
