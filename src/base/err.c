@@ -259,6 +259,47 @@ void err_detail_list(struct err *err, const char *key, const struct str *values,
 	end_member(&w);
 }
 
+/* Behind the string that begins at `i`. */
+static size_t skip_string(struct str s, size_t i)
+{
+	for (i++; i < s.n && s.p[i] != '"'; i++)
+		i += s.p[i] == '\\';
+	return MIN(i + 1, s.n);
+}
+
+/* The comma behind the value that begins at `i`, or the end. */
+static size_t skip_value(struct str s, size_t i)
+{
+	for (size_t depth = 0; i < s.n && (depth > 0 || s.p[i] != ',');) {
+		if (s.p[i] == '[' || s.p[i] == '{')
+			depth++;
+		else if (depth > 0 && (s.p[i] == ']' || s.p[i] == '}'))
+			depth--;
+		i = s.p[i] == '"' ? skip_string(s, i) : i + 1;
+	}
+	return i;
+}
+
+static struct str without_quotes(struct str s)
+{
+	return s.n >= 2 && s.p[0] == '"' ? str_slice(s, 1, s.n - 1) : s;
+}
+
+bool err_detail_get(const struct err *err, const char *key, struct str *ret)
+{
+	struct str details = err != NULL ? str_of(err->details, err->details_n) : STR_EMPTY;
+	bool found = false;
+	for (size_t i = 0; i < details.n && details.p[i] == '"';) {
+		size_t colon = skip_string(details, i), end = skip_value(details, colon + 1);
+		if (str_eq(without_quotes(str_slice(details, i, colon)), str_from(key))) {
+			*ret = without_quotes(str_slice(details, colon + 1, end));
+			found = true;
+		}
+		i = end + 1;
+	}
+	return found;
+}
+
 const char *err_text(const struct err *err, char *buf, size_t n)
 {
 	snprintf(buf, n, "%s: %s (boundary=%s)", err_row(err->class)->name, err->message,

@@ -92,6 +92,11 @@ int err_set_boundary(struct err *err, enum err_boundary boundary);
 void err_detail(struct err *err, const char *key, struct str value);
 void err_detail_int(struct err *err, const char *key, int64_t value);
 void err_detail_list(struct err *err, const char *key, const struct str *values, size_t n);
+/*
+ * The detail of that name, the last of several, borrowed from `err`: a string's content, anything else as JSON. Escapes of a
+ * string are left as they were written; names of ours have none. False when there is none; *ret is untouched.
+ */
+bool err_detail_get(const struct err *err, const char *key, struct str *ret);
 
 /* "<class>: <message> (boundary=<boundary>)", the text form of the wire. Returns buf; cut when it does not fit. */
 const char *err_text(const struct err *err, char *buf, size_t n);

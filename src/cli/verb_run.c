@@ -274,11 +274,10 @@ static int ask_again(struct running *running, const struct err *first, struct js
 /* And nothing of it ran, so that asking once more runs nothing twice. */
 static bool wants_vault(const struct err *err)
 {
-	struct str details = str_from(err->details);
+	struct str required, ran;
 	return err->class == ERR_VAULT_LOCKED ||
-	       (err->class == ERR_BINDING_REQUIRED &&
-		str_find(details, S("\"required\":\"vault.passphrase\"")) != STR_NPOS &&
-		str_find(details, S("\"ran\":\"no\"")) != STR_NPOS);
+	       (err->class == ERR_BINDING_REQUIRED && err_detail_get(err, "required", &required) &&
+		str_eq(required, S("vault.passphrase")) && err_detail_get(err, "ran", &ran) && str_eq(ran, S("no")));
 }
 
 /* An action that runs at once and needs the vault: a person at a terminal may open it. */

@@ -51,17 +51,11 @@ static void put_failure(struct json_writer *w, const struct answer_failure *fail
 /* Seconds, rounded up; 0 = the error does not say. */
 static uint64_t retry_after(const struct err *err)
 {
-	if (err->details_n == 0)
-		return 0;
-	AUTO_BUF text = BUF_INIT(ERR_DETAILS_MAX + 2);
-	buf_addf(&text, "{%s}", err->details);
-	AUTO(json) *details = json_parse(buf_str(&text), JSON_READ_STRICT, NULL);
-	int64_t value = 0;
-	if (json_get_int(json_member(details, S("retry_after_ms")), &value) && value > 0)
-		return ((uint64_t)value + 999) / 1000;
-	if (json_get_int(json_member(details, S("retry_after_s")), &value) && value > 0)
-		return (uint64_t)value;
-	return 0;
+	struct str text;
+	uint64_t value = 0;
+	if (err_detail_get(err, "retry_after_ms", &text))
+		(void)str_to_u64(text, INT64_MAX, &value);
+	return (value + 999) / 1000;
 }
 
 void answer_failure(struct http_exchange *x, const struct answer_failure *failure)

@@ -21,7 +21,7 @@ struct answer_failure {
 	struct str audit_id;      /* "" = none */
 	struct h1_header further; /* name "" = none */
 };
-/* Details `retry_after_ms` or `retry_after_s` become Retry-After in seconds, rounded up. */
+/* The detail `retry_after_ms` becomes Retry-After in seconds, rounded up. */
 void answer_failure(struct http_exchange *x, const struct answer_failure *failure);
 
 /* The headers that a stream or a page begins with, in addition to its own: X-Aileron-Api. */

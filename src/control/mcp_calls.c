@@ -20,10 +20,7 @@ static const char *whether_it_ran(const struct run *run, const struct err *err)
 	if (run->state != RUN_FAILED && run->state != RUN_OUTCOME_UNKNOWN && run->state != RUN_CANCELLED)
 		return ""; /* run_error() has said it */
 	struct str ran = STR_EMPTY;
-	AUTO_BUF text = BUF_INIT(ERR_DETAILS_MAX + 8);
-	buf_addf(&text, "{%s}", err->details);
-	AUTO(json) *details = json_parse(buf_str(&text), JSON_READ_SENSITIVE | JSON_READ_LAST_DUPLICATE, NULL);
-	(void)json_get_str(json_member(details, S("ran")), &ran);
+	(void)err_detail_get(err, "ran", &ran);
 	if (str_eq(ran, S("no")))
 		return " (it did not run)";
 	return str_eq(ran, S("maybe")) || run->state == RUN_OUTCOME_UNKNOWN ? " (it may have run)" : " (it ran)";

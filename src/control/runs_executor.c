@@ -302,7 +302,9 @@ static int fetch_preview(struct runs *runs, struct arena *arena, const struct ru
 
 static struct str why_unavailable(struct arena *arena, const struct err *err)
 {
-	if (err->class == ERR_RESOURCE_LIMIT_EXCEEDED && strstr(err->details, "\"wall_time\"") != NULL)
+	struct str limit;
+	if (err->class == ERR_RESOURCE_LIMIT_EXCEEDED && err_detail_get(err, "limit", &limit) &&
+	    str_eq(limit, S("wall_time")))
 		return S("timeout");
 	return arena_printf(arena, "%s: %s", err_row(err->class)->name, err->message);
 }

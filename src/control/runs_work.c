@@ -163,18 +163,16 @@ static bool was_unsent(const struct at_work *w, const struct err *error)
 {
 	if (!w->invoke.sent)
 		return true;
-	AUTO_BUF text = BUF_INIT(ERR_DETAILS_MAX + 2);
-	buf_addf(&text, "{%s}", error->details);
-	AUTO(json) *details = json_parse(buf_str(&text), JSON_READ_STRICT, NULL);
-	int64_t unsent = 0;
-	return json_get_int(json_member(details, S("unsent")), &unsent) && unsent == 1 &&
+	struct str unsent;
+	return err_detail_get(error, "unsent", &unsent) && str_eq(unsent, S("1")) &&
 	       w->invoke.result.report.requests <= 1;
 }
 
 /* Whether the connector itself said what failed (outcome.h). */
 static bool is_own_report(const struct err *error)
 {
-	return str_find(str_from(error->details), S("\"connector_class\":")) != STR_NPOS;
+	struct str class;
+	return err_detail_get(error, "connector_class", &class);
 }
 
 /* What an end that no service told us means for a step that changes something: nobody knows. */

@@ -53,7 +53,8 @@ void permits_free(struct permits *permits)
 
 static void require_passphrase(struct err *err)
 {
-	if (str_find(str_from(err->details), S("\"required\":")) != STR_NPOS)
+	struct str required;
+	if (err_detail_get(err, "required", &required))
 		return;
 	err_detail(err, "required", S("vault.passphrase"));
 	err_detail(err, "hint", S(UNLOCK_HINT));

@@ -177,6 +177,60 @@ static void details_are_members_of_an_object(void **state)
 	assert_int_equal(err.details_n, strlen(err.details));
 }
 
+static void check_detail(const struct err *err, const char *key, const char *expected)
+{
+	struct str got = S("untouched");
+	if (err_detail_get(err, key, &got) != (expected != NULL))
+		fail_msg("'%s' is %s", key, expected != NULL ? "missing" : "there");
+	if (!str_eq(got, str_from(expected != NULL ? expected : "untouched")))
+		fail_msg("'%s' is '%.*s'", key, STR_FMT(got));
+}
+
+static void a_detail_comes_back_as_it_was_added(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	check_detail(&err, "text", NULL);
+	make(&err, ERR_LIMIT, "x");
+	check_detail(&err, "text", NULL);
+	err_detail(&err, "text", S("a, b: {c} [d] \xc3\xa9"));
+	err_detail(&err, "quoted", S("\",\"inner\":\"1\\"));
+	err_detail_int(&err, "low", INT64_MIN);
+	err_detail(&err, "empty", S(""));
+	err_detail_list(&err, "list", (const struct str[]){S("a]"), S("\"low\":7")}, 2);
+	err_detail_list(&err, "none", NULL, 0);
+	err_detail(&err, "last", S("z"));
+	check_detail(&err, "text", "a, b: {c} [d] \xc3\xa9");
+	check_detail(&err, "quoted", "\\\",\\\"inner\\\":\\\"1\\\\");
+	check_detail(&err, "low", "-9223372036854775808");
+	check_detail(&err, "empty", "");
+	check_detail(&err, "list", "[\"a]\",\"\\\"low\\\":7\"]");
+	check_detail(&err, "none", "[]");
+	check_detail(&err, "last", "z");
+	/* No part of a name, nothing from within a value. */
+	check_detail(&err, "inner", NULL);
+	check_detail(&err, "las", NULL);
+	check_detail(&err, "", NULL);
+	check_detail(NULL, "last", NULL);
+	err_detail_int(&err, "last", 2);
+	check_detail(&err, "last", "2");
+}
+
+/* Details may come from another process: whatever they are, nothing behind them is read. */
+static void details_that_are_cut_short_have_what_is_whole(void **state)
+{
+	(void)state;
+	static const char whole[] = "\"a\":{\"b\":[1,\"\\\\\"]},\"c\":\"d\\u0041\"";
+	for (size_t n = 0; n < sizeof whole; n++) {
+		struct err err = {.details_n = (uint32_t)n};
+		memcpy(err.details, whole, n);
+		struct str got = STR_EMPTY;
+		bool there = err_detail_get(&err, "c", &got);
+		assert_true(!there || got.n == 0 || (got.p >= err.details && got.p + got.n <= err.details + n));
+		assert_true(there || n < sizeof whole - 1);
+	}
+}
+
 static size_t count(const char *text, const char *part)
 {
 	size_t n = 0;
@@ -292,6 +346,8 @@ int main(void)
 		cmocka_unit_test(everything_accepts_no_error),
 		cmocka_unit_test(a_long_message_is_cut_between_characters),
 		cmocka_unit_test(details_are_members_of_an_object),
+		cmocka_unit_test(a_detail_comes_back_as_it_was_added),
+		cmocka_unit_test(details_that_are_cut_short_have_what_is_whole),
 		cmocka_unit_test(a_detail_that_does_not_fit_is_left_out_and_noted_once),
 		cmocka_unit_test(details_at_the_edge_stay_whole),
 		cmocka_unit_test(prints_both_text_forms),
