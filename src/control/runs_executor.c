@@ -263,7 +263,7 @@ static int ask_preview(struct runs *runs, struct arena *arena, const struct run_
 	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
 	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
 	if (args == NULL || check_preview(runs, arena, action, err) < 0 ||
-	    run_plan_check_op(action, connector, action->preview.op, err) < 0 ||
+	    action_check_op(action, connector, action->preview.op, err) < 0 ||
 	    action_preview_arguments(action, args, &text, err) < 0)
 		return -1;
 	AUTO(json) *given = json_parse(buf_str(&text), JSON_READ_STRICT, err);

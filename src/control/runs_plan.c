@@ -6,11 +6,6 @@
 
 /* ------------------------------------------------------------------------------------------------------------ checking */
 
-int run_plan_check_op(const struct action *action, size_t connector, struct str op, struct err *err)
-{
-	return action_check_op(action, connector, op, err);
-}
-
 bool run_plan_is_safe(const struct run_plan *plan, size_t step)
 {
 	const struct action_step *s = &plan->action->steps[step];
@@ -134,7 +129,7 @@ static int fill(struct runs *runs, struct arena *arena, struct run_plan *plan, s
 	for (size_t i = 0; i < action->n_connectors; i++)
 		plan->opened[i] = CONNECTOR_OPENED_INIT;
 	for (size_t i = 0; i < action->n_steps; i++) {
-		if (run_plan_check_op(action, action->steps[i].connector, action->steps[i].op, err) < 0)
+		if (action_check_op(action, action->steps[i].connector, action->steps[i].op, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < action->n_connectors; i++) {

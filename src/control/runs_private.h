@@ -79,9 +79,6 @@ int run_plan_make(struct runs *runs, struct arena *arena, struct str action, str
 void run_plan_release(struct run_plan *plan); /* safe on {0} and twice */
 /* Before it is claimed: what was opened is what all its steps use, however files are written to (connector_pin). */
 int run_plan_pin(const struct run_plan *plan, struct err *err) __attribute__((warn_unused_result));
-/* CAPABILITY_DENIED, boundary action, for an operation that the action does not name for that connector. */
-int run_plan_check_op(const struct action *action, size_t connector, struct str op, struct err *err)
-	__attribute__((warn_unused_result));
 /* Whether a step may run twice: it says so, or it says nothing and the connector says so in so many words. */
 bool run_plan_is_safe(const struct run_plan *plan, size_t step);
 /* The hosts that a connector may reach for the action. */
