@@ -89,7 +89,7 @@ struct claim {
 	const struct run_plan *plan;
 	struct str id, bound; /* bound: what it would be bound to now */
 	bool again;           /* the set is not that of the plan any more */
-	enum run_state state; /* that came of it */
+	struct run run;       /* as it was claimed, or refused */
 };
 
 /* Which part is not what was approved, "" = all is. */
@@ -114,11 +114,11 @@ static int do_claim(struct db_tx *tx, void *user, struct err *err)
 {
 	struct claim *claim = user;
 	uint64_t now = clock_wall_ns(NULL);
-	struct run run;
-	int found = run_find(tx, claim->arena, claim->id, &run, err);
+	struct run *run = &claim->run;
+	int found = run_find(tx, claim->arena, claim->id, run, err);
 	if (found <= 0)
 		return found < 0 ? -1 : fail(err, ERR_NOT_FOUND, "there is no run '%.*s'", STR_FMT(claim->id));
-	struct str part = check_parts(claim, &run, now);
+	struct str part = check_parts(claim, run, now);
 	if (claim->again)
 		return fail(err, ERR_CONFLICT, "the actions changed");
 	const struct run_change change = {
@@ -128,27 +128,23 @@ static int do_claim(struct db_tx *tx, void *user, struct err *err)
 		.who = by_control(),
 		.reason = part,
 	};
-	return run_change(tx, &change, &claim->state, NULL, err);
+	run->claimed_ns = now;
+	return run_change(tx, &change, &run->state, NULL, err);
 }
 
-static void work_off(struct runs *runs, struct arena *arena, const struct run_plan *plan, struct running_run *running)
+static void work_off(struct claim *claim, struct running_run *running)
 {
 	struct err err;
-	struct run run;
 	err_clear(&err);
-	if (runs_get(runs, arena, STR_EMPTY, str_from(running->id), &run, &err) < 0) {
-		log_error("run_not_read", log_z("run", running->id), log_err(&err));
-		return;
-	}
 	struct run_work work = {
-		.runs = runs,
-		.arena = arena,
-		.run = &run,
-		.plan = plan,
+		.runs = claim->runs,
+		.arena = claim->arena,
+		.run = &claim->run,
+		.plan = claim->plan,
 		.running = running,
-		.by = {.actor = AUDIT_ACTOR_AGENT, .actor_id = run.caller.id},
+		.by = {.actor = AUDIT_ACTOR_AGENT, .actor_id = claim->run.caller.id},
 	};
-	if (str_eq(run.caller.id, S("user")))
+	if (str_eq(claim->run.caller.id, S("user")))
 		work.by.actor = AUDIT_ACTOR_HUMAN;
 	if (run_work(&work, &err) < 0)
 		log_error("run_not_begun", log_z("run", running->id), log_err(&err));
@@ -179,9 +175,9 @@ static int claim_and_run(struct runs *runs, struct running_run *running, const s
 		if (rc == 0)
 			rc = db_write(runs->control->db, do_claim, &claim, err);
 		if (rc == 0)
-			runs_announce(runs, run->id, claim.state);
-		if (rc == 0 && claim.state == RUN_RUNNING)
-			work_off(runs, arena, &plan, running);
+			runs_announce(runs, run->id, claim.run.state);
+		if (rc == 0 && claim.run.state == RUN_RUNNING)
+			work_off(&claim, running);
 	}
 	run_plan_release(&plan);
 	return rc < 0 && claim.again ? 1 : rc;
@@ -193,15 +189,17 @@ static void execute_once(struct runs *runs, struct running_run *running, int lef
 	struct err err;
 	struct run run;
 	err_clear(&err);
-	if (runs_get(runs, arena, STR_EMPTY, str_from(running->id), &run, &err) < 0 || run.state != RUN_QUEUED)
+	int rc = runs_get(runs, arena, STR_EMPTY, str_from(running->id), &run, &err);
+	if (rc == 0 && run.state != RUN_QUEUED)
 		return;
-	int rc = claim_and_run(runs, running, &run, &err);
+	if (rc == 0)
+		rc = claim_and_run(runs, running, &run, &err);
 	if (rc > 0 && left > 0)
 		execute_once(runs, running, left - 1);
 	else if (rc > 0 || (rc < 0 && runs_is_away(&err)))
 		try_again_soon(runs);
 	else if (rc < 0 && err.class != ERR_CONFLICT)
-		refuse(runs, run.id, str_from(err.message));
+		refuse(runs, str_from(running->id), str_from(err.message));
 }
 
 static void execute(void *user)
