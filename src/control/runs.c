@@ -52,7 +52,6 @@ void runs_free(struct runs *runs)
 	if (runs == NULL)
 		return;
 	runs_stop(runs);
-	workers_free(runs->executors);
 	pthread_cond_destroy(&runs->wake);
 	pthread_cond_destroy(&runs->changed);
 	pthread_mutex_destroy(&runs->lock);

@@ -21,27 +21,40 @@ struct turn {
 	char id[RUN_ID_SIZE];
 };
 
-static void try_again_soon(struct runs *runs)
+/* What the minder has to do. */
+enum {
+	MIND_DUE = 1,      /* there is a new row with a time of its own */
+	MIND_LOCKED = 2,   /* grants end */
+	MIND_UNLOCKED = 4, /* what awaits the vault goes on, and what could not be shown without it */
+	MIND_PARTS = 8,    /* some action or connector is another */
+	MIND_QUEUED = 16,
+	MIND_PREVIEWS = 32, /* some were not fetched */
+	/* What a database that failed may have come between. */
+	MIND_CHANGES = MIND_UNLOCKED | MIND_PARTS | MIND_QUEUED,
+};
+
+static void mind_soon(struct runs *runs, unsigned tasks)
 {
 	pthread_mutex_lock(&runs->lock);
-	runs->again_ns = clock_monotonic_ns(NULL) + AWAY_NS;
+	runs->tasks_again |= tasks;
+	if (runs->again_ns == 0)
+		runs->again_ns = clock_monotonic_ns(NULL) + AWAY_NS;
 	pthread_cond_signal(&runs->wake);
 	pthread_mutex_unlock(&runs->lock);
 }
 
-/* False when it was not taken: it stays as it is in the database. */
-static bool later(struct runs *runs, struct str id, void (*work)(void *user))
+/* What is not taken stays as it is in the database. */
+static void later(struct runs *runs, struct workers *by, struct str id, void (*work)(void *user), unsigned otherwise)
 {
 	struct turn *turn = NEW(struct turn);
 	turn->runs = runs;
 	memcpy(turn->id, id.p, MIN(id.n, sizeof turn->id - 1));
-	if (workers_add(runs->executors, work, turn))
-		return true;
+	if (workers_add(by, work, turn))
+		return;
 	log_warn("run_not_taken", log_str("run", id));
 	free(turn);
 	if (!runs_is_draining(runs))
-		try_again_soon(runs);
-	return false;
+		mind_soon(runs, otherwise);
 }
 
 static struct audit_event by_control(void)
@@ -64,10 +77,14 @@ static void apply(struct runs *runs, struct run_change *change, enum run_state s
 	err_clear(&err);
 	change->now_ns = clock_wall_ns(NULL);
 	change->who = by_control();
-	if (db_write(runs->control->db, do_change, change, &err) == 0)
+	if (db_write(runs->control->db, do_change, change, &err) == 0) {
 		runs_announce(runs, change->id, state);
-	else if (err.class != ERR_CONFLICT)
+		return;
+	}
+	if (err.class != ERR_CONFLICT)
 		log_error("run_not_changed", log_str("run", change->id), log_err(&err));
+	if (runs_is_away(&err))
+		mind_soon(runs, MIND_CHANGES);
 }
 
 static void refuse(struct runs *runs, struct str id, struct str part)
@@ -197,7 +214,7 @@ static void execute_once(struct runs *runs, struct running_run *running, int lef
 	if (rc > 0 && left > 0)
 		execute_once(runs, running, left - 1);
 	else if (rc > 0 || (rc < 0 && runs_is_away(&err)))
-		try_again_soon(runs);
+		mind_soon(runs, MIND_QUEUED);
 	else if (rc < 0 && err.class != ERR_CONFLICT)
 		refuse(runs, str_from(running->id), str_from(err.message));
 }
@@ -222,7 +239,7 @@ static void execute(void *user)
 
 void runs_execute_later(struct runs *runs, struct str id)
 {
-	(void)later(runs, id, execute);
+	later(runs, runs->executors, id, execute, MIND_QUEUED);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- preview */
@@ -383,11 +400,7 @@ static void preview(void *user)
 
 void runs_preview_later(struct runs *runs, struct str id)
 {
-	if (later(runs, id, preview))
-		return;
-	pthread_mutex_lock(&runs->lock);
-	runs->previews_lost = true;
-	pthread_mutex_unlock(&runs->lock);
+	later(runs, runs->executors, id, preview, MIND_PREVIEWS);
 }
 
 bool runs_awaits_preview(struct runs *runs, const struct run *run)
@@ -405,8 +418,10 @@ static int list_open(struct runs *runs, struct arena *arena, enum run_state stat
 	struct db_tx *tx = db_read(runs->control->db);
 	int rc = run_list(tx, arena, &filter, ret, &err);
 	db_done(tx);
-	if (rc < 0)
+	if (rc < 0) {
 		log_error("runs_not_listed", log_err(&err));
+		mind_soon(runs, MIND_CHANGES | MIND_PREVIEWS);
+	}
 	return rc;
 }
 
@@ -450,8 +465,10 @@ static void end_grants(struct runs *runs, struct str why)
 	struct err err;
 	err_clear(&err);
 	struct grant_end end = {.why = why, .now_ns = clock_wall_ns(NULL), .who = by_control()};
-	if (db_write(runs->control->db, do_end_grants, &end, &err) < 0)
-		log_error("grants_not_ended", log_err(&err));
+	if (db_write(runs->control->db, do_end_grants, &end, &err) == 0)
+		return;
+	log_error("grants_not_ended", log_err(&err));
+	mind_soon(runs, MIND_LOCKED);
 }
 
 int runs_end_session(struct runs *runs, struct str session, struct err *err)
@@ -532,46 +549,42 @@ static uint64_t next_look(struct runs *runs)
 	if (run_next_due(tx, &due, &err) < 0)
 		log_error("runs_not_listed", log_err(&err));
 	db_done(tx);
-	uint64_t left = due == 0 ? MIND_NS : (due > wall ? due - wall : 0);
+	/* What is due still could not be ended. */
+	uint64_t left = due == 0 ? MIND_NS : (due > wall ? due - wall : AWAY_NS);
 	return now + MIN(left, MIND_NS);
 }
 
-struct tasks {
-	bool locked, unlocked, changed, again, lost;
-};
-
-static void do_tasks(struct runs *runs, const struct tasks *tasks)
+static void do_tasks(struct runs *runs, unsigned tasks)
 {
-	if (tasks->locked)
+	if (tasks & MIND_LOCKED)
 		end_grants(runs, S("lock"));
-	if (tasks->changed)
+	if (tasks & MIND_PARTS)
 		check_all(runs);
-	if (tasks->unlocked)
+	if (tasks & MIND_UNLOCKED)
 		resume_awaiting(runs);
-	if (tasks->unlocked || tasks->lost)
-		fetch_previews(runs, tasks->lost);
-	if (tasks->again)
+	if (tasks & (MIND_UNLOCKED | MIND_PREVIEWS))
+		fetch_previews(runs, tasks & MIND_PREVIEWS);
+	if (tasks & MIND_QUEUED)
 		execute_queued(runs);
 	end_due(runs);
 }
 
 /* Of what there is to do, until there is something; false at the end. */
-static bool await_tasks(struct runs *runs, uint64_t until_ns, struct tasks *ret)
+static bool await_tasks(struct runs *runs, uint64_t until_ns, unsigned *ret)
 {
 	pthread_mutex_lock(&runs->lock);
 	bool over = false;
-	while (!runs->stopping && !over && !runs->due && !runs->vault_locked && !runs->vault_unlocked &&
-	       !runs->parts_changed) {
+	while (!runs->stopping && !over && runs->tasks == 0) {
 		uint64_t until = runs->again_ns != 0 ? MIN(until_ns, runs->again_ns) : until_ns;
 		over = !wait_until(&runs->wake, &runs->lock, until) || clock_monotonic_ns(NULL) >= until;
 	}
-	bool again = runs->again_ns != 0 && clock_monotonic_ns(NULL) >= runs->again_ns;
-	bool lost = again && runs->previews_lost;
-	*ret = (struct tasks){runs->vault_locked, runs->vault_unlocked, runs->parts_changed, again, lost};
-	runs->previews_lost = runs->previews_lost && !again;
-	runs->due = runs->vault_locked = runs->vault_unlocked = runs->parts_changed = false;
-	if (again)
+	*ret = runs->tasks;
+	runs->tasks = 0;
+	if (runs->again_ns != 0 && clock_monotonic_ns(NULL) >= runs->again_ns) {
+		*ret |= runs->tasks_again;
+		runs->tasks_again = 0;
 		runs->again_ns = 0;
+	}
 	bool go_on = !runs->stopping;
 	pthread_mutex_unlock(&runs->lock);
 	return go_on;
@@ -580,35 +593,35 @@ static bool await_tasks(struct runs *runs, uint64_t until_ns, struct tasks *ret)
 static void *mind(void *user)
 {
 	struct runs *runs = user;
-	struct tasks tasks = {.unlocked = true, .again = true, .lost = true};
+	unsigned tasks = MIND_UNLOCKED | MIND_QUEUED | MIND_PREVIEWS;
 	do {
-		do_tasks(runs, &tasks);
+		do_tasks(runs, tasks);
 	} while (await_tasks(runs, next_look(runs), &tasks));
 	return NULL;
 }
 
-static void tell_minder(struct runs *runs, bool *flag)
+static void tell_minder(struct runs *runs, unsigned task)
 {
 	pthread_mutex_lock(&runs->lock);
-	*flag = true;
+	runs->tasks |= task;
 	pthread_cond_signal(&runs->wake);
 	pthread_mutex_unlock(&runs->lock);
 }
 
 void runs_mind(struct runs *runs)
 {
-	tell_minder(runs, &runs->due);
+	tell_minder(runs, MIND_DUE);
 }
 
 void runs_tell_vault(struct runs *runs, bool unlocked)
 {
-	tell_minder(runs, unlocked ? &runs->vault_unlocked : &runs->vault_locked);
+	tell_minder(runs, unlocked ? MIND_UNLOCKED : MIND_LOCKED);
 }
 
 static void actions_changed(void *user)
 {
 	struct runs *runs = user;
-	tell_minder(runs, &runs->parts_changed);
+	tell_minder(runs, MIND_PARTS);
 }
 
 /* ------------------------------------------------------------------------------------------------------- start and stop */
@@ -634,7 +647,6 @@ void runs_stop(struct runs *runs)
 		pthread_join(runs->minder, NULL);
 		runs->minding = false;
 	}
-	if (runs->executors != NULL && !runs->finished)
-		workers_finish(runs->executors);
-	runs->finished = true;
+	workers_free(runs->executors);
+	runs->executors = NULL;
 }

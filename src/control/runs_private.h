@@ -50,10 +50,10 @@ struct runs {
 	/* The thread that minds the clock (runs_executor.c). */
 	pthread_t minder;
 	pthread_cond_t wake;
-	bool minding, stopping, finished, draining;
-	bool due, vault_locked, vault_unlocked, parts_changed;
-	bool previews_lost; /* some were not taken by the executors */
-	uint64_t again_ns;  /* when to try those again for which a process was away; monotonic, 0 = none */
+	bool minding, stopping, draining;
+	unsigned tasks;       /* that it has to do now */
+	unsigned tasks_again; /* that something was away for: at again_ns (monotonic, 0 = none) */
+	uint64_t again_ns;
 };
 
 bool runs_is_draining(struct runs *runs);
