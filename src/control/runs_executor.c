@@ -15,7 +15,7 @@
 #define AWAY_NS     (1 * TIME_SECOND)  /* until one is tried again for which a process was away */
 #define LOCKED      "{\"unavailable\":\"vault locked\"}"
 
-/* A job of an executor's. */
+/* A job of an executor's, of either kind. */
 struct turn {
 	struct runs *runs;
 	char id[RUN_ID_SIZE];
@@ -400,7 +400,7 @@ static void preview(void *user)
 
 void runs_preview_later(struct runs *runs, struct str id)
 {
-	later(runs, runs->executors, id, preview, MIND_PREVIEWS);
+	later(runs, runs->previewers, id, preview, MIND_PREVIEWS);
 }
 
 bool runs_awaits_preview(struct runs *runs, const struct run *run)
@@ -629,6 +629,7 @@ static void actions_changed(void *user)
 int runs_start(struct runs *runs, struct err *err)
 {
 	runs->executors = workers_new(RUNS_EXECUTORS, RUNS_WAITING_MAX);
+	runs->previewers = workers_new(RUNS_PREVIEWERS, RUNS_WAITING_MAX);
 	actions_on_change(runs->control->actions, actions_changed, runs);
 	errno = pthread_create(&runs->minder, NULL, mind, runs);
 	if (errno != 0)
@@ -648,5 +649,6 @@ void runs_stop(struct runs *runs)
 		runs->minding = false;
 	}
 	workers_free(runs->executors);
-	runs->executors = NULL;
+	workers_free(runs->previewers);
+	runs->executors = runs->previewers = NULL;
 }

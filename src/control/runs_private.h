@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #define RUNS_EXECUTORS     8
+#define RUNS_PREVIEWERS    2
 #define RUNS_WAITING_MAX   4096
 #define RUNS_LISTENERS_MAX 8
 #define RUNS_GONE_POLL_NS  (250 * TIME_MILLISECOND)
@@ -34,8 +35,8 @@ struct runs {
 	struct control *control;
 	bool may_grant, confirms;
 	uint64_t expiry_ns;
-	char policy[72]; /* "sha256:…" of the three */
-	struct workers *executors;
+	char policy[72];                        /* "sha256:…" of the three */
+	struct workers *executors, *previewers; /* what was approved never waits behind what is only shown */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -120,7 +121,7 @@ int run_put_steps(struct json_writer *w, const struct run_plan *plan, const stru
 
 /* An approved run has its turn; on an executor. */
 void runs_execute_later(struct runs *runs, struct str id);
-/* The preview of one that waits, fetched on an executor. */
+/* The preview of one that waits, fetched on a thread for previews. */
 void runs_preview_later(struct runs *runs, struct str id);
 /* Whether it waits for a person without the preview that its action has. */
 bool runs_awaits_preview(struct runs *runs, const struct run *run);

@@ -717,6 +717,25 @@ render = {{ "Status" = "status" }}
         self.assertEqual(card["preview"]["fields"], [{"label": "Status", "value": "200"}])
         self.assertNotIn("preview_awaited", card)
 
+    def test_what_is_approved_does_not_wait_for_previews(self):
+        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
+                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
+        self.add("send", preview=f"""[approval.preview]
+op = "http"
+args = {{ url = "https://127.0.0.1:{self.service.port}/hold?preview" }}
+render = {{ "Status" = "status" }}
+
+""")
+        self.add("plain")
+        for k in range(12):
+            self.ask(path=f"/ok?{k}")
+        wait_for(lambda: len(self.service.seen) == 2, "two previews")
+        approval = self.ask("plain", path="/ok?plain")
+        self.decide(approval)
+        self.comes_to(approval, "completed")
+        self.assertEqual(sorted(self.paths()), ["/hold?preview", "/hold?preview", "/ok?plain"])
+        self.service.hold.set()
+
     def test_grants_are_off(self):
         self.add("send", grants=True)
         approval = self.ask()
