@@ -29,6 +29,7 @@ enum {
 	MIND_PARTS = 8,    /* some action or connector is another */
 	MIND_QUEUED = 16,
 	MIND_PREVIEWS = 32, /* some were not fetched */
+	MIND_ENDS = 64,     /* of runs, that could not be written (runs_ends.c) */
 	/* What a database that failed may have come between. */
 	MIND_CHANGES = MIND_UNLOCKED | MIND_PARTS | MIND_QUEUED,
 };
@@ -558,6 +559,8 @@ static void do_tasks(struct runs *runs, unsigned tasks)
 {
 	if (tasks & MIND_LOCKED)
 		end_grants(runs, S("lock"));
+	if (tasks & MIND_ENDS)
+		runs_end_again(runs);
 	if (tasks & MIND_PARTS)
 		check_all(runs);
 	if (tasks & MIND_UNLOCKED)
@@ -613,6 +616,11 @@ void runs_mind(struct runs *runs)
 	tell_minder(runs, MIND_DUE);
 }
 
+void runs_mind_ends(struct runs *runs)
+{
+	mind_soon(runs, MIND_ENDS);
+}
+
 void runs_tell_vault(struct runs *runs, bool unlocked)
 {
 	tell_minder(runs, unlocked ? MIND_UNLOCKED : MIND_LOCKED);
@@ -651,4 +659,6 @@ void runs_stop(struct runs *runs)
 	workers_free(runs->executors);
 	workers_free(runs->previewers);
 	runs->executors = runs->previewers = NULL;
+	runs_end_again(runs);
+	runs_forget_ends(runs);
 }

@@ -4,6 +4,7 @@
  *   runs.c           asked for, asked about, waited for, cancelled
  *   runs_plan.c      an action with all that it takes, opened and hashed
  *   runs_work.c      its steps
+ *   runs_ends.c      an end that could not be written
  *   runs_executor.c  what a person approved: claimed and run on threads of its own; what time, vault and changes do to the rest
  *   runs_decide.c    decisions
  *   runs_show.c      as JSON
@@ -55,6 +56,8 @@ struct runs {
 	unsigned tasks;       /* that it has to do now */
 	unsigned tasks_again; /* that something was away for: at again_ns (monotonic, 0 = none) */
 	uint64_t again_ns;
+	struct unwritten *unwritten; /* runs_ends.c */
+	size_t n_unwritten;
 };
 
 bool runs_is_draining(struct runs *runs);
@@ -117,6 +120,21 @@ int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struc
 int run_put_steps(struct json_writer *w, const struct run_plan *plan, const struct json *args, struct err *err)
 	__attribute__((warn_unused_result));
 
+/* ---------------------------------------------------------------------------------------------------------------- ends */
+
+/* How a run ended, with how its last attempt did (run "" = it made none). */
+struct run_end {
+	struct run_step last;
+	struct run_change change;
+};
+/*
+ * Whether it is written. What finds no room in the database is written as soon as there is, once a second; with more than can have
+ * run at once, or when this process does not live to see it, it is outcome_unknown at the next start.
+ */
+bool runs_end(struct runs *runs, const struct run_end *end, char ret_audit_id[AUDIT_ID_SIZE]);
+void runs_end_again(struct runs *runs); /* the minder: those that were not written */
+void runs_forget_ends(struct runs *runs);
+
 /* ------------------------------------------------------------------------------------------------------------ executor */
 
 /* An approved run has its turn; on an executor. */
@@ -127,3 +145,5 @@ void runs_preview_later(struct runs *runs, struct str id);
 bool runs_awaits_preview(struct runs *runs, const struct run *run);
 /* There is a new row with a time of its own. */
 void runs_mind(struct runs *runs);
+/* There is an end that could not be written: the minder tries it again in a second. */
+void runs_mind_ends(struct runs *runs);

@@ -125,11 +125,10 @@ static void end_cancelled(struct at_work *w)
 	end_with(w, RUN_EVENT_STOP);
 }
 
-static int change(struct db_tx *tx, struct at_work *w, struct err *err)
+static struct run_change change_of(const struct at_work *w)
 {
-	struct run *run = w->work->run;
-	const struct run_change change = {
-		.id = run->id,
+	return (struct run_change){
+		.id = w->work->run->id,
 		.event = w->event,
 		.now_ns = clock_wall_ns(NULL),
 		.who = w->work->by,
@@ -137,6 +136,12 @@ static int change(struct db_tx *tx, struct at_work *w, struct err *err)
 		.error = w->event == RUN_EVENT_COMPLETE ? NULL : &w->error,
 		.text = buf_str(&w->error_text),
 	};
+}
+
+static int change(struct db_tx *tx, struct at_work *w, struct err *err)
+{
+	struct run *run = w->work->run;
+	const struct run_change change = change_of(w);
 	char audit_id[AUDIT_ID_SIZE];
 	if (run_change(tx, &change, &run->state, audit_id, err) < 0)
 		return -1;
@@ -385,6 +390,7 @@ static void end_otherwise(struct at_work *w, const struct err *error)
 		err_clear(&w->error);
 		fail(&w->error, ERR_OUTCOME_UNKNOWN, "how step '%.*s' ended could not be recorded: %s",
 		     STR_FMT(step_of(w)->id), error->message);
+		w->row.class = str_from(err_row(ERR_OUTCOME_UNKNOWN)->name);
 		end_with(w, RUN_EVENT_LOSE);
 		return;
 	}
@@ -392,23 +398,18 @@ static void end_otherwise(struct at_work *w, const struct err *error)
 	end_with(w, RUN_EVENT_FAIL);
 }
 
-static int do_end(struct db_tx *tx, void *user, struct err *err)
-{
-	struct at_work *w = user;
-	return change(tx, w, err);
-}
-
 /* Of one that is there and whose end is not. */
 static void record_end(struct at_work *w)
 {
-	struct err err;
-	err_clear(&err);
-	if (db_write(w->work->runs->control->db, do_end, w, &err) == 0)
-		return;
-	/* At the next start it is outcome_unknown. */
-	log_error("run_end_not_recorded", log_str("run", w->work->run->id), log_err(&err));
-	w->work->run->state = RUN_OUTCOME_UNKNOWN;
-	w->work->run->audit_id = STR_EMPTY;
+	struct run *run = w->work->run;
+	const struct run_end end = {.last = w->row, .change = change_of(w)};
+	char audit_id[AUDIT_ID_SIZE] = "";
+	/* Until it is on disk nobody can be told for sure. */
+	run->state = RUN_OUTCOME_UNKNOWN;
+	if (runs_end(w->work->runs, &end, audit_id))
+		(void)run_next(RUN_RUNNING, w->event, &run->state);
+	run->ended_ns = end.change.now_ns;
+	run->audit_id = arena_str(w->work->arena, str_from(audit_id));
 }
 
 static bool only_reads(const struct action *action)

@@ -514,12 +514,30 @@ class Runs(unittest.TestCase):
                 with self.without_room():
                     self.service.hold.set()
                     got = asked.result(60)
-            self.assertGreaterEqual(got.status, 400, got.body)
-            told = got.json["error"]
-            self.assertEqual((told["class"], told["details"]["ran"]), ("outcome_unknown", "maybe"))
-            self.assertEqual(self.state(told["details"]["run_id"]), "running")
-            self.kill()
-            self.comes_to(told["details"]["run_id"], "outcome_unknown")
+                    self.assertGreaterEqual(got.status, 400, got.body)
+                    told = got.json["error"]
+                    self.assertEqual((told["class"], told["details"]["ran"]), ("outcome_unknown", "maybe"))
+                    self.assertEqual(self.state(told["details"]["run_id"]), "running")
+            # With room again it is written as it was told; nobody starts anything for that.
+            run = self.comes_to(told["details"]["run_id"], "outcome_unknown")
+            self.assertIn("could not be recorded", run["error"]["message"])
+            self.assertEqual(run["attempts"][-1]["class"], "outcome_unknown")
+            self.assertIn("ended_at", run["attempts"][-1])
+        self.home.ok("audit", "verify")
+
+    def test_an_end_that_is_not_written_before_a_kill_is_unknown(self):
+        self.add("send", gated=False)
+        self.service.hold.clear()
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(self.home.request, "POST", "/v1/actions/send/run", {"args": {"path": "/hold"}})
+            self.assertTrue(self.service.asked.wait(20))
+            with self.without_room():
+                self.service.hold.set()
+                told = asked.result(60).json["error"]
+                self.assertEqual(self.state(told["details"]["run_id"]), "running")
+                self.kill()
+        run = self.comes_to(told["details"]["run_id"], "outcome_unknown")
+        self.assertEqual(run["error"]["details"]["reason"], "interrupted")
         self.home.ok("audit", "verify")
 
     # ---------------------------------------------------------------------------------------------------------------- killed
