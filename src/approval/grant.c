@@ -64,8 +64,8 @@ static int read_grants(struct db_stmt *q, struct arena *arena, struct grant_list
 			.session = arena_str(arena, db_str(q, 2)),
 			.action = arena_str(arena, db_str(q, 3)),
 			.bound = arena_str(arena, db_str(q, 4)),
-			.issued_ns = (uint64_t)db_int(q, 5),
-			.expires_ns = (uint64_t)db_int(q, 6),
+			.issued_ns = db_time(q, 5),
+			.expires_ns = db_time(q, 6),
 		};
 		if (!vec_push(&rows, grant))
 			break;

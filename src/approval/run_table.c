@@ -19,11 +19,6 @@ static struct str text_of(struct arena *arena, const struct db_stmt *q, int colu
 	return db_is_null(q, column) ? STR_EMPTY : arena_str(arena, db_str(q, column));
 }
 
-static uint64_t time_of(const struct db_stmt *q, int column)
-{
-	return db_is_null(q, column) ? 0 : (uint64_t)db_int(q, column);
-}
-
 /* False: of a state that this version does not know. */
 static bool read_row(struct arena *arena, const struct db_stmt *q, bool result, struct run *ret)
 {
@@ -39,11 +34,11 @@ static bool read_row(struct arena *arena, const struct db_stmt *q, bool result, 
 		.approval_id = text_of(arena, q, 12),
 		.grant_id = text_of(arena, q, 13),
 		.edited = db_int(q, 14) != 0,
-		.requested_ns = time_of(q, 15),
-		.expires_ns = time_of(q, 16),
-		.decided_ns = time_of(q, 17),
-		.claimed_ns = time_of(q, 18),
-		.ended_ns = time_of(q, 19),
+		.requested_ns = db_time(q, 15),
+		.expires_ns = db_time(q, 16),
+		.decided_ns = db_time(q, 17),
+		.claimed_ns = db_time(q, 18),
+		.ended_ns = db_time(q, 19),
 		.decided_by = text_of(arena, q, 20),
 		.reason = text_of(arena, q, 21),
 		.preview = text_of(arena, q, 22),
@@ -147,7 +142,7 @@ int run_next_due(struct db_tx *tx, uint64_t *ret_ns, struct err *err)
 					" WHERE ended_ns IS NULL");
 	int got = db_step(q, err);
 	if (got == 1)
-		*ret_ns = time_of(q, 0);
+		*ret_ns = db_time(q, 0);
 	db_finish(q);
 	return got < 0 ? -1 : 0;
 }
@@ -163,30 +158,6 @@ int run_list_due(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct 
 }
 
 /* ----------------------------------------------------------------------------------------------------------- inserting */
-
-static void bind_given(struct db_stmt *q, struct str text)
-{
-	if (text.n > 0)
-		db_bind_str(q, text);
-	else
-		db_bind_null(q);
-}
-
-static void bind_blob_given(struct db_stmt *q, struct str bytes)
-{
-	if (bytes.n > 0)
-		db_bind_blob(q, bytes);
-	else
-		db_bind_null(q);
-}
-
-static void bind_time_given(struct db_stmt *q, uint64_t ns)
-{
-	if (ns > 0)
-		db_bind_int(q, (int64_t)ns);
-	else
-		db_bind_null(q);
-}
 
 static int refuse_double(const struct run *there, struct err *err)
 {
@@ -230,23 +201,23 @@ static int write_row(struct db_tx *tx, const struct run_new *new, struct err *er
 	db_bind_str(q, run->id);
 	db_bind_str(q, run->caller.id);
 	db_bind_str(q, run->caller.name);
-	bind_given(q, run->caller.session);
-	bind_given(q, run->caller.working_dir);
-	bind_given(q, run->call_id);
+	db_bind_str_given(q, run->caller.session);
+	db_bind_str_given(q, run->caller.working_dir);
+	db_bind_str_given(q, run->call_id);
 	db_bind_str(q, run->action);
 	db_bind_str(q, run->action_version);
 	db_bind_str(q, run->action_hash);
 	db_bind_str(q, run->args);
-	bind_given(q, run->bound);
-	bind_blob_given(q, run->bound.n > 0 ? str_of(digest, sizeof digest) : STR_EMPTY);
-	bind_blob_given(q, new->request_key);
+	db_bind_str_given(q, run->bound);
+	db_bind_blob_given(q, run->bound.n > 0 ? str_of(digest, sizeof digest) : STR_EMPTY);
+	db_bind_blob_given(q, new->request_key);
 	db_bind_str(q, str_from(run_state_name(run->state)));
-	bind_given(q, run->approval_id);
-	bind_given(q, run->grant_id);
+	db_bind_str_given(q, run->approval_id);
+	db_bind_str_given(q, run->grant_id);
 	db_bind_int(q, (int64_t)run->requested_ns);
-	bind_time_given(q, run->expires_ns);
-	bind_time_given(q, run->claimed_ns);
-	bind_given(q, run->preview);
+	db_bind_time_given(q, run->expires_ns);
+	db_bind_time_given(q, run->claimed_ns);
+	db_bind_str_given(q, run->preview);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
@@ -296,7 +267,7 @@ int run_step_begin(struct db_tx *tx, const struct run_step *step, struct err *er
 	db_bind_str(q, step->content_hash);
 	db_bind_str(q, step->op);
 	db_bind_str(q, step->effect);
-	bind_given(q, step->binding);
+	db_bind_str_given(q, step->binding);
 	db_bind_int(q, (int64_t)step->started_ns);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
@@ -306,7 +277,7 @@ int run_step_end(struct db_tx *tx, const struct run_step *step, struct err *err)
 	struct db_stmt *q =
 		db_stmt(tx, "UPDATE run_steps SET ended_ns = ?, class = ? WHERE run = ? AND step = ? AND attempt = ?");
 	db_bind_int(q, (int64_t)step->ended_ns);
-	bind_given(q, step->class);
+	db_bind_str_given(q, step->class);
 	db_bind_str(q, step->run);
 	db_bind_int(q, step->step);
 	db_bind_int(q, step->attempt);
@@ -332,8 +303,8 @@ int run_steps(struct db_tx *tx, struct arena *arena, struct str run, struct run_
 			.op = text_of(arena, q, 6),
 			.effect = text_of(arena, q, 7),
 			.binding = text_of(arena, q, 8),
-			.started_ns = time_of(q, 9),
-			.ended_ns = time_of(q, 10),
+			.started_ns = db_time(q, 9),
+			.ended_ns = db_time(q, 10),
 			.class = text_of(arena, q, 11),
 		};
 		if (!vec_push(&rows, step))

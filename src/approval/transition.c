@@ -115,22 +115,6 @@ static int record_change(struct db_tx *tx, const struct run *run, const struct r
 
 /* ----------------------------------------------------------------------------------------------------------------- row */
 
-static void bind_given(struct db_stmt *q, struct str text)
-{
-	if (text.n > 0)
-		db_bind_str(q, text);
-	else
-		db_bind_null(q);
-}
-
-static void bind_time(struct db_stmt *q, bool given, uint64_t ns)
-{
-	if (given)
-		db_bind_int(q, (int64_t)ns);
-	else
-		db_bind_null(q);
-}
-
 /* What a change leaves as it is stays: coalesce(). The first wait for the vault says until when. The preview goes with the end. */
 #define UPDATE                                                                                                         \
 	"UPDATE runs SET state = ?, decided_ns = coalesce(?, decided_ns), decided_by = coalesce(?, decided_by),"       \
@@ -146,16 +130,16 @@ static int write_change(struct db_tx *tx, const struct run *run, const struct ru
 	bool over = run_state_is_terminal(to);
 	struct db_stmt *q = db_stmt(tx, UPDATE);
 	db_bind_str(q, str_from(run_state_name(to)));
-	bind_time(q, is_decision(change->event), change->now_ns);
-	bind_given(q, is_decision(change->event) ? change->by : STR_EMPTY);
-	bind_given(q, change->reason);
-	bind_time(q, change->event == RUN_EVENT_AWAIT, change->awaits_until_ns);
-	bind_time(q, change->event == RUN_EVENT_CLAIM, change->now_ns);
-	bind_time(q, over, change->now_ns);
-	bind_given(q, change->result);
-	bind_given(q, change->text);
-	bind_given(q, over ? audit_id : STR_EMPTY);
-	bind_given(q, change->grant_id);
+	db_bind_time_given(q, is_decision(change->event) ? change->now_ns : 0);
+	db_bind_str_given(q, is_decision(change->event) ? change->by : STR_EMPTY);
+	db_bind_str_given(q, change->reason);
+	db_bind_time_given(q, change->event == RUN_EVENT_AWAIT ? change->awaits_until_ns : 0);
+	db_bind_time_given(q, change->event == RUN_EVENT_CLAIM ? change->now_ns : 0);
+	db_bind_time_given(q, over ? change->now_ns : 0);
+	db_bind_str_given(q, change->result);
+	db_bind_str_given(q, change->text);
+	db_bind_str_given(q, over ? audit_id : STR_EMPTY);
+	db_bind_str_given(q, change->grant_id);
 	db_bind_int(q, over);
 	db_bind_str(q, run->id);
 	db_bind_str(q, str_from(run_state_name(run->state)));

@@ -162,14 +162,6 @@ static int put_event(struct buf *out, const struct audit_event *event, struct st
 	return buf_check(out, "an event", err);
 }
 
-static void bind_optional(struct db_stmt *stmt, struct str value)
-{
-	if (value.n > 0)
-		db_bind_str(stmt, value);
-	else
-		db_bind_null(stmt);
-}
-
 static int insert(struct db_tx *tx, const struct audit_event *event, const struct audit_columns *columns,
 		  const struct audit_link *link, const char *id, uint64_t now_ns, struct str text, struct err *err)
 {
@@ -180,10 +172,10 @@ static int insert(struct db_tx *tx, const struct audit_event *event, const struc
 	db_bind_int(stmt, (int64_t)now_ns);
 	db_bind_str(stmt,
 		    event->type == AUDIT_EXTERNAL ? event->external_name : str_from(audit_type_name(event->type)));
-	bind_optional(stmt, columns->connector);
-	bind_optional(stmt, columns->action);
-	bind_optional(stmt, columns->class);
-	bind_optional(stmt, columns->binding);
+	db_bind_str_given(stmt, columns->connector);
+	db_bind_str_given(stmt, columns->action);
+	db_bind_str_given(stmt, columns->class);
+	db_bind_str_given(stmt, columns->binding);
 	db_bind_blob(stmt, str_of(link->hash, SHA256_SIZE));
 	db_bind_str(stmt, text);
 	return db_run(stmt, err) < 0 ? -1 : 0;

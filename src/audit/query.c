@@ -131,14 +131,6 @@ static int64_t or_largest(uint64_t value)
 	return value == 0 || value > INT64_MAX ? INT64_MAX : (int64_t)value;
 }
 
-static void bind_filter(struct db_stmt *stmt, struct str value)
-{
-	if (value.n > 0)
-		db_bind_str(stmt, value);
-	else
-		db_bind_null(stmt);
-}
-
 int audit_list(struct db_tx *tx, const struct audit_query *query, audit_row *row, void *user, struct err *err)
 {
 	int64_t before_first;
@@ -150,11 +142,11 @@ int audit_list(struct db_tx *tx, const struct audit_query *query, audit_row *row
 	db_bind_int(stmt, or_largest(query->before_seq));
 	db_bind_int(stmt, (int64_t)MIN(query->since_ns, (uint64_t)INT64_MAX));
 	db_bind_int(stmt, or_largest(query->until_ns));
-	bind_filter(stmt, query->audit_id);
-	bind_filter(stmt, query->connector_fqn);
-	bind_filter(stmt, query->class);
-	bind_filter(stmt, query->binding);
-	bind_filter(stmt, query->type);
+	db_bind_str_given(stmt, query->audit_id);
+	db_bind_str_given(stmt, query->connector_fqn);
+	db_bind_str_given(stmt, query->class);
+	db_bind_str_given(stmt, query->binding);
+	db_bind_str_given(stmt, query->type);
 	db_bind_int(stmt, query->limit == 0 ? LIMIT_DEFAULT : MIN(query->limit, LIMIT_MAX));
 	int got;
 	while ((got = db_step(stmt, err)) == 1 && row(user, (uint64_t)db_int(stmt, 0), db_str(stmt, 1)) == 0)

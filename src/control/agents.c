@@ -218,10 +218,7 @@ static int store_registration(struct db_tx *tx, void *user, struct err *err)
 	db_bind_str(insert, agent->kind);
 	db_bind_str(insert, agent->program);
 	db_bind_blob(insert, str_of(registration->valid.hash, sizeof registration->valid.hash));
-	if (agent->session.n > 0)
-		db_bind_str(insert, agent->session);
-	else
-		db_bind_null(insert);
+	db_bind_str_given(insert, agent->session);
 	db_bind_int(insert, (int64_t)registration->now_ns);
 	if (db_run(insert, err) < 0)
 		return -1;
@@ -412,11 +409,6 @@ void agents_end_session(struct agents *agents, struct str session, const struct 
 
 /* ---------------------------------------------------------------------------------------------------------- the list */
 
-static uint64_t time_of(const struct db_stmt *q, int column)
-{
-	return db_is_null(q, column) ? 0 : (uint64_t)db_int(q, column);
-}
-
 int agents_list(struct db_tx *tx, agent_row *row, void *user, struct err *err)
 {
 	struct db_stmt *q = db_stmt(tx, "SELECT id, name, kind, program, session, created_ns, last_used_ns, revoked_ns"
@@ -430,9 +422,9 @@ int agents_list(struct db_tx *tx, agent_row *row, void *user, struct err *err)
 			.kind = db_str(q, 2),
 			.program = db_str(q, 3),
 			.session = db_str(q, 4),
-			.created_ns = time_of(q, 5),
-			.last_used_ns = time_of(q, 6),
-			.revoked_ns = time_of(q, 7),
+			.created_ns = db_time(q, 5),
+			.last_used_ns = db_time(q, 6),
+			.revoked_ns = db_time(q, 7),
 		};
 		if (row(user, &agent) != 0)
 			break;

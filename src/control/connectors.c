@@ -26,8 +26,8 @@ static struct connector_row read_row(struct arena *arena, const struct db_stmt *
 		.content_hash = arena_str(arena, db_str(q, 3)),
 		.version = arena_str(arena, db_str(q, 4)),
 		.manifest = arena_str(arena, db_str(q, 5)),
-		.linked_ns = (uint64_t)db_int(q, 6),
-		.last_used_ns = db_is_null(q, 7) ? 0 : (uint64_t)db_int(q, 7),
+		.linked_ns = db_time(q, 6),
+		.last_used_ns = db_time(q, 7),
 	};
 }
 

@@ -7,8 +7,8 @@ static struct session read_row(const struct db_stmt *q)
 		.id = db_str(q, 0),
 		.agent = db_str(q, 1),
 		.working_dir = db_str(q, 2),
-		.started_ns = (uint64_t)db_int(q, 3),
-		.ended_ns = db_is_null(q, 4) ? 0 : (uint64_t)db_int(q, 4),
+		.started_ns = db_time(q, 3),
+		.ended_ns = db_time(q, 4),
 		.exit_code = db_is_null(q, 5) ? -1 : (int)db_int(q, 5),
 	};
 }
@@ -77,10 +77,7 @@ int session_insert(struct db_tx *tx, const struct session *session, struct err *
 	db_bind_str(insert, session->agent);
 	db_bind_str(insert, session->working_dir);
 	db_bind_int(insert, (int64_t)session->started_ns);
-	if (session->caller.n > 0)
-		db_bind_str(insert, session->caller);
-	else
-		db_bind_null(insert);
+	db_bind_str_given(insert, session->caller);
 	return db_run(insert, err) < 0 ? -1 : 0;
 }
 

@@ -105,11 +105,16 @@ void db_bind_str(struct db_stmt *stmt, struct str value); /* text */
 void db_bind_blob(struct db_stmt *stmt, struct str value);
 void db_bind_int(struct db_stmt *stmt, int64_t value);
 void db_bind_null(struct db_stmt *stmt);
+/* What is not given is NULL: an empty string, a time that is 0. */
+void db_bind_str_given(struct db_stmt *stmt, struct str value);
+void db_bind_blob_given(struct db_stmt *stmt, struct str value);
+void db_bind_time_given(struct db_stmt *stmt, uint64_t ns);
 int db_step(struct db_stmt *stmt, struct err *err) __attribute__((warn_unused_result)); /* 1 a row, 0 no more, -1 */
 void db_finish(struct db_stmt *stmt);                                                   /* NULL is fine */
 bool db_is_null(const struct db_stmt *stmt, int column);
 struct str db_str(const struct db_stmt *stmt, int column);
 struct str db_blob(const struct db_stmt *stmt, int column);
 int64_t db_int(const struct db_stmt *stmt, int column);
+uint64_t db_time(const struct db_stmt *stmt, int column); /* NULL = 0 */
 /* A statement without rows; the number of rows that it changed, or -1. */
 int64_t db_run(struct db_stmt *stmt, struct err *err) __attribute__((warn_unused_result)); /* finishes it */

@@ -140,6 +140,30 @@ void db_bind_null(struct db_stmt *stmt)
 		note(stmt, sqlite3_bind_null(stmt->handle, at));
 }
 
+void db_bind_str_given(struct db_stmt *stmt, struct str value)
+{
+	if (value.n > 0)
+		db_bind_str(stmt, value);
+	else
+		db_bind_null(stmt);
+}
+
+void db_bind_blob_given(struct db_stmt *stmt, struct str value)
+{
+	if (value.n > 0)
+		db_bind_blob(stmt, value);
+	else
+		db_bind_null(stmt);
+}
+
+void db_bind_time_given(struct db_stmt *stmt, uint64_t ns)
+{
+	if (ns > 0)
+		db_bind_int(stmt, (int64_t)ns);
+	else
+		db_bind_null(stmt);
+}
+
 /* A full disk ends a transaction by itself; a job that writes on would write behind its own back. */
 static bool has_lost_its_transaction(const struct db_tx *tx)
 {
@@ -194,6 +218,11 @@ struct str db_blob(const struct db_stmt *stmt, int column)
 int64_t db_int(const struct db_stmt *stmt, int column)
 {
 	return sqlite3_column_int64(stmt->handle, column);
+}
+
+uint64_t db_time(const struct db_stmt *stmt, int column)
+{
+	return (uint64_t)db_int(stmt, column);
 }
 
 int store_exec(struct db_tx *tx, const char *sql)

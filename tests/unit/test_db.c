@@ -593,6 +593,30 @@ static void values_come_back_as_they_were_bound(void **state)
 	db_done(tx);
 }
 
+static void what_is_not_given_is_null(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct err err = {0};
+	struct db_tx *tx = db_read(db);
+	struct db_stmt *stmt = db_stmt(tx, "SELECT ?, ?, ?, ?, ?, ?");
+	db_bind_str_given(stmt, STR_EMPTY);
+	db_bind_blob_given(stmt, STR_EMPTY);
+	db_bind_time_given(stmt, 0);
+	db_bind_str_given(stmt, S("text"));
+	db_bind_blob_given(stmt, BYTES);
+	db_bind_time_given(stmt, 1);
+	assert_int_equal(db_step(stmt, &err), 1);
+	for (int column = 0; column < 6; column++)
+		assert_int_equal(db_is_null(stmt, column), column < 3);
+	assert_int_equal(db_time(stmt, 2), 0);
+	assert_true(str_eq(db_str(stmt, 3), S("text")));
+	assert_true(str_eq(db_blob(stmt, 4), BYTES));
+	assert_int_equal(db_time(stmt, 5), 1);
+	db_finish(stmt);
+	db_done(tx);
+}
+
 static void a_wrong_statement_is_told_at_its_step(void **state)
 {
 	(void)state;
@@ -809,6 +833,7 @@ int main(void)
 		TEST(what_waits_is_done_before_closing),
 		TEST(many_write_and_read_at_once),
 		TEST(values_come_back_as_they_were_bound),
+		TEST(what_is_not_given_is_null),
 		TEST(a_wrong_statement_is_told_at_its_step),
 		TEST(statements_may_be_nested),
 		TEST(a_newer_file_is_refused),
