@@ -354,7 +354,7 @@ static int lose(struct db_tx *tx, struct arena *arena, const struct run *run, ui
 		.id = run->id,
 		.event = RUN_EVENT_LOSE,
 		.now_ns = now_ns,
-		.who = {.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")},
+		.who = audit_of_service(AUDIT_RUN_OUTCOME_UNKNOWN, "control"),
 		.error = &why,
 		.text = buf_str(&text),
 	};
@@ -378,7 +378,7 @@ int run_interrupt_open(struct db_tx *tx, uint64_t now_ns, struct err *err)
 	const struct grant_end restart = {
 		.why = S("restart"),
 		.now_ns = now_ns,
-		.who = {.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")},
+		.who = audit_of_service(AUDIT_GRANT_REVOKED, "control"),
 	};
 	if (grant_end(tx, &restart, err) < 0 || close_steps(tx, now_ns, err) < 0 ||
 	    run_list(tx, arena, &filter, &open, err) < 0)

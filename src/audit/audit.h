@@ -107,6 +107,8 @@ struct audit_event {
 	const struct json *payload;    /* object; NULL = use payload_text */
 	struct str payload_text;       /* JSON object as text, in any order and spelling; "" = {} */
 };
+/* Of one that the daemon makes by itself: "control", "keeper", "daemon". */
+struct audit_event audit_of_service(enum audit_type type, const char *name);
 
 /*
  * Within a job. *ret_seq and ret_id may be NULL. Numbers of the payload that have no canonical form become strings. LIMIT

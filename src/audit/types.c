@@ -54,3 +54,8 @@ bool audit_name_is_external(struct str name)
 	}
 	return false;
 }
+
+struct audit_event audit_of_service(enum audit_type type, const char *name)
+{
+	return (struct audit_event){.type = type, .actor = AUDIT_ACTOR_SERVICE, .actor_id = str_from(name)};
+}

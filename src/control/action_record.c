@@ -77,7 +77,7 @@ static int append_change(struct db_tx *tx, const struct action_writing *writing,
 			 struct err *err)
 {
 	AUTO_EVENT event;
-	struct audit_event who = writing->by != NULL ? *writing->by : event_of_service(AUDIT_ACTION_CHANGED, "control");
+	struct audit_event who = writing->by != NULL ? *writing->by : audit_of_service(AUDIT_ACTION_CHANGED, "control");
 	who.type = change->type;
 	event_begin(&event, who);
 	struct json_writer *w = &event.json;

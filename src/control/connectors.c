@@ -187,7 +187,7 @@ static int write_change(struct db_tx *tx, void *user, struct err *err)
 	if (rows <= 0) /* another use told it first */
 		return rows < 0 ? -1 : 0;
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(AUDIT_CONNECTOR_CHANGED, "control"));
+	event_begin(&event, audit_of_service(AUDIT_CONNECTOR_CHANGED, "control"));
 	member_str(&event.json, "aileron.connector.fqn", opened->row.fqn);
 	member_str(&event.json, "aileron.connector.hash", opened->content_hash);
 	member_bool(&event.json, "aileron.connector.linked", true);

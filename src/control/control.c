@@ -62,12 +62,8 @@ static int record(struct db_tx *tx, const struct record *record, struct err *err
 	member_str(&w, "aileron.daemon.listen", supervise_setting(start, SETTING_LISTEN));
 	member_z(&w, "aileron.daemon.version", AILERON_VERSION);
 	jsonw_end_object(&w);
-	const struct audit_event event = {
-		.type = record->type,
-		.actor = AUDIT_ACTOR_SERVICE,
-		.actor_id = S("daemon"),
-		.payload_text = buf_str(&payload),
-	};
+	struct audit_event event = audit_of_service(record->type, "daemon");
+	event.payload_text = buf_str(&payload);
 	return audit_append(tx, &event, NULL, NULL, err);
 }
 

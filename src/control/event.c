@@ -10,11 +10,6 @@ void event_begin(struct event *event, struct audit_event who)
 	jsonw_begin_object(&event->json);
 }
 
-struct audit_event event_of_service(enum audit_type type, const char *name)
-{
-	return (struct audit_event){.type = type, .actor = AUDIT_ACTOR_SERVICE, .actor_id = str_from(name)};
-}
-
 void event_release(struct event *event)
 {
 	buf_release(&event->payload);

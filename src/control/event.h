@@ -23,9 +23,8 @@ struct event {
 };
 #define AUTO_EVENT __attribute__((cleanup(event_release))) struct event
 
-/* Who does it, by request_event() or event_of_service(); the event borrows from that, and stays where it is. */
+/* Who does it, by request_event() or audit_of_service(); the event borrows from that, and stays where it is. */
 void event_begin(struct event *event, struct audit_event who);
-struct audit_event event_of_service(enum audit_type type, const char *name);
 void event_release(struct event *event);
 /* LIMIT when the payload is too long. */
 int event_end(struct event *event, struct err *err) __attribute__((warn_unused_result));

@@ -205,7 +205,7 @@ static int interrupt_one(struct db_tx *tx, const struct execution *execution, st
 	err_set_boundary(&why, BOUNDARY_RUNTIME);
 	err_detail(&why, "reason", S("interrupted"));
 	AUTO_EVENT event;
-	const struct audit_event by = event_of_service(AUDIT_EXECUTION_FAILED, "control");
+	const struct audit_event by = audit_of_service(AUDIT_EXECUTION_FAILED, "control");
 	const struct execution_end end = {.error = &why};
 	begin_event(&event, &by, execution, &end);
 	member_z(&event.json, "aileron.reason", "interrupted");

@@ -78,16 +78,14 @@ int holds_end_session(struct control *control, struct str session, int exit_code
 	return rc;
 }
 
-static const struct audit_event of_the_daemon = {.actor = AUDIT_ACTOR_SERVICE, .actor_id = {"daemon", 6}};
-
 /* On a worker. */
 static void end_abandoned(void *user)
 {
 	AUTO_FREE struct session_job *job = user;
 	struct err err;
+	const struct audit_event by = audit_of_service(AUDIT_SESSION_ENDED, "daemon");
 	err_clear(&err);
-	if (holds_end_session(job->control, str_from(job->id), -1, &of_the_daemon, &err) < 0 &&
-	    err.class != ERR_CONFLICT)
+	if (holds_end_session(job->control, str_from(job->id), -1, &by, &err) < 0 && err.class != ERR_CONFLICT)
 		log_error("session_not_ended", log_err(&err));
 }
 
@@ -108,6 +106,7 @@ static void revoke_left_over(void *user)
 	struct control *control = user;
 	AUTO(arena) *arena = arena_new();
 	AUTO_VEC(struct str) left = VEC_INIT(AGENTS_VALID_MAX);
+	const struct audit_event by = audit_of_service(AUDIT_AGENT_REVOKED, "daemon");
 	struct db_tx *tx = db_read(control->db);
 	struct db_stmt *q = db_stmt(tx, "SELECT sessions.id FROM agents JOIN sessions ON sessions.id = agents.session"
 					" WHERE agents.revoked_ns IS NULL AND sessions.ended_ns IS NOT NULL");
@@ -116,7 +115,7 @@ static void revoke_left_over(void *user)
 	db_finish(q);
 	db_done(tx);
 	for (size_t i = 0; i < left.n; i++)
-		agents_end_session(control->agents, left.items[i], &of_the_daemon);
+		agents_end_session(control->agents, left.items[i], &by);
 }
 
 static void on_sweep(void *user, int what)

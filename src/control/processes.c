@@ -53,7 +53,7 @@ void processes_free(struct processes *processes)
 static void record_ended(struct db *db, const struct supervise_child *child)
 {
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(AUDIT_PROCESS_ENDED, "daemon"));
+	event_begin(&event, audit_of_service(AUDIT_PROCESS_ENDED, "daemon"));
 	member_z(&event.json, "aileron.process.role", supervise_role_name(child->role));
 	member_str(&event.json, "aileron.process.end", child->last_end);
 	member_u64(&event.json, "aileron.process.restarts", child->restarts);

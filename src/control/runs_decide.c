@@ -41,7 +41,7 @@ static int write_down(struct deciding *d, enum run_event event, struct str reaso
 		.id = d->run.id,
 		.event = event,
 		.now_ns = clock_wall_ns(NULL),
-		.who = decides ? d->decision->by : event_of_service(AUDIT_APPROVAL_REFUSED, "control"),
+		.who = decides ? d->decision->by : audit_of_service(AUDIT_APPROVAL_REFUSED, "control"),
 		.by = S("user"),
 		.reason = reason,
 		.edit = event == RUN_EVENT_APPROVE && d->edit.args.n > 0 ? &d->edit : NULL,

@@ -58,11 +58,6 @@ static void later(struct runs *runs, struct workers *by, struct str id, void (*w
 		mind_soon(runs, otherwise);
 }
 
-static struct audit_event by_control(void)
-{
-	return (struct audit_event){.actor = AUDIT_ACTOR_SERVICE, .actor_id = S("control")};
-}
-
 /* ------------------------------------------------------------------------------------------------------------- changes */
 
 static int do_change(struct db_tx *tx, void *user, struct err *err)
@@ -77,7 +72,7 @@ static void apply(struct runs *runs, struct run_change *change, enum run_state s
 	struct err err;
 	err_clear(&err);
 	change->now_ns = clock_wall_ns(NULL);
-	change->who = by_control();
+	change->who = audit_of_service(AUDIT_APPROVAL_REFUSED, "control"); /* the type is made of the event */
 	if (db_write(runs->control->db, do_change, change, &err) == 0) {
 		runs_announce(runs, change->id, state);
 		return;
@@ -143,7 +138,7 @@ static int do_claim(struct db_tx *tx, void *user, struct err *err)
 		.id = claim->id,
 		.event = part.n > 0 ? RUN_EVENT_REFUSE : RUN_EVENT_CLAIM,
 		.now_ns = now,
-		.who = by_control(),
+		.who = audit_of_service(AUDIT_RUN_STARTED, "control"),
 		.reason = part,
 	};
 	run->claimed_ns = now;
@@ -294,7 +289,7 @@ static int ask_preview(struct runs *runs, struct arena *arena, const struct run_
 	fetch->invoke = (struct invoke){
 		.control = runs->control,
 		.arena = arena,
-		.by = by_control(),
+		.by = audit_of_service(AUDIT_EXECUTION_STARTED, "control"),
 		.op = action->preview.op,
 		.args = given,
 		.step = &fetch->place,
@@ -465,7 +460,8 @@ static void end_grants(struct runs *runs, struct str why)
 {
 	struct err err;
 	err_clear(&err);
-	struct grant_end end = {.why = why, .now_ns = clock_wall_ns(NULL), .who = by_control()};
+	struct grant_end end = {
+		.why = why, .now_ns = clock_wall_ns(NULL), .who = audit_of_service(AUDIT_GRANT_REVOKED, "control")};
 	if (db_write(runs->control->db, do_end_grants, &end, &err) == 0)
 		return;
 	log_error("grants_not_ended", log_err(&err));
@@ -474,8 +470,10 @@ static void end_grants(struct runs *runs, struct str why)
 
 int runs_end_session(struct runs *runs, struct str session, struct err *err)
 {
-	struct grant_end end = {
-		.session = session, .why = S("session ended"), .now_ns = clock_wall_ns(NULL), .who = by_control()};
+	struct grant_end end = {.session = session,
+				.why = S("session ended"),
+				.now_ns = clock_wall_ns(NULL),
+				.who = audit_of_service(AUDIT_GRANT_REVOKED, "control")};
 	return session.n > 0 ? db_write(runs->control->db, do_end_grants, &end, err) : 0;
 }
 

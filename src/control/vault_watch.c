@@ -97,7 +97,7 @@ static int record_mark(struct db_tx *tx, void *user, struct err *err)
 static void record_locked(struct db *db, struct str reason)
 {
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(AUDIT_VAULT_LOCKED, "keeper"));
+	event_begin(&event, audit_of_service(AUDIT_VAULT_LOCKED, "keeper"));
 	member_str(&event.json, "aileron.reason", reason);
 	event_later(db, &event);
 }
@@ -132,7 +132,7 @@ static void on_changed(void *user, const struct keeper_state *state, struct str 
 static int append(struct db_tx *tx, enum audit_type type, const struct told *told, const char *detail, struct err *err)
 {
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(type, "keeper"));
+	event_begin(&event, audit_of_service(type, "keeper"));
 	event.audit.credential_binding = told->path;
 	struct json_writer *w = &event.json;
 	member_str(w, "aileron.binding.name", told->path);

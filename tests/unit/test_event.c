@@ -63,7 +63,7 @@ static void the_longest_consent_fits(void **state)
 	for (size_t bytes = 0; bytes < 32 * KIB && n < ARRAY_LEN(hosts); bytes += 2 * (sizeof host - 1) + 3)
 		hosts[n++] = str_of(host, sizeof host - 1);
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(AUDIT_BINDING_REVOKED, "control"));
+	event_begin(&event, audit_of_service(AUDIT_BINDING_REVOKED, "control"));
 	member_list(&event.json, "aileron.binding.hosts", hosts, n);
 	struct err err = {0};
 	assert_int_equal(event_end(&event, &err), 0);
@@ -80,7 +80,7 @@ static void one_that_is_too_long_is_known_before_anything_is_done(void **state)
 	static char text[EVENT_PAYLOAD_MAX];
 	memset(text, 'x', sizeof text);
 	AUTO_EVENT event;
-	event_begin(&event, event_of_service(AUDIT_BINDING_REVOKED, "control"));
+	event_begin(&event, audit_of_service(AUDIT_BINDING_REVOKED, "control"));
 	member_str(&event.json, "aileron.reason", str_of(text, sizeof text));
 	struct err err = {0};
 	assert_int_equal(event_end(&event, &err), -1);
@@ -101,7 +101,7 @@ static void what_is_written_later_owns_its_words(void **state)
 	memset(name, 'X', sizeof name - 1);
 	/* A job behind it, so that it is written. */
 	AUTO_EVENT next;
-	event_begin(&next, event_of_service(AUDIT_DAEMON_STOPPED, "daemon"));
+	event_begin(&next, audit_of_service(AUDIT_DAEMON_STOPPED, "daemon"));
 	assert_int_equal(event_end(&next, NULL), 0);
 	assert_int_equal(db_write(db, append_job, &next, NULL), 0);
 	AUTO_BUF all = BUF_INIT(1 * MIB);
