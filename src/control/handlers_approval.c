@@ -53,7 +53,10 @@ int handle_approval_list(struct request *r, struct err *err)
 static int get(struct request *r, struct run *ret, struct err *err)
 {
 	struct run run;
-	if (runs_get(r->control->runs, r->arena, STR_EMPTY, r->parameters[0], &run, err) < 0 || run.approval_id.n == 0)
+	int rc = runs_get(r->control->runs, r->arena, STR_EMPTY, r->parameters[0], &run, err);
+	if (rc < 0 && err->class != ERR_NOT_FOUND)
+		return -1;
+	if (rc < 0 || run.approval_id.n == 0)
 		return fail(err, ERR_NOT_FOUND, "there is no approval '%.*s'",
 			    STR_FMT(str_slice(r->parameters[0], 0, RUN_APPROVAL_ID_SIZE)));
 	*ret = run;
