@@ -621,6 +621,24 @@ class Runs(unittest.TestCase):
             self.comes_to(approval, "completed")
         self.assertNotIn("/ok?queued", self.paths())
 
+    def test_a_keeper_that_is_away_refuses_nothing(self):
+        held, queued = self.fill_executors()
+        waiting = self.ask(path="/ok?waiting")
+        keeper = self.home.process("keeper")
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            self.service.hold.set()
+            for approval in held:
+                self.comes_to(approval, "completed")
+            self.decide(waiting, 503)
+            self.assertEqual((self.state(waiting), self.state(queued)), ("pending_approval", "queued"))
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        self.comes_to(queued, "completed")
+        self.decide(waiting)
+        self.comes_to(waiting, "completed")
+        self.assertEqual(self.paths().count("/ok?queued"), 1)
+
     def test_what_waits_for_the_vault_is_told(self):
         held, queued = self.fill_executors()
         self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["awaiting_vault"], 0)
