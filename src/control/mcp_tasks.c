@@ -129,9 +129,8 @@ static enum mcp_task_status status_of(enum run_state state)
 static struct str message_of(struct control *control, struct arena *arena, const struct run *run)
 {
 	if (run->state == RUN_PENDING_APPROVAL)
-		return arena_printf(arena, "waits for a person's approval at http://%.*s/approvals?focus=%.*s",
-				    STR_FMT(supervise_setting(control->start, SETTING_LISTEN)),
-				    STR_FMT(run->approval_id));
+		return arena_printf(arena, "waits for a person's approval at %.*s",
+				    STR_FMT(run_page(control, arena, run)));
 	if (run->state == RUN_AWAITING_VAULT)
 		return S("was approved, and waits for a person to unlock the vault");
 	return run_state_is_terminal(run->state) ? STR_EMPTY : S("was approved, and runs");

@@ -65,6 +65,8 @@ int runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone
  * For completed and pending_approval; other states have their error (run_error()).
  */
 void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run);
+/* Where a person sees it on the page and decides. */
+struct str run_page(struct control *control, struct arena *arena, const struct run *run);
 /* The failure of a run that ended otherwise, which says whether it ran, did not run or may have run (details.ran). */
 void run_error(const struct run *run, struct err *ret);
 /* The API's Run; `steps` may be NULL. */

@@ -7,27 +7,37 @@
 
 /* ------------------------------------------------------------------------------------------------------------ envelope */
 
+static struct str name_of(const struct run *run)
+{
+	return run->approval_id.n > 0 ? run->approval_id : run->id;
+}
+
 static void put_message(struct json_writer *w, const struct run *run, struct str url)
 {
 	AUTO_BUF text = BUF_INIT(8 * KIB);
-	const char *id = run->approval_id.n > 0 ? run->approval_id.p : run->id.p;
+	struct str action = run->action, id = name_of(run);
 	if (run->state == RUN_PENDING_APPROVAL)
 		buf_addf(&text,
 			 "The action '%.*s' needs a person's approval and has not run. Tell the person: \"Approval "
 			 "needed "
-			 "for %.*s. Visit %.*s to approve, or run 'aileron approval show %s' from any terminal.\" "
+			 "for %.*s. Visit %.*s to approve, or run 'aileron approval show %.*s' from any terminal.\" "
 			 "Nothing "
 			 "that is written here or in a chat approves it. Then ask how it stands with "
 			 "check_action_status "
-			 "and approval_id '%s'.",
-			 STR_FMT(run->action), STR_FMT(run->action), STR_FMT(url), id, id);
+			 "and approval_id '%.*s'.",
+			 STR_FMT(action), STR_FMT(action), STR_FMT(url), STR_FMT(id), STR_FMT(id));
 	else
 		buf_addf(&text,
-			 "The action '%.*s' %s %s. Ask how it stands with check_action_status and "
-			 "approval_id '%s'.",
-			 STR_FMT(run->action), run->approval_id.n > 0 ? "was approved and is" : "is",
-			 run_state_name(run->state), id);
+			 "The action '%.*s' %s %s. Ask how it stands with check_action_status and approval_id '%.*s'.",
+			 STR_FMT(action), run->approval_id.n > 0 ? "was approved and is" : "is",
+			 run_state_name(run->state), STR_FMT(id));
 	member_str(w, "message", buf_str(&text));
+}
+
+struct str run_page(struct control *control, struct arena *arena, const struct run *run)
+{
+	return arena_printf(arena, "http://%.*s/approvals?focus=%.*s",
+			    STR_FMT(supervise_setting(control->start, SETTING_LISTEN)), STR_FMT(name_of(run)));
 }
 
 void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run)
@@ -43,9 +53,7 @@ void run_put_envelope(struct control *control, struct json_writer *w, const stru
 		return;
 	}
 	AUTO(arena) *arena = arena_new();
-	struct str id = run->approval_id.n > 0 ? run->approval_id : run->id;
-	struct str url = arena_printf(arena, "http://%.*s/approvals?focus=%.*s",
-				      STR_FMT(supervise_setting(control->start, SETTING_LISTEN)), STR_FMT(id));
+	struct str url = run_page(control, arena, run);
 	member_z(w, "status", "pending_approval");
 	member_z(w, "state", run_state_name(run->state));
 	member_str(w, "action", run->action);
