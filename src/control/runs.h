@@ -90,7 +90,7 @@ struct run_decision {
  */
 int runs_decide(struct runs *runs, const struct run_decision *decision, struct err *err)
 	__attribute__((warn_unused_result));
-/* The API's PendingItem. May ask parent and keeper: workers. */
+/* The API's PendingItem; what keeps it from being shown whole is its `problem`. May ask parent and keeper: workers. */
 int run_put_pending(struct runs *runs, struct arena *arena, const struct run *run, struct json_writer *w,
 		    struct err *err) __attribute__((warn_unused_result));
 /* The vault was locked or unlocked, or a session ended (its id). Any thread; do not wait. */

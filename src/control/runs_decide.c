@@ -2,10 +2,8 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "base/ulid.h"
-#include "control/event.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
-#include "control/session.h"
 #include "crypto/digest.h"
 #include "text/jcs.h"
 #include "text/json_members.h"
@@ -228,99 +226,4 @@ int runs_decide(struct runs *runs, const struct run_decision *decision, struct e
 	int rc = decide(&d, err);
 	run_plan_release(&d.plan);
 	return rc;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- the card */
-
-static void put_plan(struct json_writer *w, const struct run_plan *plan, const struct run *run, const struct json *args)
-{
-	AUTO_BUF fields = BUF_INIT(4 * LIMIT_INPUT);
-	AUTO_BUF steps = BUF_INIT(4 * LIMIT_INPUT);
-	struct json_writer own;
-	struct str title = action_title(plan->action);
-	member_str(w, "title", title.n > 0 ? title : run->action);
-	member_str(w, "connector_fqn", plan->opened[plan->action->steps[0].connector].row.fqn);
-	member_bool(w, "editable", plan->action->approval_editable);
-	jsonw_init(&own, &steps, JSON_WRITER_PLAIN);
-	if (run_put_steps(&own, plan, args, NULL) == 0 && buf_ok(&steps))
-		member_raw(w, "steps", buf_str(&steps));
-	if (action_input_fields(plan->action, args, &fields, NULL) == 0)
-		member_raw(w, "input_fields", buf_str(&fields));
-}
-
-static void put_known(struct json_writer *w, const struct run *run)
-{
-	unsigned char digest[APPROVAL_DIGEST];
-	char digits[2 * APPROVAL_DIGEST + 1];
-	approval_digest(run->bound, digest);
-	member_str(w, "id", run->approval_id);
-	member_z(w, "kind", "action");
-	member_z(w, "state", run_state_name(run->state));
-	member_str(w, "run_id", run->id);
-	member_str(w, "action_name", run->action);
-	member_raw(w, "args", run->args);
-	member_str_given(w, "session_id", run->caller.session);
-	member_str_given(w, "working_dir", run->caller.working_dir);
-	member_time(w, "requested_at", run->requested_ns);
-	member_time(w, "expires_at", run->expires_ns);
-	member_time_given(w, "decided_at", run->decided_ns);
-	member_str_given(w, "decided_by", run->decided_by);
-	member_str_given(w, "reason", run->reason);
-	member_bool(w, "edited", run->edited);
-	member_z(w, "digest", hex_format(str_of(digest, sizeof digest), digits));
-	member_begin_object(w, "caller");
-	member_str(w, "id", run->caller.id);
-	member_str(w, "name", run->caller.name);
-	jsonw_end_object(w);
-	if (run->preview.n > 0)
-		member_raw(w, "preview", run->preview);
-}
-
-/* What is shown is what can be approved, whatever a file has become in between. */
-static bool is_as_asked(const struct run_plan *plan, struct arena *arena, const struct run *run, struct err *err)
-{
-	struct str now;
-	if (run_plan_bound(plan, arena, run, APPROVAL_TEXT_DIGEST, &now, err) < 0)
-		return false;
-	struct str part = approval_difference(arena, run->bound, now);
-	if (part.n == 0)
-		return true;
-	(void)!fail(err, ERR_APPROVAL_STALE, "%.*s is not what was asked for any more", STR_FMT(part));
-	return false;
-}
-
-int run_put_pending(struct runs *runs, struct arena *arena, const struct run *run, struct json_writer *w,
-		    struct err *err)
-{
-	struct run_plan plan = {0};
-	bool locked = false;
-	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
-	if (args == NULL)
-		return -1;
-	bool waits = !run_state_is_terminal(run->state);
-	bool whole = waits && run_plan_make(runs, arena, run->action, &plan, err) == 0 &&
-		     is_as_asked(&plan, arena, run, err);
-	if (whole && run_plan_vault_locked(runs, arena, &plan, &locked, NULL) < 0)
-		locked = true;
-	jsonw_begin_object(w);
-	put_known(w, run);
-	member_z(w, "confirm", runs->confirms ? "passphrase" : "none");
-	member_bool(w, "vault_locked", locked);
-	if (runs_awaits_preview(runs, run))
-		member_bool(w, "preview_awaited", true);
-	if (run->caller.session.n > 0)
-		member_bool(w, "session_ended", session_is_over(runs->control->db, run->caller.session));
-	member_bool(w, "grantable", whole && runs->may_grant && plan.action->approval_grants);
-	if (whole) {
-		put_plan(w, &plan, run, args);
-	} else {
-		member_str(w, "title", run->action);
-		member_bool(w, "editable", false);
-		member_raw(w, "steps", S("[]"));
-		if (waits)
-			member_z(w, "problem", err->message);
-	}
-	jsonw_end_object(w);
-	run_plan_release(&plan);
-	return 0;
 }
