@@ -76,6 +76,18 @@ int verb_config_get(struct cli *cli, struct err *err)
 	return CLI_OK;
 }
 
+/* What approvals are bound to (control/runs.c): those that wait are refused under another. */
+static bool is_policy(int row)
+{
+	return row == CONFIG_APPROVALS_GRANTS || row == CONFIG_APPROVALS_CONFIRM;
+}
+
+static const char *effect_of(int row)
+{
+	return is_policy(row) ? "; 'aileron daemon restart' puts it into effect and refuses what waits for a person"
+			      : "; 'aileron daemon restart' puts it into effect";
+}
+
 static int change(struct cli *cli, const char *text, struct err *err)
 {
 	int row = row_of(str_from(cli_argument(cli, 0)), err);
@@ -88,8 +100,7 @@ static int change(struct cli *cli, const char *text, struct err *err)
 	else
 		print_text(&cli->out, "%s is %s%s%s\n", config_rows[row].key,
 			   config->text[row][0] != '\0' ? config->text[row] : "not set",
-			   text == NULL ? ", the default" : "",
-			   changed > 0 ? "; 'aileron daemon restart' puts it into effect" : "");
+			   text == NULL ? ", the default" : "", changed > 0 ? effect_of(row) : "");
 	return CLI_OK;
 }
 

@@ -36,7 +36,7 @@ struct runs {
 	struct control *control;
 	bool may_grant, confirms;
 	uint64_t expiry_ns;
-	char policy[72];                        /* "sha256:…" of the three */
+	char policy[72];                        /* "sha256:…" of the two */
 	struct workers *executors, *previewers; /* what was approved never waits behind what is only shown */
 
 	pthread_mutex_t lock; /* of what follows */

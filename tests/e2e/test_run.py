@@ -753,6 +753,23 @@ render = {{ "Status" = "status" }}
         self.assertEqual(card["preview"]["fields"], [{"label": "Status", "value": "200"}])
         self.assertNotIn("preview_awaited", card)
 
+    def test_settings_that_decide_who_is_asked_refuse_what_waits(self):
+        self.add("send")
+        approval = self.ask()
+        said = self.home.ok("config", "set", "approvals.expiry", "48h").out
+        self.assertIn("into effect", said)
+        self.assertNotIn("refuses", said)
+        self.home.ok("daemon", "restart")
+        self.home.ok("vault", "unlock")
+        self.decide(approval)
+        self.comes_to(approval, "completed")
+        waiting = self.ask(path="/ok?waiting")
+        self.assertIn("refuses what waits", self.home.ok("config", "set", "approvals.grants", "true").out)
+        self.home.ok("daemon", "restart")
+        self.home.ok("vault", "unlock")
+        self.assertEqual(self.decide(waiting, 409)["error"]["code"], "approval_stale")
+        self.assertIn("settings", self.comes_to(waiting, "refused")["reason"])
+
     def test_what_is_approved_does_not_wait_for_previews(self):
         self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
                                               "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
