@@ -679,7 +679,7 @@ class Runs(unittest.TestCase):
         self.assertTrue(self.service.asked.wait(20))
         stop = threading.Thread(target=self.home.cli, args=("daemon", "stop"))
         stop.start()
-        time.sleep(0.3)  # it only has to be under way
+        wait_for(lambda: "control_stopping" in (self.home.state / "daemon.log").read_text(), "the stop to begin")
         self.service.hold.set()
         stop.join()
         self.home.start()
