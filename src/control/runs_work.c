@@ -22,7 +22,7 @@ struct at_work {
 	size_t step;
 	bool only_reads;   /* no step changes anything */
 	bool inserted;     /* the row is there */
-	bool began;        /* some step was sent to a runner */
+	bool began;        /* some step was sent to a runner, and not proved to have gone no further */
 	uint64_t pause_ns; /* before the next try; 0 = there is none */
 	struct buf result; /* of a run that completed */
 	struct buf error_text;
@@ -238,7 +238,7 @@ static void judge_success(struct at_work *w)
 static void on_ending(void *user, const struct execution_end *end)
 {
 	struct at_work *w = user;
-	w->began = w->began || w->invoke.sent;
+	w->began = w->began || end->error == NULL || !was_unsent(w, end->error);
 	w->row.ended_ns = clock_wall_ns(NULL);
 	w->row.class = end->error == NULL ? STR_EMPTY : str_from(err_row(end->error->class)->name);
 	if (end->error == NULL)

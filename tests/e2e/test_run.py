@@ -489,7 +489,7 @@ class Runs(unittest.TestCase):
         got = self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok"}})
         self.assertEqual(got.status, 502, got.body)
         details = got.json["error"]["details"]
-        self.assertEqual((details["retried"], details["unsent"]), (3, 1), got.body)
+        self.assertEqual((details["retried"], details["unsent"], details["ran"]), (3, 1, "no"), got.body)
 
     # ------------------------------------------------------------------------------------------------ not to be written down
 
