@@ -34,6 +34,7 @@ struct running_run {
 
 struct runs {
 	struct control *control;
+	const struct clock *clock; /* of the pause before another try; NULL = the system's */
 	bool may_grant, confirms;
 	uint64_t expiry_ns;
 	char policy[72];                        /* "sha256:…" of the two */

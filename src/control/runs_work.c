@@ -76,10 +76,10 @@ static bool is_gone(void *user)
 static bool pause_before_retry(struct at_work *w)
 {
 	struct runs *runs = w->work->runs;
-	uint64_t until = clock_monotonic_ns(NULL) + w->pause_ns;
-	while (!is_gone(w) && clock_monotonic_ns(NULL) < until) {
+	uint64_t now = clock_monotonic_ns(runs->clock), until = now + w->pause_ns;
+	for (; !is_gone(w) && now < until; now = clock_monotonic_ns(runs->clock)) {
 		pthread_mutex_lock(&runs->lock);
-		(void)wait_until(&runs->changed, &runs->lock, MIN(until, clock_monotonic_ns(NULL) + RUNS_GONE_POLL_NS));
+		(void)wait_until(&runs->changed, &runs->lock, MIN(until, now + RUNS_GONE_POLL_NS));
 		pthread_mutex_unlock(&runs->lock);
 	}
 	return !is_gone(w);
