@@ -2,6 +2,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "base/vec.h"
 #include "control/event.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
@@ -17,6 +18,7 @@ struct valid {
 	char name[AGENT_NAME_SIZE];
 	unsigned char hash[SHA256_SIZE];
 	uint64_t noted_ns; /* monotonic; 0 = not yet */
+	bool coming;       /* it is being registered: nobody's, and to be revoked already */
 };
 
 struct agents {
@@ -100,7 +102,8 @@ bool agents_identify(struct agents *agents, struct str token, struct identity *r
 	pthread_mutex_lock(&agents->lock);
 	for (size_t i = 0; i < agents->n; i++) {
 		const struct valid *valid = &agents->valid[i];
-		if (!constant_time_eq(str_of(hash, sizeof hash), str_of(valid->hash, sizeof valid->hash)))
+		if (!constant_time_eq(str_of(hash, sizeof hash), str_of(valid->hash, sizeof valid->hash)) ||
+		    valid->coming)
 			continue;
 		*ret = (struct identity){.kind = IDENTITY_AGENT};
 		memcpy(ret->agent, valid->id, sizeof valid->id);
@@ -191,6 +194,11 @@ static int begin_event(struct event *event, const struct audit_event *by, enum a
 	return event_end(event, err);
 }
 
+static int refuse_session(struct str session, struct err *err)
+{
+	return fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s' that runs", STR_FMT(session));
+}
+
 static int check_session(struct db_tx *tx, struct str session, struct err *err)
 {
 	if (session.n == 0)
@@ -201,8 +209,7 @@ static int check_session(struct db_tx *tx, struct str session, struct err *err)
 	db_finish(q);
 	if (got < 0)
 		return -1;
-	return got == 1 ? 0
-			: fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s' that runs", STR_FMT(session));
+	return got == 1 ? 0 : refuse_session(session, err);
 }
 
 static int store_registration(struct db_tx *tx, void *user, struct err *err)
@@ -266,20 +273,6 @@ static int check_kind(const struct agent *agent, struct err *err)
 	return 0;
 }
 
-static bool has_room(struct agents *agents)
-{
-	pthread_mutex_lock(&agents->lock);
-	bool room = agents->n < AGENTS_VALID_MAX;
-	pthread_mutex_unlock(&agents->lock);
-	return room;
-}
-
-static int refuse_full(struct err *err)
-{
-	return fail(err, ERR_THROTTLED, "there are %d agent tokens already; revoke some with `aileron mcp revoke`",
-		    AGENTS_VALID_MAX);
-}
-
 static void fill_registration(struct registration *registration, const struct agent *agent,
 			      char token[AGENTS_TOKEN_SIZE])
 {
@@ -291,7 +284,23 @@ static void fill_registration(struct registration *registration, const struct ag
 	sha256(str_from(token), valid->hash);
 }
 
-/* On disk and in the record, then among those that may ask. */
+/* A place among the valid ones comes first: an end of the session that falls into the registration finds the token there. */
+static int take_place(struct agents *agents, const struct valid *valid, struct err *err)
+{
+	pthread_mutex_lock(&agents->lock);
+	bool room = agents->n < AGENTS_VALID_MAX;
+	if (room) {
+		agents->valid[agents->n] = *valid;
+		agents->valid[agents->n++].coming = true;
+	}
+	pthread_mutex_unlock(&agents->lock);
+	return room ? 0
+		    : fail(err, ERR_THROTTLED,
+			   "there are %d agent tokens already; revoke some with `aileron mcp revoke`",
+			   AGENTS_VALID_MAX);
+}
+
+/* On disk and in the record. */
 static int store(struct agents *agents, const struct agent *agent, const struct audit_event *by,
 		 struct registration *registration, struct err *err)
 {
@@ -301,14 +310,22 @@ static int store(struct agents *agents, const struct agent *agent, const struct 
 	if (rc == 0)
 		rc = db_write(agents->db, store_registration, registration, err);
 	event_release(&registration->event);
-	if (rc < 0)
-		return -1;
+	return rc;
+}
+
+/* Now it may ask; or its place is given back. */
+static int use_place(struct agents *agents, const struct registration *registration, bool stored, struct err *err)
+{
 	pthread_mutex_lock(&agents->lock);
-	bool kept = agents->n < AGENTS_VALID_MAX;
-	if (kept)
-		agents->valid[agents->n++] = registration->valid;
+	struct valid *valid = find(agents, str_from(registration->valid.id));
+	if (valid != NULL && stored)
+		valid->coming = false;
+	else if (valid != NULL)
+		*valid = agents->valid[--agents->n];
 	pthread_mutex_unlock(&agents->lock);
-	return kept ? 0 : refuse_full(err);
+	if (!stored)
+		return -1;
+	return valid != NULL ? 0 : refuse_session(registration->agent->session, err);
 }
 
 int agents_register(struct agents *agents, const struct agent *agent, const struct audit_event *by,
@@ -316,12 +333,12 @@ int agents_register(struct agents *agents, const struct agent *agent, const stru
 {
 	if (check_names(agent, err) < 0 || check_kind(agent, err) < 0)
 		return -1;
-	if (!has_room(agents))
-		return refuse_full(err);
 	struct registration registration = {.agent = agent, .now_ns = clock_wall_ns(agents->clock)};
 	char token[AGENTS_TOKEN_SIZE];
 	fill_registration(&registration, agent, token);
-	int rc = store(agents, agent, by, &registration, err);
+	int rc = take_place(agents, &registration.valid, err);
+	if (rc == 0)
+		rc = use_place(agents, &registration, store(agents, agent, by, &registration, err) == 0, err);
 	if (rc == 0) {
 		memcpy(ret_id, registration.valid.id, ULID_SIZE);
 		memcpy(ret_token, token, sizeof token);
@@ -393,18 +410,42 @@ static bool next_of_session(struct agents *agents, struct str session, char ret[
 	return found;
 }
 
-void agents_end_session(struct agents *agents, struct str session, const struct audit_event *by)
+void agents_forget_session(struct agents *agents, struct str session)
 {
-	struct err err;
 	char id[ULID_SIZE];
-	while (session.n > 0 && next_of_session(agents, session, id)) {
-		err_clear(&err);
-		if (agents_revoke(agents, str_from(id), by, &err) == 0)
-			continue;
-		/* Whatever the database says: the launch is over. */
-		log_error("agent_not_revoked", log_z("agent", id), log_err(&err));
+	while (session.n > 0 && next_of_session(agents, session, id))
 		forget(agents, str_from(id));
+}
+
+static int append_revoked(struct db_tx *tx, struct str id, const struct audit_event *by, struct err *err)
+{
+	AUTO_EVENT event;
+	const struct agent agent = {.id = id};
+	return begin_event(&event, by, AUDIT_AGENT_REVOKED, &agent, err) < 0 ? -1 : event_append(tx, &event, err);
+}
+
+int agents_revoke_session(struct db_tx *tx, struct str session, const struct audit_event *by, uint64_t now_ns,
+			  struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	AUTO_VEC(struct str) ids = VEC_INIT(AGENTS_VALID_MAX);
+	struct db_stmt *q = db_stmt(tx, "SELECT id FROM agents WHERE session = ? AND revoked_ns IS NULL");
+	db_bind_str(q, session);
+	int got;
+	while ((got = db_step(q, err)) == 1 && vec_push(&ids, arena_str(arena, db_str(q, 0))))
+		continue;
+	db_finish(q);
+	struct db_stmt *update =
+		db_stmt(tx, "UPDATE agents SET revoked_ns = ? WHERE session = ? AND revoked_ns IS NULL");
+	db_bind_int(update, (int64_t)now_ns);
+	db_bind_str(update, session);
+	if (db_run(update, err) < 0 || got < 0)
+		return -1;
+	for (size_t i = 0; i < ids.n; i++) {
+		if (append_revoked(tx, ids.items[i], by, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- the list */

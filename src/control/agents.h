@@ -51,8 +51,14 @@ int agents_register(struct agents *agents, const struct agent *agent, const stru
 /* NOT_FOUND when there is none, or it is revoked. */
 int agents_revoke(struct agents *agents, struct str id, const struct audit_event *by, struct err *err)
 	__attribute__((warn_unused_result));
-/* Those that were made for a session that ends. */
-void agents_end_session(struct agents *agents, struct str session, const struct audit_event *by);
+/*
+ * Those that were made for a session that ends, in two parts: what this process lets in, at once, also when one is just
+ * being registered; and what is on disk and in the record, in a job of the writer. A registration that comes later finds
+ * the session's row closed.
+ */
+void agents_forget_session(struct agents *agents, struct str session);
+int agents_revoke_session(struct db_tx *tx, struct str session, const struct audit_event *by, uint64_t now_ns,
+			  struct err *err) __attribute__((warn_unused_result));
 
 /* Newest first, revoked ones too, at most 1,000; non-zero of `row` ends. */
 typedef int agent_row(void *user, const struct agent *agent);

@@ -19,7 +19,7 @@
 #include "control/parent_client.h"
 #include "control/processes.h"
 #include "control/runs.h"
-#include "control/session.h"
+#include "control/sessions.h"
 #include "control/spans.h"
 #include "control/tokens.h"
 #include "control/vault_watch.h"
@@ -348,6 +348,9 @@ static int start_up(struct running *running, struct err *err)
 	control->agents = agents_new(control->db, NULL, err);
 	if (control->agents == NULL || start_tokens(control, err) < 0)
 		return -1;
+	control->sessions = sessions_new(control->loop, control->db, control->agents, err);
+	if (control->sessions == NULL)
+		return -1;
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);
 	control->actions = actions_new(control);
@@ -385,6 +388,7 @@ static void tear_down(struct running *running)
 	runs_free(control->runs);
 	calls_free(control->calls);
 	workers_free(control->workers);
+	sessions_stop(control->sessions); /* the writer tells of ends until it is closed */
 	mcp_service_free(control->mcp);
 	gateway_free(control->gateway);
 	actions_free(control->actions);
@@ -401,6 +405,7 @@ static void tear_down(struct running *running)
 	tokens_free(control->tokens);
 	agents_free(control->agents);
 	holds_free(control->holds);
+	sessions_free(control->sessions);
 	loop_source_free(running->patience);
 	loop_free(control->loop);
 }

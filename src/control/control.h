@@ -40,6 +40,7 @@ struct oauth_flows;
 struct parent_client;
 struct processes;
 struct runs;
+struct sessions;
 struct spans;
 struct tokens;
 struct vault_watch;
@@ -60,6 +61,7 @@ struct control {
 	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */
 	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
 	struct agents *agents;         /* agents.h: who may ask through MCP */
+	struct sessions *sessions;     /* sessions.h: what starts, continues and ends them */
 	struct holds *holds;           /* holds.h: sessions that last as long as a connection */
 	struct processes *processes;   /* processes.h: what the parent tells, with proofs */
 	struct workers *workers;       /* workers.h */

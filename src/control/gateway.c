@@ -6,6 +6,7 @@
 #include "control/gateway_private.h"
 #include "control/gateway_refusal.h"
 #include "control/parent_client.h"
+#include "control/sessions.h"
 #include "text/json_members.h"
 #include "text/url.h"
 #include "text/wire.h"
@@ -335,10 +336,14 @@ void gateway_serve(struct gateway *gateway, struct http_exchange *x)
 
 /* ---------------------------------------------------------------------------------------------------------- sessions */
 
-void gateway_put_session(struct gateway *gateway, struct str session, struct json_writer *w)
+int gateway_begin_session(struct gateway *gateway, struct str session, char ret_capability[GATEWAY_CAPABILITY_TEXT + 1],
+			  struct err *err)
 {
-	char capability[GATEWAY_CAPABILITY_TEXT + 1];
-	gateway_capabilities_mint(gateway->capabilities, session, capability);
+	return gateway_capabilities_mint(gateway->capabilities, session, ret_capability, err);
+}
+
+void gateway_put_session(struct gateway *gateway, const char *capability, struct json_writer *w)
+{
 	struct str listen = supervise_setting(gateway->control->start, SETTING_LISTEN);
 	AUTO_BUF url = BUF_INIT_SECRET(512);
 	buf_addf(&url, "http://%.*s/llm/%s/", STR_FMT(listen), capability);
@@ -351,12 +356,12 @@ void gateway_put_session(struct gateway *gateway, struct str session, struct jso
 	buf_add_z(&url, "openai/v1");
 	member_str(w, "openai_url", buf_str(&url));
 	jsonw_end_object(w);
-	mem_wipe(capability, sizeof capability);
 }
 
 void gateway_end_session(struct gateway *gateway, struct str session)
 {
-	gateway_capabilities_end(gateway->capabilities, session);
+	if (!gateway_capabilities_end(gateway->capabilities, session))
+		return;
 	struct ended_session *ended = NEW(struct ended_session);
 	copy_text(ended->id, sizeof ended->id - 1, session);
 	pthread_mutex_lock(&gateway->lock);
@@ -364,6 +369,11 @@ void gateway_end_session(struct gateway *gateway, struct str session)
 	gateway->ended = ended;
 	pthread_mutex_unlock(&gateway->lock);
 	loop_wake(gateway->wakeup);
+}
+
+static void on_session_ended(void *user, struct str session)
+{
+	gateway_end_session(user, session);
 }
 
 static void give_up_ended(struct gateway *gateway, const char *session)
@@ -426,6 +436,8 @@ struct gateway *gateway_new(struct control *control, struct err *err)
 	if (gateway->wakeup == NULL)
 		return NULL;
 	read_settings(gateway);
+	const struct sessions_listener listener = {.ended = on_session_ended, .user = gateway};
+	sessions_listen(control->sessions, &listener);
 	return TAKE(gateway);
 }
 

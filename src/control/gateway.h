@@ -19,11 +19,13 @@
  */
 #pragma once
 #include "control/control.h"
+#include "control/gateway_capabilities.h"
 
 /* For a program whose base URL stands where others can read it, and which can be told of a header by way of a variable. */
 #define GATEWAY_CAPABILITY_HEADER "Aileron-Capability"
 
 struct gateway;
+/* With control->sessions, to which it listens. */
 struct gateway *gateway_new(struct control *control, struct err *err) __attribute__((warn_unused_result));
 /* After the server and the workers. NULL is fine. */
 void gateway_free(struct gateway *gateway);
@@ -38,7 +40,10 @@ bool gateway_admits(struct gateway *gateway, const struct http_exchange *x, uint
 /* A request for such a path: answers it, now or later. */
 void gateway_serve(struct gateway *gateway, struct http_exchange *x);
 
-/* The member "gateway" of a session that begins: {"capability","anthropic_url","openai_url"}. Any thread. */
-void gateway_put_session(struct gateway *gateway, struct str session, struct json_writer *w);
-/* Its capability is good for nothing any more, and what it asked for is given up. Any thread. */
+/* The capability of a session that begins, which is wiped by who got it. UNAVAILABLE: there are too many. Any thread. */
+int gateway_begin_session(struct gateway *gateway, struct str session, char ret_capability[GATEWAY_CAPABILITY_TEXT + 1],
+			  struct err *err) __attribute__((warn_unused_result));
+/* The member "gateway" of that session: {"capability","anthropic_url","openai_url"}. Any thread. */
+void gateway_put_session(struct gateway *gateway, const char *capability, struct json_writer *w);
+/* Its capability is good for nothing any more, and what it asked for is given up. Any thread; as sessions_listen() says. */
 void gateway_end_session(struct gateway *gateway, struct str session);

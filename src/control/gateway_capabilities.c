@@ -16,7 +16,7 @@ struct entry {
 
 struct gateway_capabilities {
 	pthread_mutex_t lock;
-	struct map *entries; /* hash -> struct entry, oldest first */
+	struct map *entries; /* hash -> struct entry */
 };
 
 struct gateway_capabilities *gateway_capabilities_new(void)
@@ -41,16 +41,8 @@ static struct str key_of(const unsigned char hash[SHA256_SIZE])
 	return str_of(hash, SHA256_SIZE);
 }
 
-/* With the lock. */
-static void make_room(struct gateway_capabilities *capabilities)
-{
-	struct map_iter it = {0};
-	if (map_count(capabilities->entries) == GATEWAY_CAPABILITIES_MAX && map_next(capabilities->entries, &it))
-		free(map_remove(capabilities->entries, it.key));
-}
-
-void gateway_capabilities_mint(struct gateway_capabilities *capabilities, struct str session,
-			       char ret[GATEWAY_CAPABILITY_TEXT + 1])
+int gateway_capabilities_mint(struct gateway_capabilities *capabilities, struct str session,
+			      char ret[GATEWAY_CAPABILITY_TEXT + 1], struct err *err)
 {
 	unsigned char bytes[RANDOM_BYTES];
 	rand_bytes(bytes, sizeof bytes);
@@ -60,13 +52,16 @@ void gateway_capabilities_mint(struct gateway_capabilities *capabilities, struct
 	struct entry *entry = NEW(struct entry);
 	sha256(buf_str(&text), entry->hash);
 	memcpy(entry->session, session.p, MIN(session.n, sizeof entry->session - 1));
+	pthread_mutex_lock(&capabilities->lock);
+	bool added = map_add(capabilities->entries, key_of(entry->hash), entry);
+	pthread_mutex_unlock(&capabilities->lock);
+	if (!added) {
+		free(entry);
+		return fail(err, ERR_UNAVAILABLE, "%d sessions run already; end some", GATEWAY_CAPABILITIES_MAX);
+	}
 	memcpy(ret, text.p, GATEWAY_CAPABILITY_TEXT);
 	ret[GATEWAY_CAPABILITY_TEXT] = '\0';
-	pthread_mutex_lock(&capabilities->lock);
-	make_room(capabilities);
-	if (!map_add(capabilities->entries, key_of(entry->hash), entry))
-		BUG("a capability that is there already");
-	pthread_mutex_unlock(&capabilities->lock);
+	return 0;
 }
 
 bool gateway_capabilities_find(struct gateway_capabilities *capabilities, struct str text,
@@ -86,14 +81,18 @@ bool gateway_capabilities_find(struct gateway_capabilities *capabilities, struct
 	return found;
 }
 
-void gateway_capabilities_end(struct gateway_capabilities *capabilities, struct str session)
+bool gateway_capabilities_end(struct gateway_capabilities *capabilities, struct str session)
 {
+	bool any = false;
 	pthread_mutex_lock(&capabilities->lock);
 	struct map_iter it = {0};
 	while (map_next(capabilities->entries, &it)) {
 		struct entry *entry = it.value;
-		if (str_eq(str_from(entry->session), session))
-			free(map_remove(capabilities->entries, it.key));
+		if (!str_eq(str_from(entry->session), session))
+			continue;
+		free(map_remove(capabilities->entries, it.key));
+		any = true;
 	}
 	pthread_mutex_unlock(&capabilities->lock);
+	return any;
 }

@@ -1,31 +1,13 @@
 #include "api/timestamp.h"
+#include "base/ulid.h"
 #include "control/control.h"
-#include "control/event.h"
 #include "control/gateway.h"
 #include "control/holds.h"
-#include "control/session.h"
-#include "base/ulid.h"
+#include "control/sessions.h"
 #include "control/tokens.h"
+#include "text/json_members.h"
 
 #define LIST_DEFAULT 100
-
-struct session_job {
-	struct session session;
-	struct event event;
-};
-
-static int tell(const struct request *request, enum audit_type type, db_job *write, struct session_job *job,
-		struct err *err)
-{
-	event_begin(&job->event, request_event(request, type));
-	member_str(&job->event.json, "aileron.session.id", job->session.id);
-	member_str_given(&job->event.json, "aileron.session.agent", job->session.agent);
-	int rc = event_end(&job->event, err);
-	if (rc == 0)
-		rc = db_write(request->control->db, write, job, err);
-	event_release(&job->event);
-	return rc;
-}
 
 static void put_session(struct json_writer *w, const struct session *session)
 {
@@ -36,35 +18,38 @@ static void put_session(struct json_writer *w, const struct session *session)
 
 /* ------------------------------------------------------------------------------------------------------------ start */
 
-static int do_start(struct db_tx *tx, void *user, struct err *err)
-{
-	const struct session_job *job = user;
-	if (session_insert(tx, &job->session, err) < 0)
-		return -1;
-	return event_append(tx, &job->event, err);
-}
-
 int handle_session_start(struct request *request, struct err *err)
 {
-	struct session_job job = {.session = {.started_ns = clock_wall_ns(NULL), .exit_code = -1}};
-	char id[ULID_SIZE];
-	ulid_make(job.session.started_ns, id);
-	job.session.id = str_from(id);
-	job.session.agent = request_str(request, "agent");
-	job.session.working_dir = request_str(request, "working_dir");
-	if (job.session.agent.n == 0)
+	struct control *control = request->control;
+	char id[ULID_SIZE], capability[GATEWAY_CAPABILITY_TEXT + 1];
+	struct session session = {
+		.agent = request_str(request, "agent"),
+		.working_dir = request_str(request, "working_dir"),
+		.started_ns = clock_wall_ns(NULL),
+		.exit_code = -1,
+	};
+	ulid_make(session.started_ns, id);
+	session.id = str_from(id);
+	if (session.agent.n == 0)
 		return fail(err, ERR_INVALID_REQUEST, "'agent' must not be empty");
-	if (tell(request, AUDIT_SESSION_STARTED, do_start, &job, err) < 0)
+	/* First, so that an end finds it whenever it comes. */
+	if (gateway_begin_session(control->gateway, session.id, capability, err) < 0)
 		return -1;
+	const struct audit_event by = request_event(request, AUDIT_SESSION_STARTED);
+	if (sessions_start(control->sessions, &session, &by, err) < 0) {
+		gateway_end_session(control->gateway, session.id);
+		return -1;
+	}
 	AUTO_BUF token = BUF_INIT_SECRET(TOKENS_CAVEAT_MAX);
-	tokens_mint_caveat(request->control->tokens, job.session.id, &token);
+	tokens_mint_caveat(control->tokens, session.id, &token);
 	request->answer.secret = true;
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);
-	session_put_members(w, &job.session);
+	session_put_members(w, &session);
 	member_str(w, "caveat_token", buf_str(&token));
-	gateway_put_session(request->control->gateway, job.session.id, w);
+	gateway_put_session(control->gateway, capability, w);
 	jsonw_end_object(w);
+	mem_wipe(capability, sizeof capability);
 	return buf_check(&token, "the capability token", err);
 }
 
@@ -143,7 +128,7 @@ int handle_session_end(struct request *request, struct err *err)
 	int64_t exit_code = -1;
 	(void)json_get_int(request_member(request, "exit_code"), &exit_code);
 	const struct audit_event by = request_event(request, AUDIT_SESSION_ENDED);
-	if (holds_end_session(request->control, request->parameters[0], (int)exit_code, &by, err) < 0)
+	if (sessions_end(request->control->sessions, request->parameters[0], (int)exit_code, &by, err) < 0)
 		return -1;
 	return put_one(request, err);
 }

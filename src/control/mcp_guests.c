@@ -4,10 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "control/agents.h"
-#include "control/event.h"
-#include "control/runs.h"
-#include "control/session.h"
-#include "control/workers.h"
+#include "control/sessions.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -25,6 +22,7 @@ struct guest {
 	char *folder;      /* where it works; of a session of its own */
 	bool own_session;  /* and no launch's */
 	_Atomic bool deaf; /* does not take what is sent */
+	_Atomic bool over; /* its session was ended */
 };
 
 struct mcp_guests {
@@ -38,41 +36,12 @@ struct mcp_guests {
 	size_t n;
 };
 
-struct mcp_guests *mcp_guests_new(struct control *control, struct mcp *mcp, struct loop_source *wake)
-{
-	struct mcp_guests *guests = NEW(struct mcp_guests);
-	*guests = (struct mcp_guests){.control = control, .mcp = mcp, .wake = wake};
-	pthread_mutex_init(&guests->lock, NULL);
-	return guests;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- sessions */
 
-/* What a job of the writer, or of a worker, takes with it. */
-struct session_job {
-	struct control *control;
-	struct mcp_guests *guests;
-	char session[ULID_SIZE], agent[ULID_SIZE];
-	char name[AGENT_NAME_SIZE];
-	char folder[FOLDER_MAX];
-	uint64_t now_ns;
-	bool continues;
-};
-
-static struct session_job *job_new(const struct guest *guest)
-{
-	struct session_job *job = NEW(struct session_job);
-	job->control = guest->guests->control;
-	job->guests = guest->guests;
-	job->now_ns = clock_wall_ns(NULL);
-	memcpy(job->session, guest->session, sizeof job->session);
-	memcpy(job->agent, guest->agent, sizeof job->agent);
-	return job;
-}
-
 /* Whether a connection that is there has this session. */
-static bool is_held(struct mcp_guests *guests, struct str session)
+static bool is_held(void *user, struct str session)
 {
+	struct mcp_guests *guests = user;
 	bool held = false;
 	pthread_mutex_lock(&guests->lock);
 	for (const struct guest *guest = guests->first; guest != NULL && !held; guest = guest->next)
@@ -81,86 +50,29 @@ static bool is_held(struct mcp_guests *guests, struct str session)
 	return held;
 }
 
-static int append(struct db_tx *tx, const struct session_job *job, enum audit_type type, struct err *err)
+/* Any thread. */
+static void on_session_ended(void *user, struct str session)
 {
-	AUTO_EVENT event;
-	const struct audit_event who = {.type = type, .actor = AUDIT_ACTOR_AGENT, .actor_id = str_from(job->agent)};
-	event_begin(&event, who);
-	member_z(&event.json, "aileron.session.id", job->session);
-	member_z(&event.json, "aileron.agent.id", job->agent);
-	if (type == AUDIT_SESSION_STARTED)
-		member_z(&event.json, "aileron.session.agent", job->name);
-	if (job->continues)
-		member_bool(&event.json, "aileron.session.continued", true);
-	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
-}
-
-/* One that goes on was ended when its connection was lost. */
-static int store_start(struct db_tx *tx, void *user, struct err *err)
-{
-	const struct session_job *job = user;
-	if (job->continues) {
-		struct db_stmt *update =
-			db_stmt(tx, "UPDATE sessions SET ended_ns = NULL, exit_code = NULL WHERE id = ?");
-		db_bind_str(update, str_from(job->session));
-		if (db_run(update, err) < 0)
-			return -1;
-	} else {
-		const struct session session = {
-			.id = str_from(job->session),
-			.agent = str_from(job->name),
-			.working_dir = str_from(job->folder),
-			.caller = str_from(job->agent),
-			.started_ns = job->now_ns,
-		};
-		if (session_insert(tx, &session, err) < 0)
-			return -1;
+	struct mcp_guests *guests = user;
+	bool any = false;
+	pthread_mutex_lock(&guests->lock);
+	for (struct guest *guest = guests->first; guest != NULL; guest = guest->next) {
+		if (guest->own_session && str_eq(session, str_from(guest->session)))
+			guest->over = any = true;
 	}
-	return append(tx, job, AUDIT_SESSION_STARTED, err);
+	pthread_mutex_unlock(&guests->lock);
+	if (any)
+		loop_wake(guests->wake);
 }
 
-static void start_stored(void *user, const struct err *err)
+struct mcp_guests *mcp_guests_new(struct control *control, struct mcp *mcp, struct loop_source *wake)
 {
-	if (err != NULL)
-		log_error("guest_session_not_stored", log_err(err));
-	free(user);
-}
-
-static int store_end(struct db_tx *tx, void *user, struct err *err)
-{
-	struct session_job *job = user;
-	job->continues = is_held(job->guests, str_from(job->session));
-	if (job->continues)
-		return 0; /* its guest was back before this was done */
-	if (session_end(tx, str_from(job->session), job->now_ns, 0, err) < 0)
-		return -1;
-	return append(tx, job, AUDIT_SESSION_ENDED, err);
-}
-
-/* On a worker: what the session granted ends with it. */
-static void end_session(void *user)
-{
-	AUTO_FREE struct session_job *job = user;
-	struct err err = {0};
-	if (db_write(job->control->db, store_end, job, &err) < 0)
-		log_error("guest_session_not_ended", log_err(&err));
-	err_clear(&err);
-	if (!job->continues && runs_end_session(job->control->runs, str_from(job->session), &err) < 0)
-		log_error("grants_not_ended", log_err(&err));
-}
-
-static bool is_callers(struct control *control, struct str session, const char *agent)
-{
-	if (session.n != ULID_SIZE - 1)
-		return false;
-	struct db_tx *tx = db_read(control->db);
-	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND caller = ?");
-	db_bind_str(q, session);
-	db_bind_str(q, str_from(agent));
-	bool found = db_step(q, NULL) == 1;
-	db_finish(q);
-	db_done(tx);
-	return found;
+	struct mcp_guests *guests = NEW(struct mcp_guests);
+	*guests = (struct mcp_guests){.control = control, .mcp = mcp, .wake = wake};
+	pthread_mutex_init(&guests->lock, NULL);
+	const struct sessions_listener listener = {on_session_ended, is_held, guests};
+	sessions_listen(control->sessions, &listener);
+	return guests;
 }
 
 /* Of the header, as far as it is text. */
@@ -181,22 +93,29 @@ static void read_folder(struct str escaped, char ret[FOLDER_MAX])
 
 static void start_session(struct guest *guest, const struct identity *identity)
 {
-	struct control *control = guest->guests->control;
+	struct mcp_guests *guests = guest->guests;
+	struct control *control = guests->control;
 	struct str asked = http_header(guest->x, S(MCP_SESSION_HEADER));
 	/* One that another connection has is that one's, with what was granted to it. */
-	bool continues = is_callers(control, asked, guest->agent) && !is_held(guest->guests, asked);
-	if (continues) {
+	bool continues = asked.n == ULID_SIZE - 1 &&
+			 session_is_to_continue(control->db, asked, str_from(guest->agent)) && !is_held(guests, asked);
+	char folder[FOLDER_MAX];
+	read_folder(http_header(guest->x, S(MCP_FOLDER_HEADER)), folder);
+	guest->folder = xstrdup(folder);
+	uint64_t now = clock_wall_ns(NULL);
+	if (continues)
 		memcpy(guest->session, asked.p, asked.n);
-	} else {
-		ulid_make(clock_wall_ns(NULL), guest->session);
-	}
+	else
+		ulid_make(now, guest->session);
 	guest->own_session = true;
-	struct session_job *job = job_new(guest);
-	job->continues = continues;
-	memcpy(job->name, identity->agent_name, sizeof job->name);
-	read_folder(http_header(guest->x, S(MCP_FOLDER_HEADER)), job->folder);
-	guest->folder = xstrdup(job->folder);
-	db_write_later(control->db, store_start, job, start_stored);
+	const struct session session = {
+		.id = str_from(guest->session),
+		.agent = str_from(identity->agent_name),
+		.working_dir = str_from(guest->folder),
+		.caller = str_from(guest->agent),
+		.started_ns = now,
+	};
+	(continues ? sessions_continue_later : sessions_start_later)(control->sessions, &session);
 }
 
 /* -------------------------------------------------------------------------------------------------------- connections */
@@ -252,14 +171,18 @@ static void guest_free(struct guest *guest)
 
 static void guest_end(struct guest *guest)
 {
-	struct control *control = guest->guests->control;
+	struct sessions *sessions = guest->guests->control->sessions;
 	struct http_exchange *x = guest->x;
-	struct session_job *job = guest->own_session ? job_new(guest) : NULL;
+	bool ends = guest->own_session && !guest->over;
+	char id[ULID_SIZE], agent[ULID_SIZE];
+	memcpy(id, guest->session, sizeof id);
+	memcpy(agent, guest->agent, sizeof agent);
 	http_on_gone(x, NULL, NULL);
 	guest_free(guest);
 	http_stream_end(x);
-	if (job != NULL && !workers_add(control->workers, end_session, job))
-		free(job); /* the daemon stops, or too much waits: its next start ends the session */
+	const struct session lost = {.id = str_from(id), .caller = str_from(agent)};
+	if (ends)
+		sessions_end_later(sessions, &lost, false);
 }
 
 static void on_gone(void *user)
@@ -368,7 +291,8 @@ void mcp_guests_look(struct mcp_guests *guests)
 	for (struct guest *guest = guests->first, *next; guest != NULL; guest = next) {
 		next = guest->next;
 		bool done = guests->stopped && mcp_peer_open(guest->peer) == 0;
-		if (done || guest->deaf || !agents_is_valid(guests->control->agents, str_from(guest->agent)))
+		if (done || guest->deaf || guest->over ||
+		    !agents_is_valid(guests->control->agents, str_from(guest->agent)))
 			guest_end(guest);
 	}
 }

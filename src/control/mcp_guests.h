@@ -3,8 +3,9 @@
  *
  * GET /mcp with `Connection: Upgrade` and `Upgrade: aileron-mcp-lines` (docs/formats/guest.md). Each has a row of `sessions`, or
  * that of the launch that its token was made for. A guest that comes again after its connection was lost names the session
- * (`Aileron-Session`), which is continued when it is its caller's. The end of a connection ends its session, and gives up
- * what was under way; a revoked token ends it at once. On the loop's thread, but for what is said otherwise.
+ * (`Aileron-Session`), which is continued when it is its caller's and nobody ended it. The end of a connection ends its
+ * session, and gives up what was under way; a revoked token, or the session's end, ends it at once. On the loop's thread, but
+ * for what is said otherwise.
  */
 #pragma once
 #include "control/control.h"
@@ -17,10 +18,10 @@
 #define MCP_FOLDER_HEADER   "Aileron-Working-Dir" /* %XX for what a header cannot hold; for display */
 
 struct mcp_guests;
-/* `wake` leads to mcp_guests_look() on the loop's thread. */
+/* With control->sessions, to which it listens. `wake` leads to mcp_guests_look() on the loop's thread. */
 struct mcp_guests *mcp_guests_new(struct control *control, struct mcp *mcp, struct loop_source *wake)
 	__attribute__((warn_unused_result, returns_nonnull));
-/* When no thread answers any more; exchanges are not touched. NULL is fine. */
+/* When no thread answers any more, after sessions_stop(); exchanges are not touched. NULL is fine. */
 void mcp_guests_free(struct mcp_guests *guests);
 /* Takes over an exchange that asked for the protocol. UNAVAILABLE when there are too many: it is the caller's to answer then. */
 int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const struct identity *identity,

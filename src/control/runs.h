@@ -93,6 +93,5 @@ int runs_decide(struct runs *runs, const struct run_decision *decision, struct e
 /* The API's PendingItem; what keeps it from being shown whole is its `problem`. May ask parent and keeper: workers. */
 int run_put_pending(struct runs *runs, struct arena *arena, const struct run *run, struct json_writer *w,
 		    struct err *err) __attribute__((warn_unused_result));
-/* The vault was locked or unlocked, or a session ended (its id). Any thread; do not wait. */
+/* The vault was locked or unlocked. Any thread; does not wait. */
 void runs_tell_vault(struct runs *runs, bool unlocked);
-int runs_end_session(struct runs *runs, struct str session, struct err *err) __attribute__((warn_unused_result));

@@ -468,15 +468,6 @@ static void end_grants(struct runs *runs, struct str why)
 	mind_soon(runs, MIND_LOCKED);
 }
 
-int runs_end_session(struct runs *runs, struct str session, struct err *err)
-{
-	struct grant_end end = {.session = session,
-				.why = S("session ended"),
-				.now_ns = clock_wall_ns(NULL),
-				.who = audit_of_service(AUDIT_GRANT_REVOKED, "control")};
-	return session.n > 0 ? db_write(runs->control->db, do_end_grants, &end, err) : 0;
-}
-
 static void resume_awaiting(struct runs *runs)
 {
 	AUTO(arena) *arena = arena_new();

@@ -69,6 +69,18 @@ bool session_is_over(struct db *db, struct str id)
 	return is_there(db, id, true);
 }
 
+bool session_is_to_continue(struct db *db, struct str id, struct str caller)
+{
+	struct db_tx *tx = db_read(db);
+	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND caller = ? AND final = 0");
+	db_bind_str(q, id);
+	db_bind_str(q, caller);
+	bool there = db_step(q, NULL) == 1;
+	db_finish(q);
+	db_done(tx);
+	return there;
+}
+
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
 {
 	struct db_stmt *insert =
@@ -81,32 +93,52 @@ int session_insert(struct db_tx *tx, const struct session *session, struct err *
 	return db_run(insert, err) < 0 ? -1 : 0;
 }
 
-static int note_found(void *user, const struct session *session)
+/* Whether it has ended: 1, 0, or SESSION_NOT_FOUND; and whether that is final. */
+static int has_ended(struct db_tx *tx, struct str id, bool *ret_final, struct err *err)
 {
-	(void)session;
-	*(bool *)user = true;
-	return 1;
+	struct db_stmt *q = db_stmt(tx, "SELECT ended_ns IS NOT NULL, final FROM sessions WHERE id = ?");
+	db_bind_str(q, id);
+	int got = db_step(q, err);
+	bool ended = got == 1 && db_int(q, 0) != 0;
+	*ret_final = got == 1 && db_int(q, 1) != 0;
+	db_finish(q);
+	if (got < 0)
+		return -1;
+	return got == 1 ? ended : fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'", STR_FMT(id));
 }
 
-int session_end(struct db_tx *tx, struct str id, uint64_t ended_ns, int exit_code, struct err *err)
+int session_end(struct db_tx *tx, const struct session *ended, bool final, struct err *err)
 {
-	struct db_stmt *update =
-		db_stmt(tx, "UPDATE sessions SET ended_ns = ?, exit_code = ? WHERE id = ? AND ended_ns IS NULL");
-	db_bind_int(update, (int64_t)ended_ns);
-	if (exit_code < 0)
-		db_bind_null(update);
-	else
-		db_bind_int(update, exit_code);
-	db_bind_str(update, id);
-	int64_t changed = db_run(update, err);
-	if (changed != 0)
-		return changed < 0 ? -1 : 0;
-	bool known = false;
-	const struct session_query query = {.id = id, .limit = 1};
-	if (session_list(tx, &query, note_found, &known, err) < 0)
+	bool was_final;
+	int before = has_ended(tx, ended->id, &was_final, err);
+	if (before < 0)
 		return -1;
-	return known ? fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id))
-		     : fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'", STR_FMT(id));
+	struct db_stmt *update =
+		before == 0 ? db_stmt(tx, "UPDATE sessions SET final = ?, ended_ns = ?, exit_code = ? WHERE id = ?")
+			    : db_stmt(tx, "UPDATE sessions SET final = ? WHERE id = ?");
+	db_bind_int(update, final || was_final);
+	if (before == 0) {
+		db_bind_int(update, (int64_t)ended->ended_ns);
+		if (ended->exit_code < 0)
+			db_bind_null(update);
+		else
+			db_bind_int(update, ended->exit_code);
+	}
+	db_bind_str(update, ended->id);
+	return db_run(update, err) < 0 ? -1 : !before;
+}
+
+int session_continue(struct db_tx *tx, struct str id, struct err *err)
+{
+	bool final;
+	int ended = has_ended(tx, id, &final, err);
+	if (ended <= 0)
+		return ended;
+	if (final)
+		return fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id));
+	struct db_stmt *update = db_stmt(tx, "UPDATE sessions SET ended_ns = NULL, exit_code = NULL WHERE id = ?");
+	db_bind_str(update, id);
+	return db_run(update, err) < 0 ? -1 : 1;
 }
 
 int64_t session_reap(struct db_tx *tx, uint64_t daemon_started_ns, uint64_t now_ns, struct err *err)

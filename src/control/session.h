@@ -2,8 +2,9 @@
  * session: one run of an agent, from `launch` to its end
  *
  * A row of the table `sessions`; what begins and ends with it is sessions.h. Its id is a ULID (base/ulid.h), so ids sort by
- * time. A session without an end that was started before this daemon is an orphan and is ended when control starts. Any
- * thread.
+ * time. A session without an end that was started before this daemon is an orphan and is ended when control starts. An end
+ * is final when somebody said so, a person or the launch itself; a session that only lost its daemon or its connection may
+ * be continued. Any thread.
  */
 #pragma once
 #include "base/arena.h"
@@ -12,7 +13,7 @@
 
 struct session {
 	struct str id, agent, working_dir;
-	struct str caller;             /* of `agents`; "" = none. Written, not read */
+	struct str caller;             /* of `agents`, whose guest's it is; "" = none. Written, not read */
 	uint64_t started_ns, ended_ns; /* ended: 0 = it runs */
 	int exit_code;                 /* -1 = not known */
 };
@@ -31,13 +32,17 @@ int session_list(struct db_tx *tx, const struct session_query *query, session_ro
 bool session_is_open(struct db *db, struct str id);
 /* False, too, of what is no row: the session of an agent over HTTP is the agent itself. */
 bool session_is_over(struct db *db, struct str id);
+/* Whether that agent's guest had this session, and may go on with it. */
+bool session_is_to_continue(struct db *db, struct str id, struct str caller);
 
 /* In a job of the writer. */
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
 	__attribute__((warn_unused_result));
-/* SESSION_NOT_FOUND when there is none of that id; CONFLICT when it has ended already. */
-int session_end(struct db_tx *tx, struct str id, uint64_t ended_ns, int exit_code, struct err *err)
+/* An open one: 1; 0 when it has ended already, which may become final by this; SESSION_NOT_FOUND. */
+int session_end(struct db_tx *tx, const struct session *ended, bool final, struct err *err)
 	__attribute__((warn_unused_result));
+/* 1 when it had ended and goes on, 0 when it runs; CONFLICT when its end was final; SESSION_NOT_FOUND. */
+int session_continue(struct db_tx *tx, struct str id, struct err *err) __attribute__((warn_unused_result));
 /* Ends what was started before `daemon_started_ns`; how many, or -1. */
 int64_t session_reap(struct db_tx *tx, uint64_t daemon_started_ns, uint64_t now_ns, struct err *err)
 	__attribute__((warn_unused_result));

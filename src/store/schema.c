@@ -260,6 +260,11 @@
 	"	SELECT id, connector, op, started_ns FROM executions WHERE ended_ns IS NULL;"                                \
 	"DROP TABLE executions;"
 
+/* An end that somebody said, after which nobody continues the session. Those of before that no guest had were said. */
+#define SESSIONS_FINAL                                                                                                 \
+	"ALTER TABLE sessions ADD COLUMN final INTEGER NOT NULL DEFAULT 0;"                                            \
+	"UPDATE sessions SET final = 1 WHERE ended_ns IS NOT NULL AND caller IS NULL;"
+
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",
 	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
@@ -267,6 +272,7 @@ const struct schema_step schema_steps[] = {
 	{3, "when a connector was called last", EXECUTIONS_BY_CONNECTOR},
 	{4, "agents, actions, runs with their approvals, grants, tasks", AGENTS ACTIONS RUNS TASKS},
 	{5, "what a call writes, on fewer pages", FEWER_PAGES},
+	{6, "which ends of sessions are final", SESSIONS_FINAL},
 	{0, NULL, NULL},
 };
 

@@ -363,6 +363,20 @@ class Callers(Mcp):
         wait_for(lambda: self.home.request("GET", f"/v1/sessions/{session}").json["ended_at"], "its end")
         self.assertEqual(self.upgraded(session), session)
 
+    def test_a_session_that_a_person_ended_is_not_continued(self):
+        self.add("send", gated=False)
+        guest = self.guest()
+        guest.hello()
+        session = self.run_of(self.envelope(guest.call("send", {"path": "/ok"}))["run_id"])["session"]
+        self.assertEqual(self.home.request("POST", f"/v1/sessions/{session}/end").status, 200)
+        guest.hear("notifications/tools/list_changed")  # on a connection anew
+        again = self.run_of(self.envelope(guest.call("send", {"path": "/v1"}))["run_id"])["session"]
+        self.assertNotEqual(again, session)
+        self.assertNotEqual(self.upgraded(session), session)
+        rows = {row["id"]: row["ended_at"] for row in self.home.request("GET", "/v1/sessions").json["items"]}
+        self.assertTrue(rows[session])
+        self.assertIsNone(rows[again])
+
     def test_an_agent_over_http_has_no_session_that_could_be_over(self):
         self.add("send")
         web = Web(self.home, self.agent["token"])

@@ -5,6 +5,9 @@
 #include "control/agents.h"
 #include "control/session.h"
 #include "control/tokens.h"
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -71,6 +74,36 @@ static enum err_class try_register(struct stage *stage, struct agent agent, char
 static bool is_valid(struct stage *stage, const char *token, struct identity *ret)
 {
 	return agents_identify(stage->agents, str_from(token), ret);
+}
+
+struct counts {
+	const char *name;
+	size_t all, revoked;
+};
+
+static int count(void *user, const struct agent *agent)
+{
+	struct counts *counts = user;
+	counts->all++;
+	counts->revoked += agent->revoked_ns > 0;
+	assert_true(str_eq(agent->name, str_from(counts->name)) && agent->created_ns > 0);
+	return 0;
+}
+
+struct session_end {
+	struct str id;
+};
+
+static int revoke_session(struct db_tx *tx, void *user, struct err *err)
+{
+	return agents_revoke_session(tx, ((struct session_end *)user)->id, &by_user, 1, err);
+}
+
+static void end_session(struct stage *stage, struct str session)
+{
+	struct session_end end = {session};
+	agents_forget_session(stage->agents, session);
+	assert_int_equal(db_write(stage->db, revoke_session, &end, NULL), 0);
 }
 
 static int insert_session(struct db_tx *tx, void *user, struct err *err)
@@ -150,10 +183,77 @@ static void test_launch(void **state)
 	struct identity identity = {0};
 	assert_true(is_valid(stage, token, &identity));
 	assert_string_equal(identity.session, "01JZ0000000000000000000000");
-	agents_end_session(stage->agents, S("01JZ0000000000000000000001"), &by_user);
+	end_session(stage, S("01JZ0000000000000000000001"));
 	assert_true(is_valid(stage, token, &identity));
-	agents_end_session(stage->agents, agent.session, &by_user);
+	agents_forget_session(stage->agents, agent.session);
 	assert_false(is_valid(stage, token, &identity));
+	restart(stage);
+	assert_true(is_valid(stage, token, &identity));
+	end_session(stage, agent.session);
+	assert_false(is_valid(stage, token, &identity));
+	restart(stage);
+	assert_false(is_valid(stage, token, &identity));
+}
+
+/* Commits nothing until it is let go on. */
+static int hold_up(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)tx;
+	(void)err;
+	return sem_wait(user);
+}
+
+struct registering {
+	struct stage *stage;
+	enum err_class class;
+	char id[ULID_SIZE], token[AGENTS_TOKEN_SIZE];
+};
+
+static void *register_launch(void *user)
+{
+	struct registering *registering = user;
+	const struct agent agent = {
+		.name = S("codex"), .kind = S("launch"), .session = S("01JZ0000000000000000000002")};
+	registering->class = try_register(registering->stage, agent, registering->id, registering->token);
+	return NULL;
+}
+
+static void count_revoked(void *user, struct str id)
+{
+	assert_int_equal(id.n, ULID_SIZE - 1);
+	++*(int *)user;
+}
+
+/* A session's end that falls into a registration finds the token that is not stored yet. */
+static void test_end_while_registering(void **state)
+{
+	struct stage *stage = *state;
+	const struct str id = S("01JZ0000000000000000000002");
+	struct session session = {.id = id, .agent = S("codex"), .working_dir = S("/home/me"), .started_ns = 1};
+	assert_int_equal(db_write(stage->db, insert_session, &session, NULL), 0);
+	int revoked = 0;
+	agents_on_revoke(stage->agents, count_revoked, &revoked);
+	sem_t held;
+	sem_init(&held, 0, 0);
+	db_write_later(stage->db, hold_up, &held, NULL);
+	struct registering registering = {.stage = stage, .token = "untouched"};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, register_launch, &registering), 0);
+	while (revoked == 0) {
+		agents_forget_session(stage->agents, id);
+		sched_yield();
+	}
+	sem_post(&held);
+	pthread_join(thread, NULL);
+	assert_int_equal(registering.class, ERR_SESSION_NOT_FOUND);
+	assert_string_equal(registering.token, "untouched");
+	end_session(stage, id);
+	struct counts counts = {.name = "codex"};
+	struct db_tx *tx = db_read(stage->db);
+	assert_int_equal(agents_list(tx, count, &counts, NULL), 0);
+	db_done(tx);
+	assert_int_equal(counts.all, counts.revoked);
+	sem_destroy(&held);
 }
 
 static void test_refused(void **state)
@@ -215,19 +315,6 @@ static void note_revoked(void *user, struct str id)
 	told = STR_EMPTY;
 }
 
-struct counts {
-	size_t all, revoked;
-};
-
-static int count(void *user, const struct agent *agent)
-{
-	struct counts *counts = user;
-	counts->all++;
-	counts->revoked += agent->revoked_ns > 0;
-	assert_true(str_eq(agent->name, S("a")) && agent->created_ns > 0);
-	return 0;
-}
-
 static void test_list(void **state)
 {
 	struct stage *stage = *state;
@@ -240,7 +327,7 @@ static void test_list(void **state)
 	agents_on_revoke(stage->agents, note_revoked, &told);
 	assert_int_equal(agents_revoke(stage->agents, str_from(id), &by_user, NULL), 0);
 	assert_int_equal(told.n, 0);
-	struct counts counts = {0};
+	struct counts counts = {.name = "a"};
 	struct db_tx *tx = db_read(stage->db);
 	assert_int_equal(agents_list(tx, count, &counts, NULL), 0);
 	db_done(tx);
@@ -269,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_token, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_token_is_nowhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_launch, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_end_while_registering, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_permits_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),

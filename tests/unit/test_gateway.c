@@ -71,8 +71,8 @@ static void test_capabilities(void **state)
 	(void)state;
 	AUTO(gateway_capabilities) *capabilities = gateway_capabilities_new();
 	char a[GATEWAY_CAPABILITY_TEXT + 1], b[GATEWAY_CAPABILITY_TEXT + 1], session[GATEWAY_SESSION_SIZE] = "";
-	gateway_capabilities_mint(capabilities, S("one"), a);
-	gateway_capabilities_mint(capabilities, S("two"), b);
+	assert_int_equal(gateway_capabilities_mint(capabilities, S("one"), a, NULL), 0);
+	assert_int_equal(gateway_capabilities_mint(capabilities, S("two"), b, NULL), 0);
 	assert_int_equal(strlen(a), GATEWAY_CAPABILITY_TEXT);
 	assert_string_not_equal(a, b);
 	assert_true(gateway_capabilities_find(capabilities, str_from(b), session));
@@ -87,23 +87,28 @@ static void test_capabilities(void **state)
 	}
 	assert_false(gateway_capabilities_find(capabilities, STR_EMPTY, session));
 	assert_false(gateway_capabilities_find(capabilities, str_of(a, GATEWAY_CAPABILITY_TEXT - 1), session));
-	gateway_capabilities_end(capabilities, S("one"));
+	assert_true(gateway_capabilities_end(capabilities, S("one")));
+	assert_false(gateway_capabilities_end(capabilities, S("one")));
 	assert_false(gateway_capabilities_find(capabilities, str_from(a), session));
 	assert_true(gateway_capabilities_find(capabilities, str_from(b), session));
 }
 
-static void test_capabilities_make_room(void **state)
+static void test_none_of_a_session_that_runs_makes_room(void **state)
 {
 	(void)state;
 	AUTO(gateway_capabilities) *capabilities = gateway_capabilities_new();
-	char first[GATEWAY_CAPABILITY_TEXT + 1], second[GATEWAY_CAPABILITY_TEXT + 1], last[GATEWAY_CAPABILITY_TEXT + 1];
+	char first[GATEWAY_CAPABILITY_TEXT + 1], last[GATEWAY_CAPABILITY_TEXT + 1] = "untouched";
 	char session[GATEWAY_SESSION_SIZE];
-	gateway_capabilities_mint(capabilities, S("first"), first);
-	gateway_capabilities_mint(capabilities, S("second"), second);
-	for (int i = 2; i <= GATEWAY_CAPABILITIES_MAX; i++)
-		gateway_capabilities_mint(capabilities, S("further"), last);
-	assert_false(gateway_capabilities_find(capabilities, str_from(first), session));
-	assert_true(gateway_capabilities_find(capabilities, str_from(second), session));
+	struct err err = {0};
+	assert_int_equal(gateway_capabilities_mint(capabilities, S("first"), first, &err), 0);
+	for (int i = 1; i < GATEWAY_CAPABILITIES_MAX; i++)
+		assert_int_equal(gateway_capabilities_mint(capabilities, S("further"), (char[64]){0}, &err), 0);
+	assert_int_equal(gateway_capabilities_mint(capabilities, S("last"), last, &err), -1);
+	assert_int_equal(err.class, ERR_UNAVAILABLE);
+	assert_string_equal(last, "untouched");
+	assert_true(gateway_capabilities_find(capabilities, str_from(first), session));
+	assert_true(gateway_capabilities_end(capabilities, S("first")));
+	assert_int_equal(gateway_capabilities_mint(capabilities, S("last"), last, &err), 0);
 	assert_true(gateway_capabilities_find(capabilities, str_from(last), session));
 }
 
@@ -246,7 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),        cmocka_unit_test(test_model_length),
-		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_capabilities_make_room),
+		cmocka_unit_test(test_capabilities), cmocka_unit_test(test_none_of_a_session_that_runs_makes_room),
 		cmocka_unit_test(test_targets),      cmocka_unit_test(test_fields_of_a_connection),
 		cmocka_unit_test(test_open),         cmocka_unit_test(test_cut_messages),
 	};

@@ -12,6 +12,7 @@ struct step {
 	uint64_t at;
 	int exit_code;
 	int64_t count;
+	bool final;
 };
 
 static int insert(struct db_tx *tx, void *user, struct err *err)
@@ -21,14 +22,24 @@ static int insert(struct db_tx *tx, void *user, struct err *err)
 					.agent = S("claude"),
 					.working_dir = S("/w"),
 					.started_ns = step->at,
+					.caller = S("01JZ0000000000000000000009"),
 					.exit_code = -1};
 	return session_insert(tx, &session, err);
 }
 
 static int finish(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct step *step = user;
-	return session_end(tx, str_from(step->id), step->at, step->exit_code, err);
+	struct step *step = user;
+	const struct session ended = {.id = str_from(step->id), .ended_ns = step->at, .exit_code = step->exit_code};
+	step->count = session_end(tx, &ended, step->final, err);
+	return step->count < 0 ? -1 : 0;
+}
+
+static int go_on(struct db_tx *tx, void *user, struct err *err)
+{
+	struct step *step = user;
+	step->count = session_continue(tx, str_from(step->id), err);
+	return step->count < 0 ? -1 : 0;
 }
 
 static int reap(struct db_tx *tx, void *user, struct err *err)
@@ -70,20 +81,21 @@ static void a_session_runs_ends_or_is_orphaned(void **state)
 	(void)state;
 	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
 	assert_non_null(db);
-	struct step a = {"A", 1 * TIME_SECOND, 3, 0}, b = {"B", 2 * TIME_SECOND, -1, 0},
-		    c = {"C", 9 * TIME_SECOND, 0, 0};
+	struct step a = {"A", 1 * TIME_SECOND, 3, 0, false}, b = {"B", 2 * TIME_SECOND, -1, 0, false},
+		    c = {"C", 9 * TIME_SECOND, 0, 0, false};
 	assert_int_equal(db_write(db, insert, &a, NULL), 0);
 	assert_int_equal(db_write(db, insert, &b, NULL), 0);
 	assert_int_equal(db_write(db, insert, &c, NULL), 0);
 	assert_true(session_is_open(db, S("A")));
 	a.at = 5 * TIME_SECOND;
 	assert_int_equal(db_write(db, finish, &a, NULL), 0);
+	assert_int_equal(a.count, 1);
 	assert_false(session_is_open(db, S("A")));
 
 	struct err err = {0};
-	assert_int_equal(db_write(db, finish, &a, &err), -1);
-	assert_int_equal(err.class, ERR_CONFLICT);
-	struct step unknown = {"D", 1, 0, 0};
+	assert_int_equal(db_write(db, finish, &a, &err), 0);
+	assert_int_equal(a.count, 0);
+	struct step unknown = {"D", 1, 0, 0, false};
 	assert_int_equal(db_write(db, finish, &unknown, &err), -1);
 	assert_int_equal(err.class, ERR_SESSION_NOT_FOUND);
 
@@ -101,6 +113,38 @@ static void a_session_runs_ends_or_is_orphaned(void **state)
 		    "[" ROW("A", AT("01"), AT("05"), "3", "ended") "]");
 	assert_list(db, &(struct session_query){.limit = 9, .agent = S("other")}, "[]");
 	assert_list(db, &(struct session_query){.limit = 9, .since_ns = 9 * TIME_SECOND + 1}, "[]");
+}
+
+static void what_was_said_is_final(void **state)
+{
+	(void)state;
+	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
+	struct step step = {"E", 1 * TIME_SECOND, 0, 0, false};
+	const struct str id = S("E"), caller = S("01JZ0000000000000000000009");
+	assert_int_equal(db_write(db, insert, &step, NULL), 0);
+	assert_int_equal(db_write(db, go_on, &step, NULL), 0);
+	assert_int_equal(step.count, 0);
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	assert_true(session_is_to_continue(db, id, caller));
+	assert_false(session_is_to_continue(db, id, S("01JZ0000000000000000000008")));
+	assert_int_equal(db_write(db, go_on, &step, NULL), 0);
+	assert_int_equal(step.count, 1);
+	assert_true(session_is_open(db, id));
+
+	/* Also when it had ended before. */
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	step.final = true;
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	assert_int_equal(step.count, 0);
+	step.final = false;
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	assert_false(session_is_to_continue(db, id, caller));
+	struct err err = {0};
+	assert_int_equal(db_write(db, go_on, &step, &err), -1);
+	assert_int_equal(err.class, ERR_CONFLICT);
+	step.id = "F";
+	assert_int_equal(db_write(db, go_on, &step, &err), -1);
+	assert_int_equal(err.class, ERR_SESSION_NOT_FOUND);
 }
 
 static int enter_folder(void **state)
@@ -122,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
+		cmocka_unit_test(what_was_said_is_final),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

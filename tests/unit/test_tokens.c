@@ -151,7 +151,8 @@ static int insert_session(struct db_tx *tx, void *user, struct err *err)
 
 static int finish_session(struct db_tx *tx, void *user, struct err *err)
 {
-	return session_end(tx, str_from(user), 2, 0, err);
+	const struct session ended = {.id = str_from(user), .ended_ns = 2};
+	return session_end(tx, &ended, true, err) == 1 ? 0 : -1;
 }
 
 static void a_capability_token_dies_with_its_session(void **state)
