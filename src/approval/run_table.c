@@ -123,7 +123,8 @@ int run_list(struct db_tx *tx, struct arena *arena, const struct run_filter *fil
 		db_stmt(tx, COLUMNS_BUT_RESULT " FROM runs WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR action = ?2)"
 					       " AND (?3 = '' OR caller = ?3) AND (?4 = '' OR session = ?4)"
 					       " AND (?5 = '' OR id < ?5) AND (?6 = 0 OR ended_ns IS NULL)"
-					       " AND (?7 = 0 OR approval_id IS NOT NULL) ORDER BY id DESC LIMIT ?8");
+					       " AND (?7 = 0 OR approval_id IS NOT NULL) AND requested_ns >= ?8"
+					       " ORDER BY id DESC LIMIT ?9");
 	db_bind_str(q, filter->state);
 	db_bind_str(q, filter->action);
 	db_bind_str(q, filter->caller);
@@ -131,6 +132,7 @@ int run_list(struct db_tx *tx, struct arena *arena, const struct run_filter *fil
 	db_bind_str(q, filter->before);
 	db_bind_int(q, filter->open);
 	db_bind_int(q, filter->approval);
+	db_bind_int(q, (int64_t)filter->since_ns);
 	db_bind_int(q, filter->limit > 0 ? filter->limit : ROWS_MAX);
 	return read_list(q, arena, ret, err);
 }

@@ -19,6 +19,7 @@ int run_count_pending(struct db_tx *tx, struct str caller, uint64_t *ret, struct
 
 struct run_filter {                                        /* "" and 0 = any */
 	struct str state, action, caller, session, before; /* before: a run's id */
+	uint64_t since_ns;                                 /* asked for then or later */
 	bool open;                                         /* only those that have not ended */
 	bool approval;                                     /* only those that were asked of a person */
 	uint32_t limit;

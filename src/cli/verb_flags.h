@@ -145,7 +145,7 @@ static const struct verb_flag runs_flags[] = {
 	{"state", FLAG_TEXT, "STATE", false, "only those in this state: \"pending_approval\", \"failed\""},
 	{"action", FLAG_TEXT, "NAME", false, "only this action's"},
 	FLAGS_FILTER,
-	{"limit", FLAG_NUMBER, "N", false, "look at so many at most; default 100, at most 1000"},
+	{"limit", FLAG_NUMBER, "N", false, "at most so many, the newest; default 100, at most 1000"},
 	FLAGS_END,
 };
 static const struct verb_flag approval_show_flags[] = {

@@ -1,4 +1,3 @@
-#include "api/timestamp.h"
 #include "base/hex.h"
 #include "base/limits.h"
 #include "base/rand.h"
@@ -340,12 +339,6 @@ static enum print_style style_of(struct str state)
 	return str_eq(state, S("cancelled")) || str_eq(state, S("expired")) ? PRINT_PLAIN : PRINT_WARN;
 }
 
-static bool is_since(const struct json *run, uint64_t since_ns)
-{
-	uint64_t ns = 0;
-	return timestamp_parse(cli_str(run, "requested_at"), &ns, NULL) < 0 || ns >= since_ns;
-}
-
 static void put_row(struct cli *cli, struct table *table, const struct json *run)
 {
 	table_cell(table, cli_time(cli, cli_str(run, "requested_at")));
@@ -361,31 +354,12 @@ int verb_runs_list(struct cli *cli, struct err *err)
 	static const struct table_column columns[] = {
 		{"ASKED", 0}, {"ID", 0}, {"STATE", 0}, {"ACTION", 12}, {"BY", 6}, {"APPROVAL", 12},
 	};
-	static const struct cli_parameter filters[] = {{"state", "state"}, {"action", "action"}, {"limit", "limit"}};
-	AUTO(json) *answer = NULL;
-	struct client_request request = {.operation = OP_RUN_LIST};
-	struct str since;
-	uint64_t since_ns = 0;
-	if (cli_since(cli, "since", &since, err) < 0 ||
-	    cli_query(cli, filters, ARRAY_LEN(filters), &request.query, err) < 0 ||
-	    cli_call(cli, &request, &answer, err) < 0)
+	static const struct cli_parameter filters[] = {
+		{"state", "state"}, {"action", "action"}, {"since", "since"}, {"limit", "limit"}};
+	struct cli_list list = {OP_RUN_LIST, STR_EMPTY, "items", columns, ARRAY_LEN(columns), put_row};
+	if (cli_query(cli, filters, ARRAY_LEN(filters), &list.query, err) < 0)
 		return -1;
-	if (since.n > 0 && timestamp_parse(since, &since_ns, err) < 0)
-		return cli_refuse("since", err);
-	const struct json *items = json_member(answer, S("items"));
-	AUTO(table) *table = table_new(columns, ARRAY_LEN(columns));
-	size_t n = 0;
-	/* Newest first: what follows the first older one is older. */
-	for (; n < json_length(items) && is_since(json_at(items, n), since_ns); n++) {
-		if (cli->json)
-			print_json(&cli->out, json_at(items, n));
-		else
-			put_row(cli, table, json_at(items, n));
-	}
-	if (cli->json && n == 0)
-		print_text(&cli->out, "[]\n");
-	table_print(table, &cli->out);
-	return CLI_OK;
+	return cli_list(cli, &list, err);
 }
 
 static void put_attempts(struct cli *cli, const struct json *attempts)

@@ -1,4 +1,5 @@
 /* Runs over HTTP. */
+#include "api/timestamp.h"
 #include "approval/run_table.h"
 #include "base/time.h"
 #include "control/control.h"
@@ -60,7 +61,7 @@ int handle_action_run(struct request *r, struct err *err)
 
 int handle_run_list(struct request *r, struct err *err)
 {
-	const struct run_filter filter = {
+	struct run_filter filter = {
 		.state = request_query(r, "state"),
 		.action = request_query(r, "action"),
 		.caller = request_query(r, "caller"),
@@ -68,6 +69,9 @@ int handle_run_list(struct request *r, struct err *err)
 		.before = request_query(r, "before"),
 		.limit = (uint32_t)request_query_u64(r, "limit", LIST_DEFAULT),
 	};
+	struct str since = request_query(r, "since");
+	if (since.n > 0 && timestamp_parse(since, &filter.since_ns, err) < 0)
+		return wrap(err, "'since'");
 	struct run_list list = {0};
 	struct db_tx *tx = db_read(r->control->db);
 	int rc = run_list(tx, r->arena, &filter, &list, err);
