@@ -1,9 +1,13 @@
-/* approval watch: what waits for a person, as it comes; at a terminal each is decided there. */
+/* approval watch: what waits for a person, as it comes; at a terminal each is decided there. It outlives the daemon. */
+#include "base/time.h"
 #include "cli/approving.h"
 #include "cli/event_stream.h"
 #include "cli/prompt.h"
 #include "cli/verb_functions.h"
 #include "text/json_members.h"
+#include <time.h>
+
+#define RETRY_NS (500 * TIME_MILLISECOND)
 
 struct seen {
 	struct str id;
@@ -12,27 +16,33 @@ struct seen {
 struct watching {
 	struct cli *cli;
 	struct event_stream events;
-	const struct seen *asked; /* what the person saw already */
+	const struct seen *asked; /* what the person saw and answered */
 	bool interactive;
+	bool open; /* the daemon has said something since it was reached */
 	bool over; /* the person has gone, or something failed: then `err` says what */
 	struct err *err;
 };
 
 /* --------------------------------------------------------------------------------------------------------- at a terminal */
 
-/* What a decision failed with is told, and the next one is asked about. */
-static void decide(struct watching *watching, const struct json *pending, const struct approving *approving)
+/* What a decision failed with is told, and the next one is asked about; one that reached nobody is asked about anew. */
+static int decide(struct watching *watching, const struct json *pending, const struct approving *approving,
+		  struct err *err)
 {
 	static struct err failure;
 	struct cli *cli = watching->cli;
 	err_clear(&failure);
 	if (approving_decide(cli, pending, approving, &failure) < 0) {
-		print_failure(&failure);
-		return;
+		if (failure.class == ERR_UNREACHABLE && err != NULL)
+			*err = failure;
+		else
+			print_failure(&failure);
+		return failure.class == ERR_UNREACHABLE ? -1 : 0;
 	}
 	print_text(&cli->out, approving->approved ? "Approved " : "Denied ");
 	print_from(&cli->out, cli_str(pending, "id"));
 	print_text(&cli->out, "\n\n");
+	return 0;
 }
 
 static int deny(struct watching *watching, const struct json *pending, struct err *err)
@@ -41,8 +51,7 @@ static int deny(struct watching *watching, const struct json *pending, struct er
 	if (prompt_line("Why, if you want to say (it is told to who asked): ", &reason, err) < 0)
 		return -1;
 	const struct approving approving = {.reason = buf_str(&reason)};
-	decide(watching, pending, &approving);
-	return 0;
+	return decide(watching, pending, &approving, err);
 }
 
 static int ask(struct watching *watching, const struct json *pending, struct err *err)
@@ -54,8 +63,7 @@ static int ask(struct watching *watching, const struct json *pending, struct err
 		struct str word = buf_str(&answer);
 		if (str_eq_fold(word, S("a")) || str_eq_fold(word, S("approve"))) {
 			const struct approving approving = {.approved = true};
-			decide(watching, pending, &approving);
-			return 0;
+			return decide(watching, pending, &approving, err);
 		}
 		if (str_eq_fold(word, S("d")) || str_eq_fold(word, S("deny")))
 			return deny(watching, pending, err);
@@ -87,7 +95,6 @@ static int offer(struct watching *watching, struct str id, struct err *err)
 	struct cli *cli = watching->cli;
 	if (was_asked(watching, id))
 		return 0;
-	remember(watching, id);
 	if (approving_get(cli, id, &pending, err) < 0)
 		return -1;
 	if (!str_eq(cli_str(pending, "state"), S("pending_approval")))
@@ -96,6 +103,7 @@ static int offer(struct watching *watching, struct str id, struct err *err)
 	print_text(&cli->out, "\n");
 	if (print_flush(&cli->out, err) < 0 || ask(watching, pending, err) < 0)
 		return -1;
+	remember(watching, id);
 	return print_flush(&cli->out, err);
 }
 
@@ -169,26 +177,64 @@ static int take_event(void *user, struct str name, struct str data, struct err *
 static int take_piece(void *user, struct str bytes)
 {
 	struct watching *watching = user;
+	watching->open = true;
 	watching->over = event_stream_take(&watching->events, bytes, watching->err) < 0;
 	return watching->over ? -1 : 0;
 }
 
+/* The stream has a connection of its own: decisions go over another. */
+static int follow(struct watching *watching, struct err *err)
+{
+	AUTO(client) *streaming = TAKE(watching->cli->client);
+	const struct client_request request = {.operation = OP_APPROVAL_WATCH};
+	event_stream_init(&watching->events, take_event, watching);
+	watching->over = false;
+	int rc = client_stream(streaming, &request, take_piece, watching, err);
+	event_stream_release(&watching->events);
+	return rc < 0 || watching->over ? -1 : 0;
+}
+
+static bool is_away(const struct err *err)
+{
+	return err->class == ERR_UNREACHABLE || err->class == ERR_UNAVAILABLE;
+}
+
+/* Somebody else starts it; this does not. */
+static int await_daemon(struct cli *cli, struct err *err)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+	for (;;) {
+		nanosleep(&pause, NULL);
+		client_free(TAKE(cli->client));
+		err_clear(err);
+		int found = cli_client_if_alive(cli, err);
+		if (found != 0 && (found > 0 || !is_away(err)))
+			return found > 0 ? 0 : -1;
+	}
+}
+
 int verb_approval_watch(struct cli *cli, struct err *err)
 {
-	if (cli_client(cli, err) == NULL)
-		return -1;
-	/* The stream has a connection of its own: decisions go over another. */
-	AUTO(client) *streaming = TAKE(cli->client);
-	const struct client_request request = {.operation = OP_APPROVAL_WATCH};
+	bool told = false;
 	struct watching watching = {
 		.cli = cli,
 		.interactive = !cli->json && cli->out.terminal && prompt_possible(),
 		.err = err,
 	};
+	if (cli_client(cli, err) == NULL)
+		return -1;
 	if (watching.interactive)
 		print_note("what waits for you is shown here as it comes; Ctrl-C ends this");
-	event_stream_init(&watching.events, take_event, &watching);
-	int rc = client_stream(streaming, &request, take_piece, &watching, err);
-	event_stream_release(&watching.events);
-	return rc < 0 || watching.over ? -1 : CLI_OK;
+	for (;;) {
+		int rc = follow(&watching, err);
+		told = told && !watching.open;
+		if (rc < 0 && (!is_away(err) || !(watching.open || told)))
+			return -1;
+		watching.open = false;
+		if (!told)
+			print_note("the daemon has ended; this goes on when it runs again, and Ctrl-C ends this");
+		told = true;
+		if (await_daemon(cli, err) < 0)
+			return -1;
+	}
 }

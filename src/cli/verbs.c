@@ -420,7 +420,10 @@ const struct verb verbs[] = {
 	 OPERATIONS(OP_APPROVAL_WATCH, OP_APPROVAL_SHOW, OP_APPROVAL_DECIDE),
 	 .run = verb_approval_watch,
 	 .summary = "what waits for you, as it comes",
-	 .about = "At a terminal each is shown and asked about; into a pipe each is a line, with --json an object."},
+	 .about =
+		 "At a terminal each is shown and asked about; into a pipe each is a line, with --json an object. When "
+		 "the daemon\n"
+		 "ends this waits until it runs again, and tells what waits then."},
 	{.words = "approval grants",
 	 .arguments = "",
 	 OPERATIONS(OP_GRANT_LIST),

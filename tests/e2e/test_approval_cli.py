@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import unittest
+import urllib.parse
 
 from daemon import Home, PASSPHRASE, manifest_of, wait_for
 from service import Service
@@ -74,6 +75,10 @@ class Running(Cli):
         self.assertEqual(len(self.home.ok("runs", "list", "--state", "completed", "--limit", "1", "--json").lines), 1)
         self.assertEqual(len(self.home.ok("runs", "list", "--since", "1h", "--json").lines), 2)
         self.assertEqual(self.home.ok("runs", "list", "--since", "2100-01-01T00:00:00Z", "--json").lines, [])
+        newest = self.home.ok("runs", "list", "--limit", "1", "--json").lines[0]
+        since = urllib.parse.quote(newest["requested_at"])
+        self.assertEqual([r["id"] for r in self.home.request("GET", f"/v1/runs?since={since}").json["items"]], [newest["id"]])
+        self.assertEqual(self.home.request("GET", "/v1/runs?since=yesterday").status, 400)
         self.assertEqual(self.home.ok("runs", "list", "--state", "failed", "--json").lines, [])
         self.assertEqual(self.home.cli("runs", "list", "--state", "odd").code, 2)
         page = self.home.ok("runs", "show", told["run_id"]).out
@@ -316,6 +321,39 @@ class Watching(Cli):
                 self.assertRegex(lines[0], f"^pending  {first['approval_id']}  pending_approval  send  Do send")
                 self.assertRegex(lines[1], f"^resolved  {first['approval_id']}  denied")
             first = self.ask()
+
+    def test_it_outlives_the_daemon(self):
+        self.add("send")
+        first = self.ask()
+        watch = subprocess.Popen(self.home.command("approval", "watch"), env=self.home.env, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.assertIn(first["approval_id"], watch.stdout.readline())
+        for how in ("stopped", "killed"):
+            if how == "stopped":
+                self.home.ok("daemon", "stop")
+            else:
+                os.kill(self.home.discovery["pid"], signal.SIGKILL)
+            self.assertIn("goes on when it runs again", watch.stderr.readline())
+            self.home.start()
+            self.assertRegex(watch.stdout.readline(), f"^pending  {first['approval_id']}")
+        self.home.ok("approval", "deny", first["approval_id"])
+        self.assertRegex(watch.stdout.readline(), f"^resolved  {first['approval_id']}  denied")
+        watch.kill()
+        watch.communicate()
+
+    def test_a_person_whom_the_daemon_left_is_asked_again(self):
+        self.add("send")
+        first = self.ask()
+        person = Person(self.home, "approval", "watch")
+        person.see(first["approval_id"]).see("s(kip)? ")
+        self.home.ok("daemon", "stop")
+        person.type("a\n").see("goes on when it runs again")
+        self.home.start()
+        self.home.ok("vault", "unlock")
+        person.see(first["approval_id"]).see("s(kip)? ").type("a\n").see("Approved")
+        self.comes_to(first["run_id"], "completed")
+        person.process.send_signal(signal.SIGINT)
+        person.end()
 
     def test_a_person_decides_each(self):
         self.add("send")
