@@ -2,8 +2,8 @@
  * main: the program `aileron`
  *
  * Reads the command line, does what comes before the verb (unlock.h) and runs it. Exit statuses: what the verb says, or that
- * of the failure's class (base/errors.def): 1 failed; 2 the command line is wrong; 69 the daemon cannot be reached; 75 a
- * person did not decide in time; 77 locked, or denied.
+ * of the failure's class (base/errors.def): 1 failed; 2 the command line is wrong; 69 the daemon cannot be reached; 75 no
+ * person has approved it, yet or in time; 77 locked, or denied.
  */
 #pragma once
 

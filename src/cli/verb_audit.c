@@ -1,6 +1,7 @@
 #include "audit/audit.h"
 #include "base/hex.h"
 #include "base/limits.h"
+#include "cli/event_stream.h"
 #include "cli/list.h"
 #include "cli/verb_functions.h"
 #include "daemon/state_dir.h"
@@ -117,7 +118,7 @@ int verb_audit_show(struct cli *cli, struct err *err)
 
 struct tailing {
 	struct cli *cli;
-	struct buf line; /* of the stream, until its end comes */
+	struct event_stream events;
 	struct err *err;
 	bool failed;
 };
@@ -134,39 +135,26 @@ static void tell_event(struct cli *cli, const struct json *row)
 	print_text(&cli->out, "\n");
 }
 
-/* A line of the stream: "data: " and one stored text; comments and other fields say nothing here. */
-static int take_line(struct tailing *tailing, struct str line)
+/* Each has one stored text. */
+static int take_event(void *user, struct str name, struct str data, struct err *err)
 {
-	struct cli *cli = tailing->cli;
-	if (!str_starts(line, S("data:")))
-		return 0;
-	AUTO(json) *row = json_parse(str_trim(str_slice(line, 5, line.n)), JSON_READ_STRICT, tailing->err);
+	(void)name;
+	struct cli *cli = ((struct tailing *)user)->cli;
+	AUTO(json) *row = json_parse(data, JSON_READ_STRICT, err);
 	if (row == NULL)
-		return -1;
+		return wrap(err, "reading the daemon's stream");
 	if (cli->json)
 		print_json(&cli->out, row);
 	else
 		tell_event(cli, row);
-	return print_flush(&cli->out, tailing->err);
+	return print_flush(&cli->out, err);
 }
 
 static int take_piece(void *user, struct str bytes)
 {
 	struct tailing *tailing = user;
-	while (bytes.n > 0) {
-		size_t end = str_find_char(bytes, '\n');
-		buf_add_str(&tailing->line, str_slice(bytes, 0, end == STR_NPOS ? bytes.n : end));
-		bytes = str_slice(bytes, end == STR_NPOS ? bytes.n : end + 1, bytes.n);
-		if (end == STR_NPOS)
-			break;
-		if (buf_check(&tailing->line, "a line of the stream", tailing->err) < 0 ||
-		    take_line(tailing, buf_str(&tailing->line)) < 0) {
-			tailing->failed = true;
-			return -1;
-		}
-		buf_clear(&tailing->line);
-	}
-	return 0;
+	tailing->failed = event_stream_take(&tailing->events, bytes, tailing->err) < 0;
+	return tailing->failed ? -1 : 0;
 }
 
 int verb_audit_tail(struct cli *cli, struct err *err)
@@ -174,11 +162,12 @@ int verb_audit_tail(struct cli *cli, struct err *err)
 	static const struct cli_parameter after = {"after", "after_seq"};
 	struct client *client = cli_client(cli, err);
 	struct client_request request = {.operation = OP_AUDIT_TAIL};
-	struct tailing tailing = {.cli = cli, .line = BUF_INIT(LINE_MAX_BYTES), .err = err};
+	struct tailing tailing = {.cli = cli, .err = err};
 	if (client == NULL || cli_query(cli, &after, 1, &request.query, err) < 0)
 		return -1;
+	event_stream_init(&tailing.events, take_event, &tailing);
 	int rc = client_stream(client, &request, take_piece, &tailing, err);
-	buf_release(&tailing.line);
+	event_stream_release(&tailing.events);
 	return rc < 0 || tailing.failed ? -1 : CLI_OK;
 }
 
