@@ -325,6 +325,7 @@ int verb_action_link(struct cli *cli, struct err *err)
 	if (buf_check(&body, "the path", err) < 0 || cli_call(cli, &request, &answer, err) < 0)
 		return -1;
 	const struct json *actions = json_member(answer, S("actions"));
+	const struct json *faults = json_member(answer, S("load_errors"));
 	for (size_t i = 0; !cli->json && i < json_length(actions); i++) {
 		print_text(&cli->out, "Linked ");
 		print_from(&cli->out, cli_str(json_at(actions, i), "name"));
@@ -332,10 +333,17 @@ int verb_action_link(struct cli *cli, struct err *err)
 	}
 	if (cli->json)
 		print_json(&cli->out, answer);
-	else if (json_length(actions) == 0)
+	else if (json_length(actions) == 0 && json_length(faults) == 0)
 		print_note("the folder has no action yet; what is put there later is found");
-	tell_faults(cli, json_member(answer, S("load_errors")));
-	return json_length(json_member(answer, S("load_errors"))) == 0 ? CLI_OK : CLI_FAILED;
+	tell_faults(cli, faults);
+	if (json_length(faults) == 0)
+		return CLI_OK;
+	if (!cli->json)
+		print_note("'%.*s' is linked all the same, and read again when it changes; 'aileron action unlink' "
+			   "forgets "
+			   "it",
+			   STR_FMT(cli_visible(cli, cli_str(answer, "path"))));
+	return CLI_FAILED;
 }
 
 /* A path, unless it can only be a name; as the daemon knows it when it is still there. */
