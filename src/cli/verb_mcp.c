@@ -209,6 +209,10 @@ int verb_mcp_uninstall(struct cli *cli, struct err *err)
 			print_text(&cli->out, "%s does not have it.\n", looked.program->title);
 		return CLI_OK;
 	}
+	if (verb_switch(cli->line, "dry-run") && cli->json) {
+		put_what_was_done(cli, &looked, "nothing", looked.id, STR_EMPTY);
+		return CLI_OK;
+	}
 	if (verb_switch(cli->line, "dry-run")) {
 		print_text(&cli->out, "Nothing was changed. '" PROGRAM_SERVER "' would be removed from '");
 		print_from(&cli->out, looked.file.path);

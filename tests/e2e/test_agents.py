@@ -162,7 +162,9 @@ class Files(Base):
         shown = self.home.ok("mcp", "install", "claude", "--dry-run").out
         self.assertIn("aileron-guest", shown)
         self.assertEqual((real.read_text(), self.tokens()), ("{}\n", []))
+        self.assertEqual(self.home.ok("mcp", "install", "claude", "--dry-run", "--json").json["done"], "nothing")
         self.install("claude").json
+        self.assertEqual(self.home.ok("mcp", "uninstall", "claude", "--dry-run", "--json").json["done"], "nothing")
         self.assertTrue((self.home.root / ".claude.json").is_symlink())
         self.assertIn("aileron-guest", real.read_text())
         other = self.home.root / "other"
