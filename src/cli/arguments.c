@@ -159,7 +159,8 @@ struct json *arguments_read(struct cli *cli, const struct arguments_wish *wish, 
 		return NULL;
 	}
 	if (json_kind(args) != JSON_KIND_OBJECT) {
-		fail(err, ERR_USAGE, "the arguments are %s, not an object", json_kind_name(json_kind(args)));
+		fail(err, ERR_USAGE, "the arguments are of the kind %s, not an object: {\"name\": …}",
+		     json_kind_name(json_kind(args)));
 		return NULL;
 	}
 	return TAKE(args);

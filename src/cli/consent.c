@@ -149,7 +149,7 @@ void consent_describe(struct cli *cli, struct printer *out, const struct json *c
 	put_spawn(cli, out, json_member(connector, S("spawn")));
 	struct str names = cli_joined(cli, imports, ", ");
 	if (imports != NULL)
-		print_pair(out, "Host functions", names.n > 0 ? names : S("none"));
+		print_pair(out, "Host calls", names.n > 0 ? names : S("none"));
 	pair_if(out, "Intents", cli_joined(cli, json_member(connector, S("intents")), ", "));
 	if (cli_int(limits, "memory_bytes") > 0)
 		print_text(out, "%-14s%lld bytes\n", "Memory", (long long)cli_int(limits, "memory_bytes"));

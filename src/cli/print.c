@@ -88,14 +88,14 @@ void print_from(struct printer *printer, struct str text)
 
 void print_pair(struct printer *printer, const char *label, struct str value)
 {
-	print_text(printer, "%-*s", LABEL_WIDTH, label);
+	print_text(printer, "%-*s ", LABEL_WIDTH - 1, label);
 	print_from(printer, value);
 	print_text(printer, "\n");
 }
 
 void print_pair_styled(struct printer *printer, const char *label, enum print_style style, const char *value)
 {
-	print_text(printer, "%-*s", LABEL_WIDTH, label);
+	print_text(printer, "%-*s ", LABEL_WIDTH - 1, label);
 	print_styled(printer, style, "%s", value);
 	print_text(printer, "\n");
 }

@@ -365,7 +365,7 @@ static int store_revocation(struct db_tx *tx, void *user, struct err *err)
 	if (changed < 0)
 		return -1;
 	if (changed == 0)
-		return fail(err, ERR_NOT_FOUND, "there is no agent '%.*s' whose token is valid",
+		return fail(err, ERR_NOT_FOUND, "there is no agent '%.*s' whose token is valid; see `aileron mcp list`",
 			    STR_FMT(revocation->id));
 	return event_append(tx, &revocation->event, err);
 }

@@ -57,7 +57,7 @@ static int get(struct request *r, struct run *ret, struct err *err)
 	if (rc < 0 && err->class != ERR_NOT_FOUND)
 		return -1;
 	if (rc < 0 || run.approval_id.n == 0)
-		return fail(err, ERR_NOT_FOUND, "there is no approval '%.*s'",
+		return fail(err, ERR_NOT_FOUND, "there is no approval '%.*s'; see `aileron approval list`",
 			    STR_FMT(str_slice(r->parameters[0], 0, RUN_APPROVAL_ID_SIZE)));
 	*ret = run;
 	return 0;
@@ -333,7 +333,8 @@ static int do_revoke(struct db_tx *tx, void *user, struct err *err)
 	const struct grant_end *end = user;
 	int64_t n = grant_end(tx, end, err);
 	if (n == 0)
-		return fail(err, ERR_NOT_FOUND, "there is no grant '%.*s' that holds", STR_FMT(end->id));
+		return fail(err, ERR_NOT_FOUND, "there is no grant '%.*s' that holds; see `aileron approval grants`",
+			    STR_FMT(end->id));
 	return n < 0 ? -1 : 0;
 }
 

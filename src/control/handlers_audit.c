@@ -63,7 +63,8 @@ int handle_audit_get(struct request *request, struct err *err)
 	int got = audit_get(tx, id, &request->answer, err);
 	db_done(tx);
 	if (got == 0)
-		return fail(err, ERR_NOT_FOUND, "there is no event '%.*s'", STR_FMT(str_slice(id, 0, AUDIT_ID_SIZE)));
+		return fail(err, ERR_NOT_FOUND, "there is no event '%.*s'; see `aileron audit list`",
+			    STR_FMT(str_slice(id, 0, AUDIT_ID_SIZE)));
 	return got < 0 ? -1 : 0;
 }
 

@@ -103,7 +103,8 @@ static int put_one(struct request *request, struct err *err)
 	int rc = session_list(tx, &query, put_found, &found, err);
 	db_done(tx);
 	if (rc == 0 && !found.found)
-		return fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'", STR_FMT(query.id));
+		return fail(err, ERR_SESSION_NOT_FOUND, "there is no session '%.*s'; see `aileron sessions list`",
+			    STR_FMT(query.id));
 	return rc;
 }
 
