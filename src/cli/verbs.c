@@ -567,7 +567,7 @@ const struct verb verbs[] = {
 	 .summary = "register with an agent program, for good",
 	 .about = "Adds one entry to the agent's file of MCP servers and shows it; comments and everything else in the "
 		  "file stay,\n"
-		  "and what was there before is kept beside it. Agents: claude, codex, goose, opencode, gemini, "
+		  "and what was there before the first change is kept beside it. Agents: claude, codex, goose, opencode, gemini, "
 		  "cursor, vscode, pi."},
 	{.words = "mcp uninstall",
 	 .arguments = "AGENT",
