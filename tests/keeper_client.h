@@ -360,21 +360,33 @@ static inline int rig_put(struct rig *rig, const struct rig_binding *binding)
 	return rig_sealed(rig, m, fields, 2, NULL);
 }
 
-/* The entry's labels as JSON, "" when there is none. */
-static inline const char *rig_labels(struct rig *rig, const char *path)
+/* False when there is none. It lives until the next question. */
+static inline bool rig_entry(struct rig *rig, const char *path, struct keeper_entry *ret)
 {
 	AUTO_BUF body = BUF_INIT(1024);
 	wire_put_str(&body, str_from(path));
 	struct str answer = STR_EMPTY;
 	if (rig_ask(rig, KEEPER_GET, buf_str(&body), &answer) != 0)
-		return "";
+		return false;
 	struct wire_reader r = wire_reader(answer);
 	wire_bool(&r);
-	struct keeper_entry entry;
-	keeper_entry_get(&r, &entry);
+	keeper_entry_get(&r, ret);
 	if (wire_done(&r, "entry", &rig->err) != 0)
 		rig_die(rig, "read an entry");
-	return arena_z(rig->arena, entry.labels);
+	return true;
+}
+
+/* The entry's labels as JSON, "" when there is none. */
+static inline const char *rig_labels(struct rig *rig, const char *path)
+{
+	struct keeper_entry entry;
+	return rig_entry(rig, path, &entry) ? arena_z(rig->arena, entry.labels) : "";
+}
+
+static inline uint64_t rig_generation(struct rig *rig, const char *path)
+{
+	struct keeper_entry entry;
+	return rig_entry(rig, path, &entry) ? entry.generation : 0;
 }
 
 static inline int rig_permit(struct rig *rig, uint64_t use, const char *path, const char *kind, const char *host)

@@ -71,6 +71,19 @@ static bool read_entry(struct arena *arena, const struct keeper_entry *entry, st
 	return true;
 }
 
+uint64_t binding_number(const struct binding *binding)
+{
+	const struct binding_version version = {
+		.kind = binding->fields.kind,
+		.generation = binding->generation,
+		.created_at = binding->created_at,
+		.account = binding->fields.account,
+		.granted_scopes = binding->granted_scopes,
+		.consent = &binding->consent,
+	};
+	return binding_version_number(&version);
+}
+
 /* What the database knows beyond the vault: when it was used last. */
 static int add_use(struct db_tx *tx, struct binding *binding, struct err *err)
 {

@@ -31,6 +31,8 @@ struct binding_list {
 	size_t n;
 };
 
+/* Which credential it is (binding_version_number()). */
+uint64_t binding_number(const struct binding *binding);
 /* All bindings, or those of a connector and a kind ("" = any), by name. */
 int bindings_list(struct control *control, struct arena *arena, struct str connector_fqn, struct str kind,
 		  struct binding_list *ret, struct err *err) __attribute__((warn_unused_result));

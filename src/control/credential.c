@@ -134,6 +134,7 @@ int credential_permit(struct control *control, struct arena *arena, const struct
 			.hosts = hosts.items,
 			.n_hosts = hosts.n,
 			.deadline_ns = until_ns,
+			.version = use->fixed ? binding_number(binding) : 0,
 		};
 		if (permit_one(control, arena, owner, &permit, binding->consented, err) < 0)
 			return tell_refusal(err);

@@ -18,6 +18,7 @@ struct credential_use {
 	struct credential credential;
 	struct binding_list bindings; /* that are used */
 	struct str names;             /* of them, joined by one space; "" = none */
+	bool fixed;                   /* of a run: as they were chosen, or not at all */
 	struct egress_permit *permits;
 	size_t n_permits;
 };
@@ -27,7 +28,7 @@ int credential_choose(struct control *control, struct arena *arena, const struct
 		      struct credential_use *ret, struct err *err) __attribute__((warn_unused_result));
 /*
  * A permit for each, until `until_ns` (monotonic). BINDING_REQUIRED when the vault is locked, missing or its keeper away;
- * BINDING_FAILED when the person agreed to none of the hosts. What was permitted is ended by credential_end() in any case.
+ * BINDING_FAILED when the person agreed to none of the hosts, or what is fixed has become another. What was permitted is ended by credential_end() in any case.
  */
 int credential_permit(struct control *control, struct arena *arena, const struct credential_owner *owner,
 		      struct credential_use *use, uint64_t until_ns, struct err *err)

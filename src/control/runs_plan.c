@@ -1,7 +1,5 @@
-#include "base/hex.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
-#include "crypto/digest.h"
 #include "connector/grant.h"
 
 /* ------------------------------------------------------------------------------------------------------------ checking */
@@ -25,26 +23,6 @@ struct str_list run_plan_hosts(const struct run_plan *plan, size_t connector)
 }
 
 /* ------------------------------------------------------------------------------------------------------------- opening */
-
-/*
- * What a binding is, as one number. A token that the keeper renews makes a new generation of its entry and is the same
- * authorization: of an oauth2 binding that counts which was agreed to, and by whom.
- */
-static uint64_t generation_of(const struct binding *binding)
-{
-	if (!str_eq(binding->fields.kind, S("oauth2")))
-		return binding->generation;
-	AUTO(arena) *arena = arena_new();
-	AUTO_BUF text = BUF_INIT((size_t)1 << 20);
-	buf_add_str(&text, arena_printf(arena, "%llu\n%.*s\n%.*s\n", (unsigned long long)binding->created_at,
-					STR_FMT(binding->fields.account), STR_FMT(binding->granted_scopes)));
-	binding_consent_put(&text, &binding->consent);
-	unsigned char digest[SHA256_SIZE];
-	sha256(buf_str(&text), digest);
-	uint64_t number;
-	memcpy(&number, digest, sizeof number);
-	return number >> 11; /* as many bits as JSON holds exactly */
-}
 
 /* An action may narrow what the manifest lists, and no more. */
 static int check_hosts(const struct action *action, const struct action_connector *connector,
@@ -80,6 +58,7 @@ static int open_one(struct runs *runs, struct arena *arena, struct run_plan *pla
 	const struct credential_owner owner = {opened->row.fqn, opened->manifest};
 	if (credential_choose(control, arena, &owner, &plan->uses[i], err) < 0)
 		return -1;
+	plan->uses[i].fixed = true;
 	plan->needs_vault = plan->needs_vault || plan->uses[i].bindings.n > 0;
 	return 0;
 }
@@ -106,7 +85,7 @@ static void describe(const struct runs *runs, struct arena *arena, struct run_pl
 			bindings[n++] = (struct approval_binding){
 				.connector = connectors[i].name,
 				.name = binding->name,
-				.generation = generation_of(binding),
+				.generation = binding_number(binding),
 			};
 		}
 	}

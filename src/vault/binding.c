@@ -1,6 +1,7 @@
 #include "vault/binding.h"
 #include "base/ascii.h"
 #include "base/map.h"
+#include "crypto/digest.h"
 #include "text/canonical.h"
 #include "text/fqn.h"
 #include "text/json.h"
@@ -80,13 +81,12 @@ static int by_bytes(const void *a, const void *b)
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static void put_list(struct json_writer *w, struct str key, const struct str *items, size_t n)
+static void put_items(struct json_writer *w, const struct str *items, size_t n)
 {
 	struct str *sorted = xcalloc(n + 1, sizeof *sorted);
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = items[i];
 	qsort(sorted, n, sizeof *sorted, by_bytes);
-	jsonw_key(w, key);
 	jsonw_begin_array(w);
 	for (size_t i = 0; i < n; i++) {
 		if (i == 0 || !str_eq(sorted[i], sorted[i - 1]))
@@ -94,6 +94,12 @@ static void put_list(struct json_writer *w, struct str key, const struct str *it
 	}
 	jsonw_end_array(w);
 	free(sorted);
+}
+
+static void put_list(struct json_writer *w, struct str key, const struct str *items, size_t n)
+{
+	jsonw_key(w, key);
+	put_items(w, items, n);
 }
 
 void binding_consent_put(struct buf *out, const struct binding_consent *consent)
@@ -210,4 +216,39 @@ bool binding_consent_allows(const struct binding_consent *consent, struct str ho
 			return true;
 	}
 	return false;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- version */
+
+static void put_words(struct json_writer *w, struct str words)
+{
+	AUTO_FREE struct str *items = xcalloc(CONSENT_LIST_MAX, sizeof *items);
+	size_t n = 0;
+	for (struct str rest = words; rest.n > 0 && n < CONSENT_LIST_MAX;) {
+		struct str word;
+		rest = str_cut(rest, ' ', &word);
+		if (word.n > 0)
+			items[n++] = word;
+	}
+	put_items(w, items, n);
+}
+
+uint64_t binding_version_number(const struct binding_version *version)
+{
+	if (!str_eq(version->kind, S("oauth2")))
+		return version->generation;
+	AUTO_BUF text = BUF_INIT(4 * CONSENT_MAX);
+	struct json_writer w;
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
+	jsonw_begin_array(&w);
+	jsonw_int(&w, (int64_t)version->created_at);
+	jsonw_str(&w, version->account);
+	put_words(&w, version->granted_scopes);
+	jsonw_end_array(&w);
+	binding_consent_put(&text, version->consent);
+	unsigned char digest[SHA256_SIZE];
+	sha256(buf_str(&text), digest);
+	uint64_t number;
+	memcpy(&number, digest, sizeof number);
+	return number >> 11; /* as many bits as JSON holds exactly */
 }

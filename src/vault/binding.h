@@ -39,3 +39,16 @@ int binding_consent_get(struct arena *arena, struct str text, struct binding_con
 	__attribute__((warn_unused_result));
 /* Whether "host:port" (case-folded) is among the hosts, or they are {"*"}. */
 bool binding_consent_allows(const struct binding_consent *consent, struct str host_port);
+
+/*
+ * Which credential a binding is, as one number that JSON holds exactly: that of its value, which every new value changes. A token
+ * that the keeper renews is the same authorization: of an oauth2 binding it is made of when it was bound, its account, its
+ * scopes in any order, and what was consented to.
+ */
+struct binding_version {
+	struct str kind;
+	uint64_t generation, created_at; /* Unix seconds */
+	struct str account, granted_scopes;
+	const struct binding_consent *consent;
+};
+uint64_t binding_version_number(const struct binding_version *version);

@@ -185,6 +185,7 @@ void keeper_permit_put(struct buf *out, const struct keeper_permit *m)
 	for (size_t i = 0; i < m->n_hosts; i++)
 		wire_put_str(out, m->hosts[i]);
 	wire_put_u64(out, m->deadline_ns);
+	wire_put_u64(out, m->version);
 }
 
 int keeper_permit_get(struct arena *arena, struct str body, struct keeper_permit *ret, struct err *err)
@@ -204,6 +205,7 @@ int keeper_permit_get(struct arena *arena, struct str body, struct keeper_permit
 		hosts[i] = wire_str(&r);
 	m.hosts = hosts;
 	m.deadline_ns = wire_u64(&r);
+	m.version = wire_u64(&r);
 	if (m.use == 0)
 		r.bad = true;
 	if (wire_done(&r, "permit", err) != 0)

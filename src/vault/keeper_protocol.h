@@ -144,6 +144,7 @@ struct keeper_permit {
 		*hosts; /* "host:port" that this call may reach, each consented; else CAPABILITY_DENIED names it */
 	size_t n_hosts;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	uint64_t version;     /* binding_version_number() that was chosen: another is BINDING_FAILED; 0 = any */
 };
 /*
  * Where a credential is about to go, judged by egress: the host as the request names it, and whether what it would be sent

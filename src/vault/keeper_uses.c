@@ -56,6 +56,19 @@ static int deny_host(struct str path, struct str host, struct err *err)
 	return -1;
 }
 
+static bool is_version(const struct vault_entry *entry, const struct binding_consent *consent, uint64_t number)
+{
+	struct binding_version version = {
+		.kind = entry->type,
+		.generation = entry->generation,
+		.account = vault_label_of(entry, S("account")),
+		.granted_scopes = vault_label_of(entry, S("granted_scopes")),
+		.consent = consent,
+	};
+	(void)str_to_u64(vault_label_of(entry, S("created_at")), UINT64_MAX / TIME_SECOND, &version.created_at);
+	return binding_version_number(&version) == number;
+}
+
 /* What the person agreed to still holds for this permit, host by host. */
 static int check_entry(const struct vault_entry *entry, const struct keeper_permit *permit,
 		       const struct binding_consent *consent, struct err *err)
@@ -73,6 +86,10 @@ static int check_entry(const struct vault_entry *entry, const struct keeper_perm
 		return fail(err, ERR_BINDING_FAILED,
 			    "the binding '%.*s' is stale (%.*s); authorize it again with 'aileron binding reauthorize'",
 			    STR_FMT(entry->path), STR_FMT(reason));
+	if (permit->version != 0 && !is_version(entry, consent, permit->version))
+		return fail(err, ERR_BINDING_FAILED,
+			    "the binding '%.*s' is not what it was when this run was allowed to use it; ask anew",
+			    STR_FMT(entry->path));
 	for (size_t i = 0; i < permit->n_hosts; i++) {
 		if (!binding_consent_allows(consent, permit->hosts[i]))
 			return deny_host(entry->path, permit->hosts[i], err);

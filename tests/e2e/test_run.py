@@ -621,6 +621,24 @@ class Runs(unittest.TestCase):
             self.comes_to(approval, "completed")
         self.assertNotIn("/ok?queued", self.paths())
 
+    def test_what_is_bound_anew_is_not_used_by_what_was_approved_before(self):
+        def step(id, path):
+            return {"id": id, "op": "http_cred", "effect": "write",
+                    "inputs": {"url": f"https://127.0.0.1:{self.service.port}{path}", "credential": "api_key"}}
+        self.add("send", steps=[step("first", "/hold?first"), step("second", "/ok?second")])
+        approval = self.ask()
+        self.decide(approval)
+        self.assertTrue(self.service.asked.wait(20))
+        self.home.ok("binding", "rebind", "api_key/fixture/work", "--value-file", "-", "--yes", stdin="another-value")
+        self.service.hold.set()
+        run = self.comes_to(approval, "failed")
+        self.assertEqual((run["error"]["class"], run["error"]["details"]["step"], run["error"]["details"]["ran"]),
+                         ("binding_failed", "second", "yes"))
+        self.assertEqual(self.paths(), ["/hold?first"])
+        again = self.ask()
+        self.decide(again)
+        self.comes_to(again, "completed")
+
     def test_a_keeper_that_is_away_refuses_nothing(self):
         held, queued = self.fill_executors()
         waiting = self.ask(path="/ok?waiting")

@@ -107,6 +107,35 @@ static void test_any_host(void **state)
 	assert_true(binding_consent_allows(&read, S("any.example:8443")));
 }
 
+static void test_versions(void **state)
+{
+	(void)state;
+	const struct str hosts[] = {S("a.example:443")}, more[] = {S("a.example:443"), S("b.example:443")};
+	const struct binding_consent consent = {.hosts = hosts, .n_hosts = 1}, wider = {.hosts = more, .n_hosts = 2};
+	struct binding_version version = {.kind = S("api_key"), .generation = 7, .consent = &consent};
+	assert_int_equal(binding_version_number(&version), 7);
+	const struct binding_version oauth2 = {.kind = S("oauth2"),
+					       .generation = 7,
+					       .created_at = 1,
+					       .account = S("me"),
+					       .granted_scopes = S("read write"),
+					       .consent = &consent};
+	uint64_t number = binding_version_number(&oauth2);
+	assert_true(number > 0 && number < UINT64_C(1) << 53);
+	/* A renewed token is no other, nor are the same scopes as another answer says them. */
+	version = oauth2;
+	version.generation = 8;
+	version.granted_scopes = S("write  read write");
+	assert_int_equal(binding_version_number(&version), number);
+	struct binding_version others[] = {oauth2, oauth2, oauth2, oauth2};
+	others[0].created_at = 2;
+	others[1].account = S("you");
+	others[2].granted_scopes = S("read");
+	others[3].consent = &wider;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_not_equal(binding_version_number(&others[i]), number);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +145,7 @@ int main(void)
 		cmocka_unit_test(test_consent_round_trip),
 		cmocka_unit_test(test_wrong_consents_are_refused),
 		cmocka_unit_test(test_any_host),
+		cmocka_unit_test(test_versions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -617,6 +617,46 @@ static void permits_for_what_is_not_so(void **state)
 	assert_class(rig, ERR_INVALID_REQUEST);
 }
 
+static int permit_version(struct rig *rig, uint64_t use, const char *path, const char *kind, uint64_t version)
+{
+	struct str host = S("api.example.com:443");
+	const struct keeper_permit permit = {.use = use,
+					     .path = str_from(path),
+					     .connector = S("github.com/acme/svc"),
+					     .kind = str_from(kind),
+					     .hosts = &host,
+					     .n_hosts = 1,
+					     .deadline_ns = rig->now_ns + TIME_SECOND,
+					     .version = version};
+	AUTO_BUF body = BUF_INIT(4096);
+	keeper_permit_put(&body, &permit);
+	return rig_ask(rig, KEEPER_PERMIT, buf_str(&body), NULL);
+}
+
+/* What a run was approved with is what it uses: at the permit, and at each claim. */
+static void a_binding_that_was_put_anew_is_another(void **state)
+{
+	struct rig *rig = *state;
+	init(rig);
+	assert_int_equal(rig_put(rig, &api_key), 0);
+	uint64_t version = rig_generation(rig, api_key.path);
+	assert_int_not_equal(version, 0);
+	assert_int_equal(permit_version(rig, 1, api_key.path, "api_key", version + 1), -1);
+	assert_class(rig, ERR_BINDING_FAILED);
+	assert_int_equal(permit_version(rig, 1, api_key.path, "api_key", version), 0);
+	assert_int_equal(permit_version(rig, 2, api_key.path, "api_key", 0), 0); /* of a call that was bound to none */
+	struct rig_released released = {0};
+	assert_int_equal(rig_claim_now(rig, 1, "api.example.com:443", &released), 0);
+	struct rig_binding anew = api_key;
+	anew.flags = 0;
+	assert_int_equal(rig_put(rig, &anew), 0);
+	assert_int_equal(rig_claim_now(rig, 1, "api.example.com:443", &released), -1);
+	assert_class(rig, ERR_BINDING_FAILED);
+	assert_int_equal(rig_claim_now(rig, 2, "api.example.com:443", &released), 0);
+	assert_int_equal(permit_version(rig, 3, api_key.path, "api_key", version), -1);
+	assert_int_equal(permit_version(rig, 3, api_key.path, "api_key", rig_generation(rig, api_key.path)), 0);
+}
+
 static void a_use_ends_with_its_call_and_its_time(void **state)
 {
 	struct rig *rig = *state;
@@ -1068,6 +1108,7 @@ int main(void)
 		RIG_TEST(a_released_value_goes_where_the_keeper_was_asked_about),
 		RIG_TEST(a_consent_that_shrinks_holds_for_permits_that_are_out),
 		RIG_TEST(permits_for_what_is_not_so),
+		RIG_TEST(a_binding_that_was_put_anew_is_another),
 		RIG_TEST(a_use_ends_with_its_call_and_its_time),
 		RIG_TEST(locking_takes_all_uses),
 		RIG_TEST(so_many_uses_are_permitted_at_once),

@@ -138,7 +138,8 @@ static void permits(void **state)
 				  .kind = S("api_key"),
 				  .hosts = hosts,
 				  .n_hosts = 2,
-				  .deadline_ns = UINT64_MAX};
+				  .deadline_ns = UINT64_MAX,
+				  .version = 7};
 	AUTO_BUF body = BUF_INIT(MESSAGE_MAX);
 	AUTO(arena) *arena = arena_new();
 	keeper_permit_put(&body, &m);
@@ -151,6 +152,7 @@ static void permits(void **state)
 	assert_int_equal(got.n_hosts, 2);
 	assert_str(got.hosts[1], hosts[1]);
 	assert_int_equal(got.deadline_ns, UINT64_MAX);
+	assert_int_equal(got.version, 7);
 	m.use = 0; /* none is numbered so */
 	buf_clear(&body);
 	keeper_permit_put(&body, &m);
