@@ -182,13 +182,29 @@ void run_put_json(struct json_writer *w, const struct run *run, const struct run
 
 /* ---------------------------------------------------------------------------------------------------------------- plan */
 
+/* As whom: one credential, or each of those from which the request's region chooses. */
+static void put_credential(struct json_writer *w, const struct credential_use *use)
+{
+	const struct binding_list *bindings = &use->bindings;
+	AUTO_BUF identities = BUF_INIT(bindings->n * KIB + 1);
+	if (bindings->n == 0)
+		return;
+	for (size_t i = 0; i < bindings->n; i++) {
+		const struct binding_fields *fields = &bindings->items[i].fields;
+		buf_add_z(&identities, i > 0 ? ", " : "");
+		buf_add_str(&identities, fields->account.n > 0 ? fields->account : fields->identity);
+	}
+	member_str(w, "binding", use->names);
+	member_str_given(w, "credential", bindings->items[0].fields.kind);
+	member_str_given(w, "identity", buf_str(&identities));
+}
+
 static int put_step(struct json_writer *w, const struct run_plan *plan, size_t i, const struct json *args,
 		    struct err *err)
 {
 	const struct action_step *step = &plan->action->steps[i];
 	const struct connector_opened *opened = &plan->opened[step->connector];
 	const struct action_connector *connector = &plan->action->connectors[step->connector];
-	const struct binding_list *bindings = &plan->uses[step->connector].bindings;
 	const struct str_list hosts = run_plan_hosts(plan, step->connector);
 	AUTO_BUF shown = BUF_INIT(SHOWN_MAX);
 	if (action_step_shown(plan->action, i, args, &shown, err) < 0)
@@ -206,13 +222,7 @@ static int put_step(struct json_writer *w, const struct run_plan *plan, size_t i
 	member_bool(w, "linked", true);
 	member_bool(w, "signed", false);
 	member_list(w, "hosts", hosts.items, hosts.n);
-	for (size_t k = 0; k < MIN(bindings->n, 1); k++) {
-		const struct binding *binding = &bindings->items[k];
-		member_str(w, "binding", binding->name);
-		member_str_given(w, "credential", binding->fields.kind);
-		member_str_given(w, "identity",
-				 binding->fields.account.n > 0 ? binding->fields.account : binding->fields.identity);
-	}
+	put_credential(w, &plan->uses[step->connector]);
 	member_raw(w, "arguments", buf_str(&shown));
 	jsonw_end_object(w);
 	return 0;

@@ -294,6 +294,44 @@ static void a_pause_ends_with_a_cancel(void **state)
 	assert_true(lab.now < lab.called_at[1] + TIME_SECOND);
 }
 
+/* ----------------------------------------------------------------------------------------------------------------- shown */
+
+static struct str step_as_shown(struct arena *arena, const struct credential_use *use)
+{
+	AUTO(action) *action = action_parse(S(HEAD "+++\n"), "a.md", NULL);
+	struct connector_manifest manifest = {.publisher = S("acme")};
+	struct connector_opened opened = CONNECTOR_OPENED_INIT;
+	opened.row.fqn = S(FQN);
+	opened.manifest = &manifest;
+	struct credential_use own = *use;
+	const struct run_plan plan = {.action = action, .opened = &opened, .uses = &own};
+	AUTO(json) *args = json_parse(S("{}"), JSON_READ_STRICT, NULL);
+	AUTO_BUF text = BUF_INIT(4096);
+	struct json_writer w;
+	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
+	assert_int_equal(run_put_steps(&w, &plan, args, NULL), 0);
+	AUTO(json) *steps = json_parse(buf_str(&text), JSON_READ_STRICT, NULL);
+	struct str identity = STR_EMPTY, binding = STR_EMPTY;
+	(void)json_get_str(json_member(json_at(steps, 0), S("identity")), &identity);
+	(void)json_get_str(json_member(json_at(steps, 0), S("binding")), &binding);
+	return arena_printf(arena, "%.*s with %.*s", STR_FMT(identity), STR_FMT(binding));
+}
+
+static void each_identity_that_may_be_used_is_shown(void **state)
+{
+	(void)state;
+	AUTO(arena) *arena = arena_new();
+	struct binding bindings[] = {
+		{.name = S("aws_sigv4/s/work"), .fields = {.kind = S("aws_sigv4"), .identity = S("work")}},
+		{.name = S("aws_sigv4/s/home"), .fields = {.kind = S("aws_sigv4"), .account = S("me@home")}},
+	};
+	struct credential_use use = {.bindings = {bindings, 2}, .names = S("aws_sigv4/s/work aws_sigv4/s/home")};
+	assert_true(str_eq(step_as_shown(arena, &use), S("work, me@home with aws_sigv4/s/work aws_sigv4/s/home")));
+	use = (struct credential_use){.bindings = {bindings, 1}, .names = S("aws_sigv4/s/work")};
+	assert_true(str_eq(step_as_shown(arena, &use), S("work with aws_sigv4/s/work")));
+	assert_true(str_eq(step_as_shown(arena, &(struct credential_use){0}), S(" with ")));
+}
+
 /* ------------------------------------------------------------------------------------------------------------------ away */
 
 static void only_what_says_nothing_of_a_run_is_away(void **state)
@@ -314,6 +352,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_may_run_twice_is_tried_again_and_nothing_else, start, stop),
 		cmocka_unit_test_setup_teardown(one_two_and_four_seconds_pass_before, start, stop),
 		cmocka_unit_test_setup_teardown(a_pause_ends_with_a_cancel, start, stop),
+		cmocka_unit_test(each_identity_that_may_be_used_is_shown),
 		cmocka_unit_test(only_what_says_nothing_of_a_run_is_away),
 	};
 	return cmocka_run_group_tests(tests, fixture_enter, fixture_leave);
