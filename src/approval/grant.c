@@ -107,16 +107,21 @@ static int end_one(struct db_tx *tx, const struct grant *grant, const struct gra
 
 int64_t grant_end(struct db_tx *tx, const struct grant_end *end, struct err *err)
 {
-	AUTO(arena) *arena = arena_new();
-	struct grant_list list = {0};
-	struct db_stmt *q = db_stmt(tx, COLUMNS " AND (?1 = '' OR id = ?1) AND (?2 = '' OR session = ?2)");
-	db_bind_str(q, end->id);
-	db_bind_str(q, end->session);
-	if (read_grants(q, arena, &list, err) < 0)
-		return -1;
-	for (size_t i = 0; i < list.n; i++) {
-		if (end_one(tx, &list.items[i], end, err) < 0)
+	int64_t n = 0;
+	struct grant_list list;
+	do {
+		AUTO(arena) *arena = arena_new();
+		struct db_stmt *q = db_stmt(tx, COLUMNS " AND (?1 = '' OR id = ?1) AND (?2 = '' OR session = ?2)");
+		db_bind_str(q, end->id);
+		db_bind_str(q, end->session);
+		list = (struct grant_list){0};
+		if (read_grants(q, arena, &list, err) < 0)
 			return -1;
-	}
-	return (int64_t)list.n;
+		for (size_t i = 0; i < list.n; i++) {
+			if (end_one(tx, &list.items[i], end, err) < 0)
+				return -1;
+		}
+		n += (int64_t)list.n;
+	} while (list.n == GRANTS_MAX); /* no list holds more, and all of them end */
+	return n;
 }

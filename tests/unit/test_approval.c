@@ -428,6 +428,55 @@ static void twenty_wait_at_most(void **state)
 	assert_int_equal(insert(db, "run-x", "act-x", KEY), 0);
 }
 
+#define MANY 1200 /* more than one list of grants holds */
+
+static int do_grant_many(struct db_tx *tx, void *user, struct err *e)
+{
+	(void)user;
+	for (int i = 0; i < MANY; i++) {
+		char id[16];
+		snprintf(id, sizeof id, "grant-%d", i);
+		const struct grant grant = {
+			.id = str_from(id),
+			.caller = S("user"),
+			.session = i % 10 == 0 ? S("one") : S("two"),
+			.action = S("send"),
+			.bound = S("{}"),
+			.issued_ns = 1000,
+			.expires_ns = 9000,
+		};
+		if (grant_issue(tx, &grant, &person, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int do_end_many(struct db_tx *tx, void *user, struct err *e)
+{
+	const struct grant_end session = {.session = S("one"), .why = S("session"), .now_ns = 2000, .who = person};
+	const struct grant_end all = {.why = S("lock"), .now_ns = 2000, .who = person};
+	int64_t *ended = user;
+	ended[0] = grant_end(tx, &session, e);
+	ended[1] = grant_end(tx, &all, e);
+	return ended[0] < 0 || ended[1] < 0 ? -1 : 0;
+}
+
+static void a_lock_ends_every_grant_however_many(void **state)
+{
+	struct db *db = *state;
+	AUTO(arena) *arena = arena_new();
+	struct grant_list list = {0};
+	int64_t ended[2] = {0};
+	assert_int_equal(db_write(db, do_grant_many, NULL, &err), 0);
+	assert_int_equal(db_write(db, do_end_many, ended, &err), 0);
+	assert_int_equal(ended[0], MANY / 10);
+	assert_int_equal(ended[1], MANY - MANY / 10);
+	struct db_tx *tx = db_read(db);
+	assert_int_equal(grant_list(tx, arena, 2000, &list, NULL), 0);
+	db_done(tx);
+	assert_int_equal(list.n, 0);
+}
+
 static int do_interrupt(struct db_tx *tx, void *user, struct err *e)
 {
 	(void)user;
@@ -603,6 +652,7 @@ int main(void)
 		WITH_DB(who_approves_what_was_refused_is_told_the_part),
 		WITH_DB(what_waits_already_is_not_asked_twice),
 		WITH_DB(twenty_wait_at_most),
+		WITH_DB(a_lock_ends_every_grant_however_many),
 		WITH_DB(a_kill_leaves_what_was_promised),
 		WITH_DB(the_first_wait_for_the_vault_says_until_when),
 		cmocka_unit_test(the_text_is_canonical),
