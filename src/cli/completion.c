@@ -3,7 +3,8 @@
 
 /*
  * Each script holds the table as cases and one small function: the words before the cursor, as far as they are words of verbs,
- * choose what may follow. What follows `--flag` is a path or nothing that could be known.
+ * choose what may follow. What follows `--flag` is a path or nothing that could be known. What there is of a kind is asked of
+ * the verb `names`; none of it is read as words of the shell.
  */
 
 #define WORDS_MAX ((size_t)256)
@@ -169,6 +170,8 @@ static void put_bash_verb(struct buf *out, const struct verb *verb)
 		buf_add_z(out, "\t\tpaths=-d\n");
 	else if (strstr(verb->arguments, "FILE") != NULL)
 		buf_add_z(out, "\t\tpaths=-f\n");
+	if (verb->names != NULL)
+		buf_addf(out, "\t\tkind=%s\n", verb->names);
 	buf_add_z(out, "\t\t;;\n");
 }
 
@@ -178,7 +181,7 @@ void completion_bash(struct buf *out, const struct verb *table)
 	buf_add_z(out, "# completion of aileron for bash; made by 'aileron completion bash'\n"
 		       "_aileron() {\n"
 		       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} at='' longer i "
-		       "words='' paths=''\n"
+		       "words='' paths='' kind=''\n"
 		       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 		       "\t\tlonger=\"$at${at:+ }${COMP_WORDS[i]}\"\n"
 		       "\t\tcase $longer in\n\t\t");
@@ -199,6 +202,13 @@ void completion_bash(struct buf *out, const struct verb *table)
 	buf_add_z(out, "\tesac\n"
 		       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\"\n"
 		       "\t\t[[ -n $paths && $cur != -* ]] && compgen \"$paths\" -- \"$cur\")\n"
+		       "\t[[ -n $kind && $cur != -* ]] || return 0\n"
+		       /* bash takes a word with colons apart; what stands before the last one is typed already. */
+		       "\tlonger=${COMP_LINE:0:COMP_POINT}\n"
+		       "\tlonger=${longer##* }\n"
+		       "\twhile IFS= read -r i; do\n"
+		       "\t\t[[ $i == \"$longer\"* ]] && COMPREPLY+=(\"${i#\"${longer%\"${longer##*:}\"}\"}\")\n"
+		       "\tdone < <(aileron names \"$kind\" 2>/dev/null)\n"
 		       "}\n"
 		       "complete -o filenames -F _aileron aileron\n");
 }
@@ -243,6 +253,8 @@ static void put_zsh_verb(struct buf *out, const struct verb *verb)
 		buf_add_z(out, "\t\t_files -/\n");
 	else if (strstr(verb->arguments, "FILE") != NULL)
 		buf_add_z(out, "\t\t_files\n");
+	if (verb->names != NULL)
+		buf_addf(out, "\t\tcompadd -- ${(f)\"$(aileron names %s 2>/dev/null)\"}\n", verb->names);
 	buf_add_z(out, "\t\t;;\n");
 }
 
@@ -319,6 +331,9 @@ static void put_fish_verb(struct buf *out, const struct verb *verb)
 			 verb->words);
 	else if (strstr(verb->arguments, "FILE") != NULL)
 		buf_addf(out, "complete -c aileron -n '__aileron_at \"%s\"' -F\n", verb->words);
+	if (verb->names != NULL)
+		buf_addf(out, "complete -c aileron -n '__aileron_at \"%s\"' -a '(aileron names %s 2>/dev/null)'\n",
+			 verb->words, verb->names);
 }
 
 static void fish_path(void *user, struct str group)

@@ -40,9 +40,10 @@ struct cli;
 typedef int verb_run(struct cli *cli, struct err *err); /* the exit status, or -1 with an error */
 #define VERB_OPERATIONS_MAX 8
 struct verb {
-	const char *words;             /* "vault member add" */
-	const char *arguments;         /* "PATH [-]", for people */
-	unsigned least, most;          /* how many arguments */
+	const char *words;     /* "vault member add" */
+	const char *arguments; /* "PATH [-]", for people */
+	const char *names;     /* what its first argument is one of, as `names` knows it; NULL = nothing listed */
+	unsigned least, most;  /* how many arguments */
 	const struct verb_flag *flags; /* ended by name NULL; NULL = only --json and --help */
 	enum api_operation_id
 		operations[VERB_OPERATIONS_MAX]; /* the first n_operations; the first one decides about the vault */

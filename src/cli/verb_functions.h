@@ -7,7 +7,7 @@
 verb_run verb_daemon_run, verb_daemon_start, verb_daemon_stop, verb_daemon_restart, verb_daemon_status;
 verb_run verb_status, verb_doctor, verb_open;
 verb_run verb_config_list, verb_config_get, verb_config_set, verb_config_unset;
-verb_run verb_help, verb_version, verb_completion, verb_manual, verb_notify;
+verb_run verb_help, verb_version, verb_completion, verb_names, verb_manual, verb_notify;
 verb_run verb_vault_init, verb_vault_unlock, verb_vault_lock, verb_vault_status, verb_vault_list, verb_vault_get_meta;
 verb_run verb_vault_put, verb_vault_delete, verb_vault_passwd, verb_vault_export, verb_vault_import, verb_vault_tune;
 verb_run verb_member_list, verb_member_add, verb_member_remove, verb_backup_list, verb_backup_delete;

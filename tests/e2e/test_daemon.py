@@ -21,12 +21,25 @@ class Life(unittest.TestCase):
 
     def test_verbs_that_never_start_it(self):
         with Home() as home:
-            for verb in (["version"], ["help"], ["completion", "bash"], ["stop"]):
+            for verb in (["version"], ["help"], ["completion", "bash"], ["names", "runs"], ["stop"]):
                 self.assertEqual(home.cli(*verb).code, 0, verb)
             self.assertEqual(home.cli("status").code, 69)
             self.assertNotEqual(home.cli("open", "--print").code, 0)
             home.cli("doctor")
             self.assertFalse((home.state / "daemon.json").exists())
+
+    def test_names_for_the_shell(self):
+        with Home() as home:
+            home.init()
+            home.ok("vault", "put", "a/b", "-", stdin="x")
+            home.ok("vault", "put", "a/$(date)", "-", stdin="x")
+            self.assertEqual(home.ok("names", "entries").out, "a/b\n")
+            for kind in ("actions", "agents", "approvals", "backups", "bindings", "connectors", "grants", "runs", "sessions"):
+                self.assertEqual(home.ok("names", kind).out, "")
+            self.assertEqual(home.ok("names", "members").out, "owner\n")
+            self.assertIn("approvals.grants\n", home.ok("names", "settings").out)
+            self.assertIn("claude\n", home.ok("names", "programs").out)
+            self.assertEqual(home.cli("names", "nothing").code, 2)
 
     def test_files_and_modes(self):
         with Home() as home:

@@ -64,7 +64,9 @@ static void scripts_name_every_verb_and_flag(void **state)
 		makers[i](&script, verbs);
 		assert_true(buf_ok(&script));
 		for (const struct verb *verb = verbs; verb->words != NULL; verb++) {
-			assert_int_equal(strstr(script.p, verb->words) != NULL, (verb->marks & VERB_HIDDEN) == 0);
+			bool asked = strcmp(verb->words, "names") == 0; /* by the script itself */
+			assert_int_equal(strstr(script.p, verb->words) != NULL,
+					 asked || (verb->marks & VERB_HIDDEN) == 0);
 			for (const struct verb_flag *flag = verb->flags; flag != NULL && flag->name != NULL; flag++)
 				assert_int_equal(strstr(script.p, flag->name) != NULL, flag->help != NULL);
 		}
@@ -148,11 +150,21 @@ static void bash_completes(void **state)
 		{"aileron completion ''", "<fish>", true},
 		{"aileron vault unlock --key-file /et", "</etc>", true},
 		{"aileron audit list --limit ''", "<", false},
+		{"aileron ''", "<names>", false},
+		{"aileron runs show ''", "<runs-1>", true},
+		{"aileron runs show runs", "<runs-1>", true},
+		{"aileron runs show no", "<", false},
+		{"aileron runs show --js", "<runs-1>", false},
+		{"aileron runs list ''", "<runs-1>", false},
+		{"aileron connector show github : //acme/co", "<//acme/connectors-1>", true},
+		{"aileron connector show ''", "<$(touch made)>", true}, /* a word as any other */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char more[512], printed[8192];
 		snprintf(more, sizeof more,
-			 "COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _aileron; printf '<%%s>\\n' "
+			 "aileron() { printf '%%s\\n' \"$2-1\" \"github://acme/$2-1\" '$(touch made)'; }\n"
+			 "COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE=\"${COMP_WORDS[*]}\"\n"
+			 "COMP_LINE=${COMP_LINE// : /:}; COMP_POINT=${#COMP_LINE}; _aileron; printf '<%%s>\\n' "
 			 "\"${COMPREPLY[@]}\"\n",
 			 cases[i].words);
 		if (!output_of("bash", "--norc", write_script(completion_bash, more), printed, sizeof printed))
@@ -161,6 +173,7 @@ static void bash_completes(void **state)
 		if (there != cases[i].there)
 			fail_msg("'%s' gives %s", cases[i].words, printed);
 	}
+	assert_int_equal(access("made", F_OK), -1);
 }
 
 static void other_shells_read_theirs(void **state)
