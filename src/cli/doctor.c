@@ -2,6 +2,7 @@
 #include "audit/audit.h"
 #include "base/escape.h"
 #include "base/limits.h"
+#include "daemon/config.h"
 #include "daemon/state_dir.h"
 #include "os/child.h"
 #include "os/file.h"
@@ -114,6 +115,21 @@ static void look_at_state_dir(struct doctor *doctor, const char *path)
 	if (state_dir_check(path, &err) < 0)
 		doctor_add(doctor, "start", false, str_from(err.message),
 			   "the daemon does not start before that is mended");
+}
+
+static void look_at_config(struct doctor *doctor, const char *state_dir)
+{
+	static struct config config;
+	static struct err err;
+	static char text[TEXT_MAX];
+	unsigned n = 0;
+	err_clear(&err);
+	bool ok = config_load(state_dir, &config, &err) == 0;
+	for (size_t i = 0; ok && i < CONFIG__MAX; i++)
+		n += config.set[i];
+	snprintf(text, sizeof text, "%u of %d settings are set", n, CONFIG__MAX);
+	doctor_add(doctor, "configuration", ok, str_from(ok ? text : err_text_at(&err, text, sizeof text)),
+		   "mend the file; until then the daemon is not started anew");
 }
 
 /* --------------------------------------------------------------------------------------------------------- the machine */
@@ -230,6 +246,7 @@ static void look_at_database(struct doctor *doctor, const char *state_dir)
 void doctor_look(struct doctor *doctor, const char *state_dir, bool daemon_runs)
 {
 	look_at_state_dir(doctor, state_dir);
+	look_at_config(doctor, state_dir);
 	look_at_programs(doctor);
 	look_at_kernel(doctor);
 	look_at_memory(doctor);

@@ -26,6 +26,7 @@ struct launch {
 	char id[PROGRAM_ID_SIZE];  /* of the agent; "" = not yet */
 	char *folder;              /* of the run's files; NULL = not yet */
 	struct plan plan;
+	struct config config;
 	struct str anthropic_url, openai_url;
 	bool anthropic_injected, openai_injected;
 };
@@ -44,14 +45,12 @@ static bool is_set(const char *name)
 /* ---------------------------------------------------------------------------------------------------------- the session */
 
 /* A gateway is used where it is offered and nothing of the person's own stands in its place. */
-static int take_gateway(struct launch *launch, const struct json *session, struct err *err)
+static void take_gateway(struct launch *launch, const struct json *session)
 {
-	static struct config config;
-	if (config_load(launch->cli->state_dir, &config, err) < 0)
-		return -1;
+	const struct config *config = &launch->config;
 	launch->anthropic_injected =
-		config.text[CONFIG_GATEWAY_INJECT_ANTHROPIC][0] != '\0' && !is_set("ANTHROPIC_API_KEY");
-	launch->openai_injected = config.text[CONFIG_GATEWAY_INJECT_OPENAI][0] != '\0';
+		config->text[CONFIG_GATEWAY_INJECT_ANTHROPIC][0] != '\0' && !is_set("ANTHROPIC_API_KEY");
+	launch->openai_injected = config->text[CONFIG_GATEWAY_INJECT_OPENAI][0] != '\0';
 	struct arena *arena = launch->cli->arena;
 	const struct json *gateway = json_member(session, S("gateway"));
 	if (!is_set("ANTHROPIC_BASE_URL"))
@@ -59,7 +58,6 @@ static int take_gateway(struct launch *launch, const struct json *session, struc
 	/* A login of ChatGPT's goes to another service than a key. */
 	if (launch->openai_injected || is_set("OPENAI_API_KEY"))
 		launch->openai_url = arena_str(arena, cli_str(gateway, "openai_url"));
-	return 0;
 }
 
 static int start_session(struct launch *launch, struct err *err)
@@ -80,8 +78,7 @@ static int start_session(struct launch *launch, struct err *err)
 	if (buf_check(&body, "the request", err) < 0 || cli_call(cli, &call, &session, err) < 0)
 		return -1;
 	launch->session = arena_str(cli->arena, cli_str(session, "id"));
-	if (take_gateway(launch, session, err) < 0)
-		return -1;
+	take_gateway(launch, session);
 	launch->hold = session_hold_new(cli, launch->session, err);
 	return launch->hold != NULL ? 0 : wrap(err, "holding the session '%.*s'", STR_FMT(launch->session));
 }
@@ -324,8 +321,13 @@ static int find_program(struct launch *launch, struct err *err)
 
 int verb_launch(struct cli *cli, struct err *err)
 {
-	struct launch launch = {.cli = cli};
-	if (find_program(&launch, err) < 0 || check_environment(err) < 0 || cli_client(cli, err) == NULL)
+	static struct launch launch; /* one process has one */
+	launch.cli = cli;
+	if (find_program(&launch, err) < 0 || check_environment(err) < 0)
+		return -1;
+	if (config_load(cli->state_dir, &launch.config, err) < 0)
+		return wrap(err, "reading the configuration");
+	if (cli_client(cli, err) == NULL)
 		return -1;
 	agent_process_prepare();
 	int status = carry_out(&launch, err);

@@ -186,6 +186,17 @@ static int change(struct editing *e, const struct yaml_value *root, bool *ret_ch
 	return 0;
 }
 
+/* Of the last of the path's members that are there. */
+static uint32_t line_of(const struct yaml_edit *edit, const struct yaml_value *value)
+{
+	uint32_t line = yaml_line(value);
+	for (size_t i = 0; i < edit->n_path && value != NULL; i++) {
+		value = yaml_member(value, edit->path[i]);
+		line = value != NULL ? yaml_line(value) : line;
+	}
+	return line;
+}
+
 /* ------------------------------------------------------------------------------------------------------ what came of it */
 
 static bool is_same(const struct yaml_value *a, const struct yaml_value *b)
@@ -238,12 +249,15 @@ int yaml_edit(struct str text, const char *file, const struct yaml_edit *edit, s
 		return -1;
 	size_t begin = out->n;
 	struct editing e = {text, file, edit, out, str_find(text, S("\r\n")) != STR_NPOS ? "\r\n" : "\n"};
-	if (change(&e, root, &changed, err) < 0 || buf_check(out, "the changed text", err) < 0)
+	if (change(&e, root, &changed, err) < 0)
+		return err_at(err, file, line_of(edit, root));
+	if (buf_check(out, "the changed text", err) < 0)
 		return -1;
 	if (yaml_parse(arena, str_slice(buf_str(out), begin, out->n), file, &result, NULL) < 0 ||
-	    !is_only_change(edit, root, result))
-		return fail(err, ERR_VALIDATION_ERROR,
-			    "the text is of a form in which this cannot be changed; do it by hand");
+	    !is_only_change(edit, root, result)) {
+		fail(err, ERR_VALIDATION_ERROR, "the text is of a form in which this cannot be changed; do it by hand");
+		return err_at(err, file, line_of(edit, root));
+	}
 	if (ret_changed != NULL)
 		*ret_changed = changed;
 	return 0;

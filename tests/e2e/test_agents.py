@@ -199,6 +199,15 @@ class Launches(Base):
         self.assertIn("more than 4096 variables", err)
         self.assertEqual((self.sessions(), (self.work / "args").exists()), ([], False))
 
+    def test_a_configuration_that_is_wrong_starts_nothing(self):
+        self.program("claude", CLAUDE + "exit 0\n")
+        self.home.start()
+        (self.home.state / "config.yaml").write_text("gateway:\n  anthropic: nowhere\n")
+        code, _, err = self.launch("claude")
+        self.assertEqual(code, 1, err)
+        self.assertIn("config.yaml:2)", err)
+        self.assertEqual((self.sessions(), (self.work / "args").exists()), ([], False))
+
     def test_what_it_is_started_with(self):
         self.program("claude", CLAUDE + "exit 7\n")
         env = {**self.env, "AILERON_TOKEN": "", "AILERON_URL": "http://elsewhere"}
