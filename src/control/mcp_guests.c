@@ -30,6 +30,7 @@ struct mcp_guests {
 	struct mcp *mcp;
 	struct loop_source *wake;
 	bool stopped;
+	size_t half; /* bytes that are kept of lines whose ends are not here */
 
 	pthread_mutex_t lock; /* of the list, which the loop's thread alone changes */
 	struct guest *first;
@@ -164,12 +165,14 @@ static void guest_free(struct guest *guest)
 {
 	mcp_peer_free(guest->peer);
 	unlink_guest(guest);
+	guest->guests->half -= guest->lines.part.room;
 	line_cut_release(&guest->lines);
 	free(guest->folder);
 	free(guest);
 }
 
-static void guest_end(struct guest *guest)
+/* `broken`: what it was to be sent is thrown away. */
+static void guest_end(struct guest *guest, bool broken)
 {
 	struct sessions *sessions = guest->guests->control->sessions;
 	struct http_exchange *x = guest->x;
@@ -179,7 +182,7 @@ static void guest_end(struct guest *guest)
 	memcpy(agent, guest->agent, sizeof agent);
 	http_on_gone(x, NULL, NULL);
 	guest_free(guest);
-	http_stream_end(x);
+	(broken ? http_stream_break : http_stream_end)(x);
 	const struct session lost = {.id = str_from(id), .caller = str_from(agent)};
 	if (ends)
 		sessions_end_later(sessions, &lost, false);
@@ -187,7 +190,7 @@ static void guest_end(struct guest *guest)
 
 static void on_gone(void *user)
 {
-	guest_end(user);
+	guest_end(user, false);
 }
 
 static void on_line(void *user, struct str line)
@@ -202,10 +205,22 @@ static void on_too_long(void *user)
 	mcp_peer_too_long(guest->peer);
 }
 
-static void on_bytes(void *user, struct str bytes)
+/* A line at a time: what many short ones bring may be a lot, and who does not take it waits with the rest. */
+static size_t on_bytes(void *user, struct str bytes)
 {
 	struct guest *guest = user;
-	line_cut_feed(&guest->lines, bytes, on_line, on_too_long, guest);
+	size_t taken = 0, kept = guest->lines.part.room;
+	while (taken < bytes.n && http_stream_unsent(guest->x) <= HTTP_STREAM_HIGH) {
+		struct str left = str_slice(bytes, taken, bytes.n);
+		size_t end = str_find_char(left, '\n');
+		struct str piece = str_slice(left, 0, end == STR_NPOS ? left.n : end + 1);
+		line_cut_feed(&guest->lines, piece, on_line, on_too_long, guest);
+		taken += piece.n;
+	}
+	guest->guests->half += guest->lines.part.room - kept;
+	if (guest->guests->half > MCP_GUESTS_HALF_MAX)
+		loop_wake(guest->guests->wake);
+	return taken;
 }
 
 /* In one piece, so that it is sent in one; what is large is sent in several anyway. */
@@ -224,10 +239,11 @@ static int write_line(struct guest *guest, struct str message)
 static void on_message(void *user, struct str message)
 {
 	struct guest *guest = user;
-	if (write_line(guest, message) == 0)
-		return;
-	guest->deaf = true;
-	loop_wake(guest->guests->wake);
+	int rc = write_line(guest, message);
+	if (rc < 0)
+		guest->deaf = true;
+	if (rc != 0) /* or all together have too much */
+		loop_wake(guest->guests->wake);
 }
 
 static struct guest *guest_new(struct mcp_guests *guests, struct http_exchange *x, const struct identity *identity)
@@ -286,14 +302,64 @@ int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const st
 	return 0;
 }
 
+static size_t half_of(struct guest *guest)
+{
+	return guest->lines.part.room;
+}
+
+static size_t unsent_of(struct guest *guest)
+{
+	return http_stream_unsent(guest->x);
+}
+
+/* The largest connection of the agent that has most. */
+static struct guest *find_largest(struct mcp_guests *guests, size_t (*size_of)(struct guest *guest))
+{
+	struct guest *largest = NULL;
+	size_t most = 0;
+	for (struct guest *first = guests->first; first != NULL; first = first->next) {
+		struct guest *candidate = first;
+		size_t sum = 0;
+		for (struct guest *guest = guests->first; guest != NULL; guest = guest->next) {
+			if (strcmp(guest->agent, first->agent) != 0)
+				continue;
+			size_t size = size_of(guest);
+			sum += size;
+			if (size > size_of(candidate))
+				candidate = guest;
+		}
+		if (sum > most) {
+			most = sum;
+			largest = candidate;
+		}
+	}
+	return largest;
+}
+
+/* All together have too much of what the connections keep: some give it up. */
+static void keep_within(struct mcp_guests *guests, size_t excess, size_t (*size_of)(struct guest *guest))
+{
+	while (excess > 0) {
+		struct guest *guest = find_largest(guests, size_of);
+		if (guest == NULL)
+			return;
+		log_warn("guest_cut_off", log_z("agent", guest->agent), log_u64("bytes", size_of(guest)));
+		excess -= MIN(excess, size_of(guest));
+		guest_end(guest, true);
+	}
+}
+
 void mcp_guests_look(struct mcp_guests *guests)
 {
+	if (guests->half > MCP_GUESTS_HALF_MAX)
+		keep_within(guests, guests->half - MCP_GUESTS_HALF_MAX, half_of);
+	keep_within(guests, http_upgrades_excess(guests->control->http), unsent_of);
 	for (struct guest *guest = guests->first, *next; guest != NULL; guest = next) {
 		next = guest->next;
 		bool done = guests->stopped && mcp_peer_open(guest->peer) == 0;
 		if (done || guest->deaf || guest->over ||
 		    !agents_is_valid(guests->control->agents, str_from(guest->agent)))
-			guest_end(guest);
+			guest_end(guest, guest->deaf);
 	}
 }
 

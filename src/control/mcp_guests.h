@@ -12,7 +12,8 @@
 #include "mcp/mcp.h"
 
 #define MCP_GUESTS_MAX      256
-#define MCP_GUESTS_OF_ONE   32 /* of one agent's token */
+#define MCP_GUESTS_OF_ONE   32                 /* of one agent's token */
+#define MCP_GUESTS_HALF_MAX ((size_t)64 << 20) /* of lines that have not ended, of all together */
 #define MCP_GUESTS_PROTOCOL "aileron-mcp-lines"
 #define MCP_SESSION_HEADER  "Aileron-Session"
 #define MCP_FOLDER_HEADER   "Aileron-Working-Dir" /* %XX for what a header cannot hold; for display */
@@ -28,7 +29,10 @@ int mcp_guests_take(struct mcp_guests *guests, struct http_exchange *x, const st
 		    struct err *err) __attribute__((warn_unused_result));
 /* Where the guest of a session works, "" when it did not say; false: the session is no guest's that is here. Any thread. */
 bool mcp_guests_folder(struct mcp_guests *guests, struct arena *arena, struct str session, struct str *ret);
-/* Ends those that do not listen, or whose token is no longer valid. */
+/*
+ * Ends those that do not listen, whose session was ended, or whose token is no longer valid; and while all together keep more
+ * than MCP_GUESTS_HALF_MAX, or have more to be sent than HTTP_UPGRADES_MAX, the largest of the agent that has most.
+ */
 void mcp_guests_look(struct mcp_guests *guests);
 /* None is taken any more; each ends when nothing is under way for it (mcp_guests_look()). */
 void mcp_guests_stop(struct mcp_guests *guests);

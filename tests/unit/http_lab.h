@@ -55,7 +55,7 @@ struct lab {
 	size_t n_held, n_gone, n_drained, n_working;
 	size_t connections;
 	atomic_size_t written, received;
-	atomic_int write_failed;
+	atomic_int write_failed, crowded;
 };
 
 static inline void lab_say(struct lab *lab, size_t *count)
@@ -133,22 +133,30 @@ static inline void lab_upgraded_gone(void *user)
 	free(upgraded);
 }
 
-static inline void lab_upgraded_receive(void *user, struct str bytes)
+static inline size_t lab_upgraded_receive(void *user, struct str bytes)
 {
 	static char piece[LAB_PIECE];
 	struct lab_upgraded *upgraded = user;
-	upgraded->lab->received += bytes.n;
-	for (size_t i = 0; upgraded->floods && i < bytes.n; i++) {
-		if (http_upgraded_write(upgraded->x, str_of(piece, sizeof piece)) < 0)
+	size_t taken = 0;
+	while (upgraded->floods && taken < bytes.n && http_stream_unsent(upgraded->x) <= HTTP_STREAM_HIGH) {
+		taken++;
+		int rc = http_upgraded_write(upgraded->x, str_of(piece, sizeof piece));
+		if (rc < 0)
 			upgraded->lab->write_failed = 1;
+		if (rc > 0)
+			upgraded->lab->crowded = 1;
 	}
+	if (upgraded->floods)
+		bytes = str_slice(bytes, 0, taken);
+	upgraded->lab->received += bytes.n;
 	if (!upgraded->floods && http_upgraded_write(upgraded->x, bytes) < 0)
 		upgraded->lab->write_failed = 1;
 	if (str_find_char(bytes, '!') == STR_NPOS)
-		return;
+		return bytes.n;
 	http_on_gone(upgraded->x, NULL, NULL);
 	lab_end_upgraded(upgraded);
 	free(upgraded);
+	return bytes.n;
 }
 
 static inline void lab_upgrade(struct lab *lab, struct http_exchange *x)

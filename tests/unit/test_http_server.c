@@ -997,6 +997,35 @@ static void who_does_not_listen_is_not_heard(void **state)
 	assert_int_equal(lab->write_failed, 0);
 }
 
+/* However many bytes come at once: of a piece no more is given than what was answered finds room, and the rest by itself later. */
+static void what_brings_too_much_is_given_later(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){.upgrades_max = HTTP_STREAM_HIGH / 2});
+	AUTO_FD fd = lab_connect_unix(lab), other = lab_connect_unix(lab);
+	send_request(fd, "GET /flood", lab->host, ASK_ECHO);
+	char asked[1000];
+	memset(asked, 'x', sizeof asked);
+	send_text(fd, str_of(asked, sizeof asked));
+	while (lab->received * LAB_PIECE <= HTTP_STREAM_HIGH)
+		sched_yield();
+	assert_int_equal(lab->crowded, 1);
+	/* The loop has been elsewhere. */
+	struct reader reader = {.fd = other};
+	send_request(other, "GET /hello", lab->host, "");
+	assert_reply(&reader, 200, "hello");
+	assert_true(lab->received < sizeof asked / 2);
+	AUTO_FREE char *bytes = xmalloc(LAB_PIECE);
+	size_t total = 0;
+	while (total < sizeof asked * LAB_PIECE) {
+		ssize_t n = recv(fd, bytes, LAB_PIECE, 0);
+		assert_true(n > 0);
+		total += (size_t)n;
+	}
+	assert_int_equal(lab->received, sizeof asked);
+	assert_int_equal(lab->write_failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1034,6 +1063,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_ask_for_it_stays_with_http),
 		cmocka_unit_test(the_end_of_an_upgraded_client_is_told_once),
 		cmocka_unit_test(who_does_not_listen_is_not_heard),
+		cmocka_unit_test(what_brings_too_much_is_given_later),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	buf_release(&reply.body);

@@ -186,6 +186,10 @@ void http_stream_break(struct http_exchange *x)
 {
 	pthread_mutex_lock(&x->connection->server->lock);
 	x->incomplete = true;
+	if (x->receive != NULL) {
+		buf_release(&x->queued);
+		exchange_sent(x, x->unsent);
+	}
 	finish(x);
 }
 

@@ -263,7 +263,7 @@ static void take_queued(struct connection *connection, size_t sent)
 		connection->out = x->queued;
 		x->queued = empty;
 	}
-	x->unsent -= MIN(sent, x->unsent);
+	exchange_sent(x, sent);
 	if (x->streaming && x->unsent <= HTTP_STREAM_HIGH)
 		pthread_cond_broadcast(&x->room);
 	if (x->finished && x->queued.n == 0)
@@ -297,6 +297,20 @@ static void tell_sent(struct connection *connection, size_t n)
 		sent(user);
 }
 
+/* What another protocol did not take comes again when there is room for what it brings. */
+static void ask_for_rest(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	if (connection->failed || !is_upgraded(connection) || connection->rest.n == 0 ||
+	    !upgrade_reads(&connection->exchange))
+		return;
+	pthread_mutex_lock(&server->lock);
+	bool wake = answer_post(&connection->exchange);
+	pthread_mutex_unlock(&server->lock);
+	if (wake)
+		loop_wake(server->wakeup);
+}
+
 /* Writes until the socket is full, there is nothing more, or others should have their turn. */
 static void push(struct connection *connection)
 {
@@ -318,6 +332,7 @@ static void push(struct connection *connection)
 		refill(connection, sent);
 	}
 	tell_sent(connection, total);
+	ask_for_rest(connection);
 	note_written(connection, total > 0);
 	settle(connection);
 }
@@ -491,14 +506,21 @@ static void look_ahead(struct connection *connection)
 		tell_gone(connection);
 }
 
-/* What came behind the request that asked for the other protocol. */
+/* What is left is kept. */
+static void give(struct connection *connection, struct str bytes)
+{
+	size_t taken = upgrade_receive(&connection->exchange, bytes);
+	buf_add_str(&connection->rest, str_slice(bytes, taken, bytes.n));
+}
+
+/* What came behind the request that asked for the other protocol, or was left. */
 static void give_rest(struct connection *connection)
 {
 	if (!is_upgraded(connection) || connection->rest.n == 0 || !upgrade_reads(&connection->exchange))
 		return;
 	AUTO_BUF rest = connection->rest;
 	connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);
-	upgrade_receive(&connection->exchange, buf_str(&rest));
+	give(connection, buf_str(&rest));
 }
 
 /* Another protocol's. */
@@ -507,7 +529,7 @@ static void read_upgraded(struct connection *connection)
 	struct http_exchange *x = &connection->exchange;
 	char *in = connection->server->in;
 	give_rest(connection);
-	if (!upgrade_reads(x)) {
+	if (connection->rest.n > 0 || !upgrade_reads(x)) {
 		set_watch(connection);
 		return;
 	}
@@ -519,7 +541,7 @@ static void read_upgraded(struct connection *connection)
 		return;
 	}
 	if (n > 0) {
-		upgrade_receive(x, str_of(in, (size_t)n));
+		give(connection, str_of(in, (size_t)n));
 		mem_wipe(in, (size_t)n);
 	}
 	connection->input_ended = n == 0;
@@ -565,6 +587,7 @@ void connection_take_posted(struct connection *connection)
 	pthread_mutex_lock(&server->lock);
 	x->posted = false;
 	bool finished = x->finished, tell = x->gone != NULL && x->is_gone;
+	bool cut_off = finished && x->incomplete && x->receive != NULL;
 	bool wake = tell && answer_post(x); /* telling may end the connection; what else there is comes then */
 	if (is_asked(connection) && !tell)
 		take_queued(connection, 0);
@@ -575,6 +598,8 @@ void connection_take_posted(struct connection *connection)
 		connection_free(connection);
 	} else if (tell) {
 		tell_gone(connection);
+	} else if (cut_off) {
+		connection_close(connection);
 	} else if (connection->state == CONNECTION_ANSWERED) {
 		AUTO_BUF rest = connection->rest;
 		connection->rest = BUF_INIT_SECRET(HTTP_IN_ROOM);

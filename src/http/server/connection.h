@@ -64,7 +64,7 @@ struct http_exchange {
 	void (*sent)(void *user);
 	void *sent_user;
 	/* Of another protocol that has the connection; it is a stream without chunks. */
-	void (*receive)(void *user, struct str bytes); /* NULL = it is HTTP's */
+	size_t (*receive)(void *user, struct str bytes); /* NULL = it is HTTP's */
 	void *receive_user;
 	bool is_held; /* nothing is read for now */
 };
@@ -130,6 +130,7 @@ struct http_server {
 	void *drained_user;
 
 	pthread_mutex_t lock;
+	uint64_t upgrades_max, upgrades_unsent;      /* shared: of connections that another protocol has */
 	struct http_exchange *posted, **last_posted; /* shared */
 	struct loop_source *wakeup;
 	struct http_exchange *taken; /* posted before, and the loop is at it; marked as posted until it gets there */
@@ -159,12 +160,14 @@ void answer_hand_over(struct http_exchange *x);
 void answer_unpost(struct http_exchange *x); /* when it was posted: it is going */
 
 /* upgrade.c */
-bool upgrade_reads(struct http_exchange *x);                     /* whether it takes bytes now */
-void upgrade_receive(struct http_exchange *x, struct str bytes); /* what upgrade_reads() said yes to */
+bool upgrade_reads(struct http_exchange *x);                       /* whether it takes bytes now */
+size_t upgrade_receive(struct http_exchange *x, struct str bytes); /* what upgrade_reads() said yes to */
 
 /* exchange.c */
 void exchange_begin(struct http_exchange *x, const struct h1_head *head);
 void exchange_make_id(struct http_exchange *x);
 void exchange_clear(struct http_exchange *x); /* for the next request */
+/* Under the lock: so many bytes of a stream are not to be sent any more. */
+void exchange_sent(struct http_exchange *x, size_t n);
 /* NULL, or why the request does not reach the handler. */
 const char *exchange_forbidden(const struct http_exchange *x, const struct h1_head *head);

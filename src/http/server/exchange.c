@@ -41,6 +41,14 @@ void exchange_begin(struct http_exchange *x, const struct h1_head *head)
 	}
 }
 
+void exchange_sent(struct http_exchange *x, size_t n)
+{
+	n = MIN(n, x->unsent);
+	x->unsent -= n;
+	if (x->receive != NULL)
+		x->connection->server->upgrades_unsent -= n;
+}
+
 void exchange_clear(struct http_exchange *x)
 {
 	x->connection->server->body_bytes -= x->body.n;
@@ -49,7 +57,9 @@ void exchange_clear(struct http_exchange *x)
 	x->request_id_n = 0;
 	x->is_head = x->is_old = x->is_bodiless = x->bare = x->keep = false;
 	x->is_gone = false;
-	x->unsent = 0;
+	pthread_mutex_lock(&x->connection->server->lock);
+	exchange_sent(x, x->unsent);
+	pthread_mutex_unlock(&x->connection->server->lock);
 	x->streaming = x->finished = x->incomplete = false;
 	x->has_length = false;
 	x->gone = x->sent = NULL;

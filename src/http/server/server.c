@@ -291,6 +291,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->admit_body = options->admit_body;
 	server->body_max = options->body_max > 0 ? options->body_max : HTTP_BODY_MAX;
 	server->bodies_max = options->bodies_max > 0 ? options->bodies_max : HTTP_BODIES_MAX;
+	server->upgrades_max = options->upgrades_max > 0 ? options->upgrades_max : HTTP_UPGRADES_MAX;
 	server->owner = geteuid();
 	server->id_state = rand_u64();
 	server->in = xmalloc(HTTP_IN_ROOM);

@@ -36,6 +36,8 @@
 #define HTTP_CONNECTIONS 4096
 #define HTTP_BODY_MAX    ((uint64_t)32 << 20)  /* of a request, [body] */
 #define HTTP_BODIES_MAX  ((uint64_t)256 << 20) /* of all requests at a time, [bodies]; more is refused with 503 */
+#define HTTP_UPGRADES_MAX                                                                                              \
+	((uint64_t)256 << 20) /* that all connections of other protocols have queued; see http_upgraded_write() */
 
 struct http_server;
 struct http_exchange; /* one request and its answer */
@@ -59,9 +61,10 @@ struct http_server_options {
 	int tcp_fd, unix_fd;     /* listening, non-blocking or not; -1 = none; stay the caller's */
 	const struct str *hosts; /* "127.0.0.1:8443", "localhost:8443", "[::1]:8443" */
 	size_t n_hosts;
-	size_t connections;  /* 0 = HTTP_CONNECTIONS */
-	uint64_t body_max;   /* 0 = HTTP_BODY_MAX */
-	uint64_t bodies_max; /* 0 = HTTP_BODIES_MAX */
+	size_t connections;    /* 0 = HTTP_CONNECTIONS */
+	uint64_t body_max;     /* 0 = HTTP_BODY_MAX */
+	uint64_t bodies_max;   /* 0 = HTTP_BODIES_MAX */
+	uint64_t upgrades_max; /* 0 = HTTP_UPGRADES_MAX */
 	struct http_limits limits;
 	http_handler *handler;
 	http_admit_body *admit_body; /* NULL: every body up to body_max */
@@ -126,7 +129,10 @@ void http_stream_begin(struct http_exchange *x, const struct http_answer *head);
  */
 int http_stream_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
 void http_stream_end(struct http_exchange *x);
-/* The same for a stream that is not whole: the connection ends in a way that its client can tell. */
+/*
+ * The same for a stream that is not whole: the connection ends in a way that its client can tell. That of another protocol
+ * ends at once, and what is queued is thrown away.
+ */
 void http_stream_break(struct http_exchange *x);
 /*
  * For who writes on the loop's thread, and so must see to it that not too much is queued: what the socket has not taken yet,
@@ -148,14 +154,22 @@ struct http_upgrade {
 	struct str protocol;             /* as http_upgrade_asked() said it */
 	const struct h1_header *headers; /* of the 101, further ones */
 	size_t n_headers;
-	void (*receive)(void *user, struct str bytes); /* on the loop's thread; may write, hold and end */
+	/*
+	 * On the loop's thread; may write, hold and end. How many it took: the rest comes again when no more than
+	 * HTTP_STREAM_HIGH waits to be sent, so who took less had written more.
+	 */
+	size_t (*receive)(void *user, struct str bytes);
 	void *user;
 };
 /* The one protocol of the header Upgrade, when Connection names that header; else "". */
 struct str http_upgrade_asked(const struct http_exchange *x);
 /* In the place of an answer, on the loop's thread: 101, and from then on the bytes. */
 void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade);
-/* Queues, without waiting; any thread, one at a time. -1: it is closed, or does not listen: it is to be ended. */
+/*
+ * Queues, without waiting; any thread, one at a time. -1: it is closed, or does not listen: it is to be ended. 1: queued, and
+ * now all together have more than upgrades_max: some are to be broken off, until http_upgrades_excess() is 0.
+ */
 int http_upgraded_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
+uint64_t http_upgrades_excess(struct http_server *server); /* any thread */
 /* Whether `receive` is called: false leaves what comes in the socket. Any thread. */
 void http_upgraded_hold(struct http_exchange *x, bool hold);

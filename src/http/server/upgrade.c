@@ -39,6 +39,7 @@ void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade)
 	pthread_mutex_lock(&x->connection->server->lock);
 	put_head(x, upgrade);
 	x->unsent = x->queued.n;
+	x->connection->server->upgrades_unsent += x->unsent;
 	x->streaming = true;
 	x->receive_user = upgrade->user;
 	x->receive = upgrade->receive;
@@ -55,8 +56,18 @@ int http_upgraded_write(struct http_exchange *x, struct str bytes)
 	}
 	buf_add_str(&x->queued, bytes);
 	x->unsent += bytes.n;
+	server->upgrades_unsent += bytes.n;
+	bool over = server->upgrades_unsent > server->upgrades_max;
 	answer_hand_over(x);
-	return 0;
+	return over;
+}
+
+uint64_t http_upgrades_excess(struct http_server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	uint64_t unsent = server->upgrades_unsent, max = server->upgrades_max;
+	pthread_mutex_unlock(&server->lock);
+	return unsent > max ? unsent - max : 0;
 }
 
 void http_upgraded_hold(struct http_exchange *x, bool hold)
@@ -75,7 +86,7 @@ bool upgrade_reads(struct http_exchange *x)
 	return reads;
 }
 
-void upgrade_receive(struct http_exchange *x, struct str bytes)
+size_t upgrade_receive(struct http_exchange *x, struct str bytes)
 {
-	x->receive(x->receive_user, bytes);
+	return x->receive(x->receive_user, bytes);
 }
