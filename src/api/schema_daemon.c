@@ -98,7 +98,21 @@ const struct api_field api_code_request[] = {
 
 const struct api_field api_token[] = {
 	FIELD_STR("token", API_REQUIRED, 0, "for Authorization: Bearer"),
-	FIELD_STR("expires_at", API_REQUIRED, 0, "RFC 3339"),
+	FIELD_INT("id", API_REQUIRED, API_COUNT_MAX, "its number, which is no secret: what a proof is asked for by"),
+	FIELD_STR("expires_at", API_REQUIRED, 0, "RFC 3339; it ends with the daemon, too"),
+	FIELD_END,
+};
+
+const struct api_field api_proof_request[] = {
+	FIELD_INT("id", API_REQUIRED, API_COUNT_MAX, "of the token"),
+	FIELD_STR("nonce", API_REQUIRED, 64, "32 random bytes, in hex"),
+	FIELD_END,
+};
+
+const struct api_field api_proof[] = {
+	FIELD_STR("proof", API_REQUIRED, 0,
+		  "in hex: HMAC-SHA256, keyed with the SHA-256 of the token, of 'aileron-person-proof-1', the nonce's "
+		  "bytes and the daemon's host:port"),
 	FIELD_END,
 };
 

@@ -69,6 +69,7 @@ struct api_component {
 extern const struct api_component api_components[]; /* ended by name NULL */
 
 extern const struct api_field api_health[], api_status[], api_doctor[], api_code[], api_code_request[], api_token[];
+extern const struct api_field api_proof_request[], api_proof[];
 extern const struct api_field api_process[], api_confinement[], api_runner[], api_check[];
 extern const struct api_field api_session[], api_session_new[], api_session_request[], api_session_query[];
 extern const struct api_field api_session_list[], api_session_end[];
@@ -78,6 +79,7 @@ extern const struct api_field api_session_list[], api_session_end[];
 #define SHAPE_DOCTOR         .result = api_doctor
 #define SHAPE_TOKEN_CODE     .result = api_code
 #define SHAPE_TOKEN_EXCHANGE .request = api_code_request, .result = api_token
+#define SHAPE_TOKEN_PROVE    .request = api_proof_request, .result = api_proof
 #define SHAPE_TOKEN_REVOKE   .result = NULL
 #define SHAPE_SESSION_START  .request = api_session_request, .result = api_session_new
 #define SHAPE_SESSION_LIST   .query = api_session_query, .result = api_session_list

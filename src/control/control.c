@@ -263,6 +263,8 @@ static int start_tokens(struct control *control, struct err *err)
 	const struct tokens_spec spec = {
 		.daemon_token = supervise_setting(control->start, SETTING_TOKEN),
 		.caveat_key = supervise_setting(control->start, SETTING_CAVEAT_KEY),
+		.instance = supervise_setting(control->start, SETTING_INSTANCE_ID),
+		.address = supervise_setting(control->start, SETTING_LISTEN),
 		.db = control->db,
 		.agents = control->agents,
 	};

@@ -11,6 +11,7 @@
 
 #define RANDOM_BYTES  32
 #define PERSON_PREFIX "person_"
+#define PROOF_NAME    "aileron-person-proof-1"
 
 struct code {
 	unsigned char hash[SHA256_SIZE];
@@ -28,6 +29,8 @@ struct tokens {
 	struct db *db;
 	struct agents *agents;
 	const struct clock *clock;
+	char instance[TOKENS_NAME_MAX], address[TOKENS_NAME_MAX];
+	unsigned char nobody[SHA256_SIZE]; /* random: what proofs of tokens that there are not come from */
 
 	pthread_mutex_t lock; /* all below */
 	struct code codes[TOKENS_CODES];
@@ -41,7 +44,9 @@ static int read_persons(struct tokens *tokens, struct err *err)
 {
 	struct db_tx *tx = db_read(tokens->db);
 	struct db_stmt *q = db_stmt(tx, "SELECT id, hash, expires_ns FROM person_tokens"
-					" WHERE revoked_ns IS NULL AND expires_ns > ? ORDER BY id DESC");
+					" WHERE instance = ? AND revoked_ns IS NULL AND expires_ns > ?"
+					" ORDER BY id DESC");
+	db_bind_str(q, str_from(tokens->instance));
 	db_bind_int(q, (int64_t)clock_wall_ns(tokens->clock));
 	int got = 0;
 	while (tokens->n_persons < TOKENS_PERSONS && (got = db_step(q, err)) == 1) {
@@ -59,6 +64,15 @@ static int read_persons(struct tokens *tokens, struct err *err)
 	return got < 0 ? -1 : 0;
 }
 
+static int copy_name(struct str name, char ret[TOKENS_NAME_MAX], struct err *err)
+{
+	if (name.n >= TOKENS_NAME_MAX)
+		return fail(err, ERR_PROTOCOL, "'%.*s' is no name of a daemon", STR_FMT(name));
+	memcpy(ret, name.p, name.n);
+	ret[name.n] = '\0';
+	return 0;
+}
+
 struct tokens *tokens_new(const struct tokens_spec *spec, struct err *err)
 {
 	AUTO(tokens) *tokens = NEW(struct tokens);
@@ -66,6 +80,9 @@ struct tokens *tokens_new(const struct tokens_spec *spec, struct err *err)
 	tokens->db = spec->db;
 	tokens->agents = spec->agents;
 	tokens->clock = spec->clock;
+	rand_bytes(tokens->nobody, sizeof tokens->nobody);
+	if (copy_name(spec->instance, tokens->instance, err) < 0 || copy_name(spec->address, tokens->address, err) < 0)
+		return NULL;
 	tokens->daemon_token = secret_from(spec->daemon_token, err);
 	if (tokens->daemon_token == NULL)
 		return NULL;
@@ -194,16 +211,11 @@ bool caveat_verify(struct str key, struct str token, struct identity *ret)
 
 /* --------------------------------------------------------------------------------------------------------- identity */
 
-static void hash_of(struct str text, unsigned char ret[SHA256_SIZE])
-{
-	sha256(text, ret);
-}
-
 /* All are looked at, so that time does not tell which one came near. */
 static bool find_person(struct tokens *tokens, struct str token, struct identity *ret)
 {
 	unsigned char hash[SHA256_SIZE];
-	hash_of(token, hash);
+	sha256(token, hash);
 	uint64_t now = clock_wall_ns(tokens->clock);
 	bool found = false;
 	pthread_mutex_lock(&tokens->lock);
@@ -304,7 +316,7 @@ void tokens_new_code(struct tokens *tokens, char ret[TOKENS_TEXT_MAX], uint64_t 
 		if (tokens->codes[i].expires_ns < oldest->expires_ns)
 			oldest = &tokens->codes[i];
 	}
-	hash_of(str_from(ret), oldest->hash);
+	sha256(str_from(ret), oldest->hash);
 	oldest->expires_ns = now + TOKENS_CODE_S * TIME_SECOND;
 	pthread_mutex_unlock(&tokens->lock);
 	*ret_expires_ns = clock_wall_ns(tokens->clock) + TOKENS_CODE_S * TIME_SECOND;
@@ -313,7 +325,7 @@ void tokens_new_code(struct tokens *tokens, char ret[TOKENS_TEXT_MAX], uint64_t 
 static bool use_code(struct tokens *tokens, struct str code)
 {
 	unsigned char hash[SHA256_SIZE];
-	hash_of(code, hash);
+	sha256(code, hash);
 	uint64_t now = clock_monotonic_ns(tokens->clock);
 	bool good = false;
 	pthread_mutex_lock(&tokens->lock);
@@ -341,14 +353,21 @@ static void drop_expired(struct tokens *tokens)
 	tokens->n_persons = kept;
 }
 
+struct storing {
+	struct person *person;
+	const char *instance;
+};
+
 static int store_person(struct db_tx *tx, void *user, struct err *err)
 {
-	struct person *person = user;
-	struct db_stmt *insert = db_stmt(tx, "INSERT INTO person_tokens (hash, issued_ns, expires_ns) VALUES (?, ?, ?)"
-					     " RETURNING id");
+	const struct storing *storing = user;
+	struct person *person = storing->person;
+	struct db_stmt *insert = db_stmt(tx, "INSERT INTO person_tokens (hash, issued_ns, expires_ns, instance)"
+					     " VALUES (?, ?, ?, ?) RETURNING id");
 	db_bind_blob(insert, str_of(person->hash, sizeof person->hash));
 	db_bind_int(insert, (int64_t)(person->expires_ns - TOKENS_PERSON_S * TIME_SECOND));
 	db_bind_int(insert, (int64_t)person->expires_ns);
+	db_bind_str(insert, str_from(storing->instance));
 	int got = db_step(insert, err);
 	if (got == 1)
 		person->id = (uint64_t)db_int(insert, 0);
@@ -359,38 +378,67 @@ static int store_person(struct db_tx *tx, void *user, struct err *err)
 	return audit_append(tx, &event, NULL, NULL, err);
 }
 
-int tokens_exchange(struct tokens *tokens, struct str code, char ret[TOKENS_TEXT_MAX], uint64_t *ret_expires_ns,
-		    struct err *err)
+static int refuse_more(struct err *err)
 {
-	if (!use_code(tokens, code))
-		return fail(err, ERR_UNAUTHORIZED,
-			    "the code is unknown, used or older than %d seconds; run `aileron open` again",
-			    TOKENS_CODE_S);
+	return fail(err, ERR_THROTTLED, "there are %d person tokens already; revoke one or wait", TOKENS_PERSONS);
+}
+
+/* Stores it, then knows it. */
+static int keep_person(struct tokens *tokens, struct person *person, struct err *err)
+{
 	pthread_mutex_lock(&tokens->lock);
 	drop_expired(tokens);
 	bool full = tokens->n_persons == TOKENS_PERSONS;
 	pthread_mutex_unlock(&tokens->lock);
 	if (full)
-		return fail(err, ERR_THROTTLED, "there are %d person tokens already; revoke one or wait",
-			    TOKENS_PERSONS);
-	char token[TOKENS_TEXT_MAX];
-	make_random(PERSON_PREFIX, token);
-	struct person person = {.expires_ns = clock_wall_ns(tokens->clock) + TOKENS_PERSON_S * TIME_SECOND};
-	hash_of(str_from(token), person.hash);
-	if (db_write(tokens->db, store_person, &person, err) < 0)
+		return refuse_more(err);
+	struct storing storing = {person, tokens->instance};
+	if (db_write(tokens->db, store_person, &storing, err) < 0)
 		return -1;
 	pthread_mutex_lock(&tokens->lock);
 	bool kept = tokens->n_persons < TOKENS_PERSONS;
 	if (kept)
-		tokens->persons[tokens->n_persons++] = person;
+		tokens->persons[tokens->n_persons++] = *person;
 	pthread_mutex_unlock(&tokens->lock);
-	if (!kept)
-		return fail(err, ERR_THROTTLED, "there are %d person tokens already; revoke one or wait",
-			    TOKENS_PERSONS);
-	memcpy(ret, token, sizeof token);
+	return kept ? 0 : refuse_more(err);
+}
+
+int tokens_exchange(struct tokens *tokens, struct str code, char ret[TOKENS_TEXT_MAX], uint64_t *ret_id,
+		    uint64_t *ret_expires_ns, struct err *err)
+{
+	if (!use_code(tokens, code))
+		return fail(err, ERR_UNAUTHORIZED,
+			    "the code is unknown, used or older than %d seconds; run `aileron open` again",
+			    TOKENS_CODE_S);
+	char token[TOKENS_TEXT_MAX];
+	make_random(PERSON_PREFIX, token);
+	struct person person = {.expires_ns = clock_wall_ns(tokens->clock) + TOKENS_PERSON_S * TIME_SECOND};
+	sha256(str_from(token), person.hash);
+	int rc = keep_person(tokens, &person, err);
+	if (rc == 0) {
+		memcpy(ret, token, sizeof token);
+		*ret_id = person.id;
+		*ret_expires_ns = person.expires_ns;
+	}
 	mem_wipe(token, sizeof token);
-	*ret_expires_ns = person.expires_ns;
-	return 0;
+	return rc;
+}
+
+void tokens_prove(struct tokens *tokens, uint64_t id, struct str nonce, unsigned char ret[SHA256_SIZE])
+{
+	unsigned char key[SHA256_SIZE];
+	hmac_sha256(str_of(tokens->nobody, sizeof tokens->nobody), str_of(&id, sizeof id), key);
+	uint64_t now = clock_wall_ns(tokens->clock);
+	pthread_mutex_lock(&tokens->lock);
+	for (size_t i = 0; i < tokens->n_persons; i++) {
+		const struct person *person = &tokens->persons[i];
+		if (person->id == id && person->expires_ns > now)
+			memcpy(key, person->hash, sizeof key);
+	}
+	pthread_mutex_unlock(&tokens->lock);
+	const struct str parts[] = {S(PROOF_NAME), nonce, str_from(tokens->address)};
+	hmac_sha256_parts(str_of(key, sizeof key), parts, ARRAY_LEN(parts), ret);
+	mem_wipe(key, sizeof key);
 }
 
 struct revocation {

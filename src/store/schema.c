@@ -265,6 +265,21 @@
 	"ALTER TABLE sessions ADD COLUMN final INTEGER NOT NULL DEFAULT 0;"                                            \
 	"UPDATE sessions SET final = 1 WHERE ended_ns IS NOT NULL AND caller IS NULL;"
 
+/* Of which start of the daemon a token is: its instance_id. Those of before belong to none. Harmless when it is taken twice. */
+#define PERSON_TOKENS_OF_A_START                                                                                       \
+	"CREATE TABLE tokens_of_a_start ("                                                                             \
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"                                                                       \
+	"	hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),"                                                        \
+	"	issued_ns INTEGER NOT NULL,"                                                                                 \
+	"	expires_ns INTEGER NOT NULL,"                                                                                \
+	"	revoked_ns INTEGER,"                                                                                         \
+	"	instance TEXT NOT NULL DEFAULT ''"                                                                           \
+	") STRICT;"                                                                                                    \
+	"INSERT INTO tokens_of_a_start (id, hash, issued_ns, expires_ns, revoked_ns)"                                  \
+	"	SELECT id, hash, issued_ns, expires_ns, revoked_ns FROM person_tokens;"                                      \
+	"DROP TABLE person_tokens;"                                                                                    \
+	"ALTER TABLE tokens_of_a_start RENAME TO person_tokens;"
+
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",
 	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
@@ -273,6 +288,7 @@ const struct schema_step schema_steps[] = {
 	{4, "agents, actions, runs with their approvals, grants, tasks", AGENTS ACTIONS RUNS TASKS},
 	{5, "what a call writes, on fewer pages", FEWER_PAGES},
 	{6, "which ends of sessions are final", SESSIONS_FINAL},
+	{7, "persons' tokens end with the daemon", PERSON_TOKENS_OF_A_START},
 	{0, NULL, NULL},
 };
 

@@ -629,6 +629,9 @@ static void a_browser_gets_in_by_a_code_from_our_own_page(void **state)
 	assert_refused(&stage, "POST /v1/person/tokens", "", body, 403, "forbidden");
 	AUTO_REPLY foreign = ask(&stage, "POST /v1/person/tokens", bad_origin, body);
 	assert_int_equal(foreign.status, 403);
+	/* A name that leads here today may lead to somebody else tomorrow. */
+	snprintf(bad_origin, sizeof bad_origin, "Origin: http://localhost:%d\r\n", stage.port);
+	assert_refused(&stage, "POST /v1/person/tokens", bad_origin, body, 403, "forbidden");
 	AUTO_REPLY token = ask(&stage, "POST /v1/person/tokens", origin, body);
 	assert_int_equal(token.status, 201);
 	assert_refused(&stage, "POST /v1/person/tokens", origin, body, 401, "unauthorized");
@@ -644,6 +647,29 @@ static void a_browser_gets_in_by_a_code_from_our_own_page(void **state)
 	assert_refused(&stage, "GET /v1/status", bearer, NULL, 401, "unauthorized");
 	assert_true(is_recorded(&stage, "person.token_issued", ""));
 	assert_true(is_recorded(&stage, "person.token_revoked", ""));
+	tear_down(&stage);
+}
+
+static void anybody_may_ask_for_a_proof_of_a_token(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+#define NONCE "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	AUTO_REPLY reply = ask(&stage, "POST /v1/person/proof", "", "{\"id\":1,\"nonce\":\"" NONCE "\"}");
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(text_at(reply.json, "proof").n, 64);
+	static const char *const bad[] = {
+		"{\"id\":1}",
+		"{\"id\":1,\"nonce\":\"\"}",
+		"{\"id\":1,\"nonce\":\"0011\"}",
+		"{\"id\":1,\"nonce\":\"" NONCE "00\"}",
+		"{\"id\":1,\"nonce\":\"zz" NONCE "\"}",
+		"{\"id\":-1,\"nonce\":\"" NONCE "\"}",
+		"{\"id\":\"1\",\"nonce\":\"" NONCE "\"}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_refused(&stage, "POST /v1/person/proof", "", bad[i], 400, "invalid_request");
 	tear_down(&stage);
 }
 
@@ -1087,6 +1113,7 @@ int main(void)
 		cmocka_unit_test(whoever_asks_wrongly_is_told_what_is_wrong),
 		cmocka_unit_test(a_session_has_a_life_and_a_token_that_opens_little),
 		cmocka_unit_test(a_browser_gets_in_by_a_code_from_our_own_page),
+		cmocka_unit_test(anybody_may_ask_for_a_proof_of_a_token),
 		cmocka_unit_test(the_page_is_sent_with_a_policy),
 		cmocka_unit_test(the_vault_is_unlocked_locked_and_put_on_record),
 		cmocka_unit_test(entries_members_and_backups_are_shown),

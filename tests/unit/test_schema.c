@@ -74,6 +74,12 @@ static const struct {
 	 "SELECT group_concat(connector || last_used_ns) || (SELECT group_concat(id) FROM calls_open) FROM "
 	 "connector_use",
 	 "c100,d300f"},
+	{5,
+	 "INSERT INTO sessions (id, agent, working_dir, started_ns, ended_ns)"
+	 "	VALUES ('s', 'a', '/w', 1, 2), ('t', 'a', '/w', 1, NULL);",
+	 "SELECT group_concat(id || final) FROM sessions", "s1,t0"},
+	{6, "INSERT INTO person_tokens VALUES (8, zeroblob(32), 1, 2, NULL);",
+	 "SELECT id || instance || '.' FROM person_tokens", "8."},
 };
 
 /* A database as the program of that version left it. */

@@ -12,6 +12,8 @@
 
 #define DAEMON_TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define SESSION      "01JZ0000000000000000000000"
+#define INSTANCE     "0123456789abcdef0123456789abcdef"
+#define ADDRESS      "127.0.0.1:8443"
 /* Reference 2.6: 32 zero bytes as key, iat 2026-01-01. */
 #define VECTOR                                                                                                         \
 	"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."                                                                        \
@@ -39,15 +41,23 @@ struct stage {
 	struct tokens *tokens;
 };
 
-static struct tokens *make_tokens(struct db *db)
+/* As one start of the daemon has them, at one address. */
+static struct tokens *make_tokens_of(struct db *db, const char *instance, const char *address)
 {
 	const struct tokens_spec spec = {.daemon_token = S(DAEMON_TOKEN),
 					 .caveat_key = str_of(zero_key, sizeof zero_key),
+					 .instance = str_from(instance),
+					 .address = str_from(address),
 					 .db = db,
 					 .clock = &fake_clock};
 	struct tokens *tokens = tokens_new(&spec, NULL);
 	assert_non_null(tokens);
 	return tokens;
+}
+
+static struct tokens *make_tokens(struct db *db)
+{
+	return make_tokens_of(db, INSTANCE, ADDRESS);
 }
 
 static void set_up(struct stage *stage)
@@ -241,23 +251,24 @@ static void a_code_is_good_once_and_for_a_minute(void **state)
 	struct stage stage;
 	set_up(&stage);
 	char code[TOKENS_TEXT_MAX], token[TOKENS_TEXT_MAX] = "untouched";
-	uint64_t expires = 0;
+	uint64_t id = 0, expires = 0;
 	tokens_new_code(stage.tokens, code, &expires);
 	assert_int_equal(expires, fake_ns + 60 * TIME_SECOND);
 	assert_int_equal(who(stage.tokens, code), IDENTITY_NOBODY);
 
 	struct err err = {0};
-	assert_int_equal(tokens_exchange(stage.tokens, S("guess"), token, &expires, &err), -1);
+	assert_int_equal(tokens_exchange(stage.tokens, S("guess"), token, &id, &expires, &err), -1);
 	assert_int_equal(err.class, ERR_UNAUTHORIZED);
 	assert_string_equal(token, "untouched");
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &expires, &err), 0);
+	assert_int_equal(id, 0);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &id, &expires, &err), 0);
 	assert_int_equal(expires, fake_ns + TOKENS_PERSON_S * TIME_SECOND);
 	assert_int_equal(who(stage.tokens, token), IDENTITY_PERSON);
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &expires, &err), -1);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &id, &expires, &err), -1);
 
 	tokens_new_code(stage.tokens, code, &expires);
 	fake_ns += 60 * TIME_SECOND + 1;
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &expires, &err), -1);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &id, &expires, &err), -1);
 	tear_down(&stage);
 }
 
@@ -267,24 +278,26 @@ static void of_many_codes_the_oldest_makes_room(void **state)
 	struct stage stage;
 	set_up(&stage);
 	char codes[TOKENS_CODES + 1][TOKENS_TEXT_MAX], token[TOKENS_TEXT_MAX];
-	uint64_t expires;
+	uint64_t id, expires;
 	for (size_t i = 0; i <= TOKENS_CODES; i++, fake_ns++)
 		tokens_new_code(stage.tokens, codes[i], &expires);
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[0]), token, &expires, NULL), -1);
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[1]), token, &expires, NULL), 0);
-	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[TOKENS_CODES]), token, &expires, NULL), 0);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[0]), token, &id, &expires, NULL), -1);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[1]), token, &id, &expires, NULL), 0);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(codes[TOKENS_CODES]), token, &id, &expires, NULL), 0);
 	tear_down(&stage);
 }
 
-static void issue(struct stage *stage, char token[TOKENS_TEXT_MAX])
+/* Returns its number. */
+static uint64_t issue(struct stage *stage, char token[TOKENS_TEXT_MAX])
 {
 	char code[TOKENS_TEXT_MAX];
-	uint64_t expires;
+	uint64_t id = 0, expires;
 	tokens_new_code(stage->tokens, code, &expires);
-	assert_int_equal(tokens_exchange(stage->tokens, str_from(code), token, &expires, NULL), 0);
+	assert_int_equal(tokens_exchange(stage->tokens, str_from(code), token, &id, &expires, NULL), 0);
+	return id;
 }
 
-static void a_person_token_survives_a_restart_and_ends_by_time_or_by_word(void **state)
+static void a_person_token_survives_a_restart_of_control_and_ends_by_time_or_by_word(void **state)
 {
 	(void)state;
 	struct stage stage;
@@ -312,6 +325,101 @@ static void a_person_token_survives_a_restart_and_ends_by_time_or_by_word(void *
 	assert_int_equal(who(stage.tokens, first), IDENTITY_NOBODY);
 	fake_ns += TOKENS_PERSON_S * TIME_SECOND;
 	assert_int_equal(who(stage.tokens, second), IDENTITY_NOBODY);
+	tear_down(&stage);
+}
+
+static void a_person_token_ends_with_the_daemon_that_gave_it_out(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	char token[TOKENS_TEXT_MAX];
+	issue(&stage, token);
+	tokens_free(stage.tokens);
+	stage.tokens = make_tokens_of(stage.db, "another", ADDRESS);
+	assert_int_equal(who(stage.tokens, token), IDENTITY_NOBODY);
+	/* Those of before take nobody's place. */
+	for (size_t i = 0; i < TOKENS_PERSONS; i++)
+		issue(&stage, token);
+	assert_int_equal(who(stage.tokens, token), IDENTITY_PERSON);
+	char code[TOKENS_TEXT_MAX];
+	uint64_t id, expires;
+	struct err err = {0};
+	tokens_new_code(stage.tokens, code, &expires);
+	assert_int_equal(tokens_exchange(stage.tokens, str_from(code), token, &id, &expires, &err), -1);
+	assert_int_equal(err.class, ERR_THROTTLED);
+	tear_down(&stage);
+}
+
+static const unsigned char nonces[2][TOKENS_NONCE] = {{1}, {2}};
+
+static bool proves(struct tokens *tokens, uint64_t id, const char *token, const unsigned char *nonce,
+		   const char *address)
+{
+	unsigned char key[SHA256_SIZE], said[SHA256_SIZE], proof[SHA256_SIZE];
+	AUTO_BUF message = BUF_INIT(256);
+	buf_add_z(&message, "aileron-person-proof-1");
+	buf_add_str(&message, str_of(nonce, TOKENS_NONCE));
+	buf_add_z(&message, address);
+	sha256(str_from(token), key);
+	hmac_sha256(str_of(key, sizeof key), buf_str(&message), proof);
+	tokens_prove(tokens, id, str_of(nonce, TOKENS_NONCE), said);
+	return memcmp(said, proof, sizeof said) == 0;
+}
+
+static void the_daemon_proves_that_it_knows_a_token_at_its_own_address_alone(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	char token[TOKENS_TEXT_MAX], other[TOKENS_TEXT_MAX];
+	uint64_t id = issue(&stage, token), other_id = issue(&stage, other);
+	assert_true(id != other_id);
+	assert_true(proves(stage.tokens, id, token, nonces[0], ADDRESS));
+	assert_true(proves(stage.tokens, id, token, nonces[1], ADDRESS));
+	assert_true(proves(stage.tokens, other_id, other, nonces[0], ADDRESS));
+	assert_false(proves(stage.tokens, other_id, token, nonces[0], ADDRESS));
+	/* Whoever passes the question on to a daemon elsewhere gets what is good there. */
+	assert_false(proves(stage.tokens, id, token, nonces[0], "127.0.0.1:8444"));
+	assert_false(proves(stage.tokens, id, token, nonces[0], "localhost:8443"));
+
+	tokens_free(stage.tokens);
+	stage.tokens = make_tokens(stage.db); /* another control */
+	assert_true(proves(stage.tokens, id, token, nonces[0], ADDRESS));
+	assert_int_equal(tokens_revoke(stage.tokens, id, NULL), 0);
+	assert_false(proves(stage.tokens, id, token, nonces[0], ADDRESS));
+	fake_ns += TOKENS_PERSON_S * TIME_SECOND;
+	assert_false(proves(stage.tokens, other_id, other, nonces[0], ADDRESS));
+	tear_down(&stage);
+}
+
+static void another_start_of_the_daemon_proves_nothing(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	char token[TOKENS_TEXT_MAX];
+	uint64_t id = issue(&stage, token);
+	tokens_free(stage.tokens);
+	stage.tokens = make_tokens_of(stage.db, "another", ADDRESS);
+	assert_false(proves(stage.tokens, id, token, nonces[0], ADDRESS));
+	tear_down(&stage);
+}
+
+/* Nobody learns by asking whether there is a token of that number. */
+static void the_proof_of_a_token_that_is_not_there_looks_like_one(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	unsigned char first[SHA256_SIZE], again[SHA256_SIZE], otherwise[SHA256_SIZE], another[SHA256_SIZE];
+	tokens_prove(stage.tokens, 7, str_of(nonces[0], TOKENS_NONCE), first);
+	tokens_prove(stage.tokens, 7, str_of(nonces[0], TOKENS_NONCE), again);
+	tokens_prove(stage.tokens, 7, str_of(nonces[1], TOKENS_NONCE), otherwise);
+	tokens_prove(stage.tokens, 8, str_of(nonces[0], TOKENS_NONCE), another);
+	assert_memory_equal(first, again, sizeof first);
+	assert_memory_not_equal(first, otherwise, sizeof first);
+	assert_memory_not_equal(first, another, sizeof first);
 	tear_down(&stage);
 }
 
@@ -369,7 +477,12 @@ int main(void)
 		cmocka_unit_test_setup(only_the_whole_token_in_the_right_place_counts, remove_files),
 		cmocka_unit_test_setup(a_code_is_good_once_and_for_a_minute, remove_files),
 		cmocka_unit_test_setup(of_many_codes_the_oldest_makes_room, remove_files),
-		cmocka_unit_test_setup(a_person_token_survives_a_restart_and_ends_by_time_or_by_word, remove_files),
+		cmocka_unit_test_setup(a_person_token_survives_a_restart_of_control_and_ends_by_time_or_by_word,
+				       remove_files),
+		cmocka_unit_test_setup(a_person_token_ends_with_the_daemon_that_gave_it_out, remove_files),
+		cmocka_unit_test_setup(the_daemon_proves_that_it_knows_a_token_at_its_own_address_alone, remove_files),
+		cmocka_unit_test_setup(another_start_of_the_daemon_proves_nothing, remove_files),
+		cmocka_unit_test_setup(the_proof_of_a_token_that_is_not_there_looks_like_one, remove_files),
 		cmocka_unit_test_setup(the_database_has_no_token, remove_files),
 	};
 	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
