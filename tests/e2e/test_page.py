@@ -1,11 +1,15 @@
 """The page of `aileron open`, in a real browser."""
 import base64
+import contextlib
 import http.client
+import http.server
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import threading
 import unittest
 import urllib.parse
 
@@ -684,18 +688,22 @@ class Deciding(DecidingTest):
 
 
 class Restarts(DecidingTest):
-    def test_the_page_comes_back_with_the_daemon(self):
+    def test_the_page_comes_back_with_the_daemon_and_a_code(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         home = self.stage(AILERON_BIND=f"127.0.0.1:{port}")
         base = self.enter(home)
         run = self.run_action(home)
         self.browser.wait(text="Send a mail")
+        token = self.browser.run(script="sessionStorage.getItem('aileron.token')")
         home.ok("daemon", "stop")
         self.browser.wait(text="The daemon does not answer")
         home.start()
-        self.browser.gone(text="The daemon does not answer")
-        # The token is as good as before, and what waited waits; the vault is locked anew.
+        # A token ends with the daemon that gave it out: another start at the same port could be anybody.
+        self.browser.wait(text="This page's sign-in is over")
+        self.assertEqual(home.request("GET", "/v1/status", token=token).status, 401)
+        self.assertEqual(self.enter(home), base)
+        # What waited waits; the vault is locked anew.
         self.browser.wait(text="This list is live.")
         self.browser.click(name="Approve")
         self.browser.wait(text="The vault is locked")
@@ -706,6 +714,152 @@ class Restarts(DecidingTest):
         self.browser.wait(text="completed")
         self.assertEqual(self.state(home, run), "completed")
         self.assert_quiet(base)
+
+
+class Squatter:
+    """Whoever takes the port of a daemon that has ended: keeps what it is sent, and answers as it was told to."""
+
+    PAGE = b"<!doctype html><title>squatter</title><p>All is well"
+
+    def __init__(self, port, said=lambda path, body: (404, b"{}")):
+        self.said, self.heard, squatter = said, [], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                squatter.heard.append((self.command, self.path, str(self.headers), body.decode()))
+                status, text = (200, squatter.PAGE) if self.command == "GET" and not self.path.startswith("/v1/") else squatter.said(self.path, body)
+                self.send_response(status)
+                self.send_header("Content-Type", "text/html" if text is squatter.PAGE else "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+        class Server(http.server.ThreadingHTTPServer):
+            allow_reuse_address = daemon_threads = True
+
+            def handle_error(self, *_):
+                pass
+
+        self.server = Server(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def asked(self, path):
+        return sum(one[1] == path for one in self.heard)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Squatted(PageTest):
+    """The daemon is killed, and another program listens at its port: it learns nothing that is of use"""
+
+    def squat(self, home, **how):
+        where = home.discovery
+        os.kill(where["pid"], signal.SIGKILL)
+        port = urllib.parse.urlsplit(where["url"]).port
+        squatter = []
+
+        def bound():
+            with contextlib.suppress(OSError):
+                squatter.append(Squatter(port, **how))
+            return bool(squatter)
+        wait_for(bound, "the port of the daemon to be free")
+        self.addCleanup(squatter[0].close)
+        return squatter[0]
+
+    def token(self, tab="one"):
+        return self.browser.run(tab=tab, script="sessionStorage.getItem('aileron.token')")
+
+    def assert_learnt_nothing(self, squatter, *secrets):
+        self.assertGreater(squatter.asked("/v1/person/proof"), 0)
+        for one in squatter.heard:
+            self.assertNotIn("authorization", one[2].lower(), one)
+            for secret in ("person_", *secrets):
+                for part in one:
+                    self.assertNotIn(secret, part, one)
+
+    def test_a_page_that_is_open_sends_no_token(self):
+        home = self.home()
+        self.enter(home)
+        self.browser.wait(text="This list is live.")
+        token = self.token()
+        squatter = self.squat(home)
+        self.browser.wait(text="The daemon does not answer")
+        for view in ("Runs", "Audit", "Vault", "Approvals"):
+            self.browser.go(name=view)
+            self.browser.settle()
+        before = squatter.asked("/v1/person/proof")
+        wait_for(lambda: squatter.asked("/v1/person/proof") > before + 1, "the page to ask again")
+        self.assert_learnt_nothing(squatter, token)
+        # One that answers, and cannot know, ends the sign-in.
+        squatter.said = lambda path, body: (200, json.dumps({"proof": "5a" * 32, "status": "ok"}).encode())
+        self.browser.wait(text="another program has taken the daemon's port")
+        self.assertIsNone(self.token())
+        self.assert_accessible("somebody else at the port")
+        self.assert_learnt_nothing(squatter, token)
+
+    def test_who_passes_the_question_on_to_the_daemon_elsewhere_gets_no_token(self):
+        home = self.home()
+        self.enter(home)
+        self.browser.wait(text="This list is live.")
+        token = self.token()
+
+        def passed_on(path, body):
+            answer = home.request("POST" if body else "GET", path, body.decode() or None, token="", headers={"Content-Type": "application/json"}, check=False)
+            return answer.status, answer.body.encode()
+        squatter = self.squat(home)
+        home.start()
+        squatter.said = passed_on
+        self.browser.wait(text="another program has taken the daemon's port")
+        self.assert_learnt_nothing(squatter, token)
+        # And if it had one: it has ended with the daemon.
+        self.assertEqual(home.request("GET", "/v1/status", token=token).status, 401)
+
+    def test_a_passphrase_that_is_typed_too_late_is_sealed_to_nobody_else(self):
+        home = self.home()
+        home.init()
+        home.ok("vault", "lock")
+        self.enter(home, "/vault")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE)
+        # A key pair of the squatter's, for which it would have the other half.
+        theirs = json.dumps({"nonce": base64.b64encode(bytes(16)).decode(), "key_id": "00" * 8, "public_key": "09" + "00" * 31, "proof": "00" * 32}).encode()
+        squatter = self.squat(home, said=lambda path, body: (200, theirs))
+        with contextlib.suppress(AssertionError):  # it may have been signed out before
+            self.browser.run(script="document.querySelector('form').requestSubmit()")
+        self.browser.wait(text="another program has taken the daemon's port")
+        self.assertEqual(squatter.asked("/v1/vault/unlock"), 0)
+        self.assert_learnt_nothing(squatter, PASSPHRASE)
+
+    def test_a_page_of_the_squatters_learns_what_has_ended(self):
+        home = self.home()
+        base = self.enter(home)
+        self.browser.open(tab="two", url=base + "/doctor")
+        self.browser.wait(tab="two", text="Sign out")
+        token = self.token()
+        squatter = self.squat(home)
+        self.browser.wait(tab="two", text="The daemon does not answer")
+        self.browser.reload()
+        self.browser.wait(text="All is well")
+        # Of our own origin, it reads what this tab had, and may ask the other tab.
+        self.assertEqual(self.token(), token)
+        before = squatter.asked("/v1/person/proof")
+        self.browser.run(script="""globalThis.lent = []; globalThis.tabs = new BroadcastChannel("aileron.tabs");
+                                   tabs.onmessage = ({data}) => lent.push(data); tabs.postMessage({wanted: true});""")
+        wait_for(lambda: squatter.asked("/v1/person/proof") > before + 2, "the other tab to ask for a proof")
+        self.assertEqual(self.browser.run(script="lent"), [])
+        self.assert_learnt_nothing(squatter, token)
+        home.start()
+        self.assertEqual(home.request("GET", "/v1/status", token=token).status, 401)
+        self.assertEqual(home.request("POST", "/v1/agents", {"name": "x", "kind": "http"}, token=token, check=False).status, 401)
 
 
 class Approvals(PageTest):

@@ -1,21 +1,14 @@
-// Questions to the daemon, and streams of its events. Both carry the token in a header, so streams are read by fetch.
-import { reachable, session, signedOut, token } from "./session";
-import type { JsonObject } from "./types";
+// Questions to the daemon, and streams of its events. Both carry the token in a header, so streams are read by fetch; and it is
+// sent to who has proven to be the daemon alone.
+import { ApiError } from "./error";
+import { assured, doubt } from "./proof";
+import { personToken, reachable, session, signedOut } from "./session";
+
+export { ApiError };
 
 const REVISION = "1";
 const SILENCE_MS = 75_000; // the daemon says something every 30 s
 const RETRY_MS = [500, 1000, 2000, 5000];
-
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly details: JsonObject = {},
-  ) {
-    super(message);
-  }
-}
 
 export type Query = { [name: string]: string | number | boolean | undefined };
 
@@ -33,7 +26,8 @@ export function segment(text: string): string {
 
 async function request(method: string, path: string, body: unknown, more: RequestInit): Promise<Response> {
   const headers: Record<string, string> = { "X-Aileron-Api": REVISION };
-  const mine = token();
+  if (personToken() !== null) await assured();
+  const mine = personToken()?.token ?? null;
   if (mine !== null) headers["Authorization"] = "Bearer " + mine;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer: Response;
@@ -48,10 +42,12 @@ async function request(method: string, path: string, body: unknown, more: Reques
       ...more,
     });
   } catch (error) {
+    doubt();
     if (more.signal?.aborted !== true) reachable.set(false);
     throw new ApiError(0, "unreachable", "the daemon does not answer");
   }
   reachable.set(true);
+  if (answer.status >= 500) doubt();
   if (!answer.ok) throw await failureOf(answer, mine);
   return answer;
 }
@@ -60,7 +56,7 @@ async function failureOf(answer: Response, sent: string | null): Promise<ApiErro
   const value = await answer.json().catch(() => ({}));
   const error = value.error ?? {};
   const code = String(error.code ?? error.class ?? "http_" + answer.status);
-  if (answer.status === 401 && code === "unauthorized" && sent !== null && sent === token())
+  if (answer.status === 401 && code === "unauthorized" && sent !== null && sent === personToken()?.token)
     signedOut("This page's sign-in is over: it ended after 12 hours, or was revoked.");
   return new ApiError(answer.status, code, String(error.message ?? "the daemon answered " + answer.status), error.details ?? {});
 }
@@ -132,6 +128,7 @@ async function readStream(path: string, quit: AbortController, heard: (event: St
   } finally {
     clearTimeout(silence);
     quit.abort();
+    doubt();
   }
 }
 
@@ -164,7 +161,7 @@ export function listen(path: string, heard: (event: StreamEvent) => void, live: 
         quit = new AbortController();
         await readStream(path, quit, first).catch(() => {});
         if (!ended) live(false);
-        if (!ended && !document.hidden) reachable.set(await answers());
+        if (!ended && !document.hidden) await assured().catch(() => {});
       }
       if (!ended) await pause(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]!);
     }
@@ -177,10 +174,4 @@ export function listen(path: string, heard: (event: StreamEvent) => void, live: 
     quit.abort();
     wake();
   };
-}
-
-/** Asked without the token: whoever listens on a port that the daemon has left must not get it for nothing. */
-async function answers(): Promise<boolean> {
-  const health = await fetch("/v1/health", { cache: "no-store", credentials: "omit", redirect: "error" }).catch(() => null);
-  return health !== null && health.ok;
 }

@@ -1,8 +1,9 @@
 // What waits for a decision, live. A card that was decided stays where it is until the person leaves the view, with what
 // came of it, so that nothing moves below a finger.
 import { ApiError, ask, get, listen, segment, type StreamEvent } from "./api";
+import { sha256, toHex, utf8 } from "./bytes";
 import { Cell } from "./cell";
-import { FIELD, askSealed, sha256, toHex } from "./sealing";
+import { FIELD, askSealed } from "./sealing";
 import { canonical, jcs } from "./canonical";
 import type { ApprovalResult, JsonObject, Pending, Resolved } from "./types";
 
@@ -150,7 +151,7 @@ export interface Decision {
 /** What the person saw is what is confirmed: the approval's digest, and with edited arguments these. */
 async function confirmation(pending: Pending, decision: Decision, passphrase: string): Promise<void> {
   const about: JsonObject = { approved: decision.approved, digest: pending.digest ?? "", grant: decision.grant === true };
-  if (decision.edited_payload) about["edited"] = toHex(await sha256(new TextEncoder().encode(jcs(decision.edited_payload))));
+  if (decision.edited_payload) about["edited"] = toHex(await sha256(utf8(jcs(decision.edited_payload))));
   const fields: [number, string][] = [[FIELD.passphrase, passphrase]];
   const sealing = { operation: "approval.decide", path: pending.id, metadata: canonical(about), fields };
   await askSealed<void>("POST", `${base}/${segment(pending.id)}/decide`, sealing, (sealed) => ({ ...decision, sealed }));

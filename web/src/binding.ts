@@ -1,7 +1,8 @@
 // What a binding's metadata and consent say, made as control and the command line make them.
 import { ApiError, ask } from "./api";
+import { sha256, toBase64Url, utf8 } from "./bytes";
 import { byBytes, canonical } from "./canonical";
-import { FIELD, askSealed, sha256, toBase64Url, type Sealing } from "./sealing";
+import { FIELD, askSealed, type Sealing } from "./sealing";
 import type { Binding, ConnectorFull, Json, OAuthBegun } from "./types";
 
 export interface BindingFields {
@@ -91,7 +92,7 @@ export function fieldsOf(binding: Binding): BindingFields {
 // ------------------------------------------------------------------------------------------------------------- OAuth 2
 
 async function challengeOf(verifier: string): Promise<string> {
-  return toBase64Url(await sha256(new TextEncoder().encode(verifier)));
+  return toBase64Url(await sha256(utf8(verifier)));
 }
 
 /** The address must be the connector's own endpoint, with our challenge: else the code would be of use to somebody else. */

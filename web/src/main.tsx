@@ -2,9 +2,10 @@ import { render } from "preact";
 import { ask } from "./api";
 import { App } from "./app";
 import { startRouting } from "./route";
-import { enter } from "./session";
+import type { PersonToken } from "./session";
 import "./style.css";
+import { enter } from "./tabs";
 
 startRouting();
 render(<App />, document.getElementById("root")!);
-void enter(async (code) => (await ask<{ token: string }>("POST", "/v1/person/tokens", { code })).token);
+void enter((code) => ask<PersonToken>("POST", "/v1/person/tokens", { code }));

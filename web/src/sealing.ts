@@ -1,6 +1,8 @@
 // What a person types, sealed to the keeper (docs/formats/sealed.md). Control relays it and cannot read it. This keeps a secret
 // out of a control that leaks or logs; a control that was taken over could serve another page than this one.
 import { ApiError, ask } from "./api";
+import { fromBase64, fromHex, joined, sha256, toBase64, utf8, type Bytes } from "./bytes";
+import { assured, doubt } from "./proof";
 
 export const FIELD = { passphrase: 1, newPassphrase: 2, value: 3, consent: 6, verifier: 7 } as const;
 
@@ -17,21 +19,8 @@ interface Nonce {
   public_key: string;
 }
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-const encoder = new TextEncoder();
-const NAME = encoder.encode("aileron-sealed-1");
+const NAME = utf8("aileron-sealed-1");
 const FIELDS_MAX = 64 * 1024;
-
-export function joined(...parts: Uint8Array[]): Bytes {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 function u32(value: number): Bytes {
   const bytes = new Uint8Array(4);
@@ -40,34 +29,8 @@ function u32(value: number): Bytes {
 }
 
 function sized(text: string): Bytes {
-  const bytes = encoder.encode(text);
+  const bytes = utf8(text);
   return joined(u32(bytes.length), bytes);
-}
-
-function fromHex(text: string): Bytes {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-}
-
-export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function fromBase64(text: string): Bytes {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-}
-
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
-}
-
-export function toBase64Url(bytes: Uint8Array): string {
-  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-export async function sha256(bytes: Bytes): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
 let possible: Promise<boolean> | undefined;
@@ -88,7 +51,7 @@ export function canSeal(): Promise<boolean> {
 function fieldsOf(sealing: Sealing): Bytes {
   return joined(
     ...sealing.fields.map(([tag, value]) => {
-      const bytes = encoder.encode(value);
+      const bytes = utf8(value);
       if (bytes.length > FIELDS_MAX) throw new ApiError(0, "too_large", "that is more than 64 KiB");
       return joined(Uint8Array.of(tag), u32(bytes.length), bytes);
     }),
@@ -107,6 +70,9 @@ async function deriveKey(keeper: Bytes, own: CryptoKeyPair, ownPublic: Bytes): P
 
 async function seal(sealing: Sealing): Promise<string> {
   const said = await ask<Nonce>("POST", "/v1/vault/nonce");
+  // Whose key it is: a proof that is newer than the answer says that this was the daemon's.
+  doubt();
+  await assured();
   const keeper = fromHex(said.public_key);
   const nonce = fromBase64(said.nonce);
   const keyId = (await sha256(keeper)).slice(0, 8);
