@@ -125,6 +125,8 @@ int request_ask_sealed(struct request *request, struct keeper_sealed *sealed, st
 	__attribute__((warn_unused_result));
 /* The trace id of its traceparent header (W3C Trace Context 2.2.2), and the span id of the caller; "" when there is none. */
 struct str request_trace(const struct request *request, struct str *ret_parent);
+/* Whether who asked has gone, of a struct request: for what waits. */
+bool request_is_gone(void *request);
 /* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */
 struct audit_event request_event(const struct request *request, enum audit_type type);
 

@@ -244,12 +244,6 @@ static int put_changes(struct watch *watch, struct err *err)
 	return buf_check(&watch->piece, "what changed", err);
 }
 
-static bool is_gone(void *user)
-{
-	const struct request *r = user;
-	return http_is_gone(r->exchange);
-}
-
 static void follow(struct watch *watch)
 {
 	struct request *r = watch->request;
@@ -259,7 +253,8 @@ static void follow(struct watch *watch)
 	while (!http_is_gone(r->exchange)) {
 		buf_clear(&watch->piece);
 		/* The number of changes first: what happens while it is read is seen by the next turn. */
-		int changed = runs_await(r->control->runs, &seen, clock_monotonic_ns(NULL) + HEARTBEAT_NS, is_gone, r);
+		int changed = runs_await(r->control->runs, &seen, clock_monotonic_ns(NULL) + HEARTBEAT_NS,
+					 request_is_gone, r);
 		if (changed < 0)
 			return;
 		if (changed == 0) {

@@ -8,12 +8,6 @@
 
 #define LIST_DEFAULT 100
 
-static bool is_gone(void *user)
-{
-	const struct request *r = user;
-	return http_is_gone(r->exchange);
-}
-
 /* ------------------------------------------------------------------------------------------------------------- running */
 
 static int answer_run(struct request *r, const struct run *run, struct err *err)
@@ -40,7 +34,7 @@ int handle_action_run(struct request *r, struct err *err)
 		.args = request_member(r, "args"),
 		.dry_run = request_bool(r, "dry_run", false),
 		.by = request_event(r, AUDIT_RUN_STARTED),
-		.gone = is_gone,
+		.gone = request_is_gone,
 		.user = r,
 	};
 	struct run run;
@@ -52,7 +46,7 @@ int handle_action_run(struct request *r, struct err *err)
 	}
 	uint64_t until = clock_monotonic_ns(NULL) + (uint64_t)wait_ms * TIME_MILLISECOND;
 	if (wait_ms > 0 && !run_state_is_terminal(run.state) &&
-	    runs_wait(r->control->runs, r->arena, S("user"), run.id, until, is_gone, r, &run, err) < 0)
+	    runs_wait(r->control->runs, r->arena, S("user"), run.id, until, request_is_gone, r, &run, err) < 0)
 		return -1;
 	return answer_run(r, &run, err);
 }

@@ -105,3 +105,8 @@ struct audit_event request_event(const struct request *request, enum audit_type 
 	event.trace_id = request_trace(request, NULL);
 	return event;
 }
+
+bool request_is_gone(void *request)
+{
+	return http_is_gone(((const struct request *)request)->exchange);
+}
