@@ -253,6 +253,15 @@ bool gateway_admits(struct gateway *gateway, const struct http_exchange *x, uint
 	return str_to_u64(http_header(x, S("Content-Length")), DISPATCH_OPEN_BODY_MAX, &length);
 }
 
+static size_t count_of(const struct gateway *gateway, const char *session)
+{
+	size_t n = 0;
+	struct map_iter it = {0};
+	while (map_next(gateway->passes, &it))
+		n += strcmp(((const struct pass *)it.value)->session, session) == 0;
+	return n;
+}
+
 /* Who asks, and for what. */
 static int admit(struct gateway *gateway, struct http_exchange *x, const struct address *address, struct pass *pass,
 		 struct err *err)
@@ -275,6 +284,9 @@ static int admit(struct gateway *gateway, struct http_exchange *x, const struct 
 	if (map_count(gateway->passes) == STREAMS_MAX)
 		return fail(err, ERR_UNAVAILABLE, "%d requests are under way already; try again in a moment",
 			    STREAMS_MAX);
+	if (count_of(gateway, pass->session) >= GATEWAY_OF_ONE)
+		return fail(err, ERR_UNAVAILABLE,
+			    "%d requests of this session are under way already; try again in a moment", GATEWAY_OF_ONE);
 	return 0;
 }
 

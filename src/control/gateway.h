@@ -24,6 +24,8 @@
 /* For a program whose base URL stands where others can read it, and which can be told of a header by way of a variable. */
 #define GATEWAY_CAPABILITY_HEADER "Aileron-Capability"
 
+#define GATEWAY_OF_ONE 64 /* requests of one session under way; of all together STREAMS_MAX */
+
 struct gateway;
 /* With control->sessions, to which it listens. */
 struct gateway *gateway_new(struct control *control, struct err *err) __attribute__((warn_unused_result));

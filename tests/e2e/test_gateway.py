@@ -399,6 +399,18 @@ class Trouble(Gateway):
         self.home.request("POST", f"/v1/sessions/{self.session['id']}/end", {"exit_code": 0})
         self.assertTrue(self.upstream.closed.wait(20 * SLOW))
 
+    def test_one_session_leaves_room_for_others(self):
+        conns = [self.connect() for _ in range(64)]
+        for conn in conns:
+            conn.request("POST", self.path("/v1/endless"), b"{}")
+            self.assertEqual(conn.getresponse().read1(10), b"a")
+        got = self.ask("POST", "/v1/messages", b"{}")
+        self.assertEqual(got.status, 503)
+        other = self.home.request("POST", "/v1/sessions", {"agent": "tester"}).json
+        self.home.request("POST", f"/v1/sessions/{self.session['id']}/end", {"exit_code": 0})
+        self.gateway = other["gateway"]
+        self.assertEqual(self.ask("POST", "/v1/messages", b"{}").status, 200)
+
     def test_many_sessions_that_end_at_once(self):
         n = 40
         sessions = [self.home.request("POST", "/v1/sessions", {"agent": "tester"}).json for _ in range(n)]
