@@ -241,6 +241,14 @@ static void listener_free(struct listener *listener)
 	free(listener);
 }
 
+static size_t count_of(const struct mcp *mcp, struct str caller_id)
+{
+	size_t n = 0;
+	for (const struct listener *listener = mcp->listeners; listener != NULL; listener = listener->next)
+		n += listener->id.n > 0 && str_eq(listener->caller.is.id, caller_id);
+	return n;
+}
+
 void serve_listen(struct mcp_call *call)
 {
 	struct mcp *mcp = call->mcp;
@@ -252,7 +260,8 @@ void serve_listen(struct mcp_call *call)
 		call_bad_params(call, "'notifications' does not say what to listen to");
 	} else if (wants_tasks && !mcp_call_can(call, MCP_CAN_TASKS)) {
 		call_needs_tasks(call);
-	} else if (mcp->n_listeners >= MCP_LISTENERS_MAX || mcp->is_ending) {
+	} else if (mcp->n_listeners >= MCP_LISTENERS_MAX || mcp->is_ending ||
+		   count_of(mcp, call->caller.is.id) >= MCP_LISTENERS_OF_ONE) {
 		call_refuse(call, 200, MCP_INTERNAL_ERROR,
 			    mcp->is_ending ? S("the server is stopping") : S("too many streams are open"), STR_EMPTY);
 	} else if (call->sink->one_answer) {

@@ -22,14 +22,15 @@
 #include "base/time.h"
 #include "text/json.h"
 
-#define MCP_MESSAGE_MAX   ((size_t)4 << 20) /* one message of a client's, whichever the door */
-#define MCP_ANSWER_MAX    ((size_t)32 << 20)
-#define MCP_OPEN_MAX      64   /* requests under way of a peer or session; more are refused */
-#define MCP_BATCH_MAX     64   /* messages of one batch (2025-03-26) */
-#define MCP_SESSIONS_MAX  1024 /* remembered; the one idle longest is forgotten, its id stays good */
-#define MCP_LISTENERS_MAX 1024 /* subscriptions/listen that are open */
-#define MCP_KEY_SIZE      32
-#define MCP_PROGRESS_MS   15000 /* silence after which a request with a token is told that it is still going */
+#define MCP_MESSAGE_MAX      ((size_t)4 << 20) /* one message of a client's, whichever the door */
+#define MCP_ANSWER_MAX       ((size_t)32 << 20)
+#define MCP_OPEN_MAX         64   /* requests under way of a peer or session; more are refused */
+#define MCP_BATCH_MAX        64   /* messages of one batch (2025-03-26) */
+#define MCP_SESSIONS_MAX     1024 /* remembered; the one idle longest is forgotten, its id stays good */
+#define MCP_LISTENERS_MAX    1024 /* subscriptions/listen that are open */
+#define MCP_LISTENERS_OF_ONE 64   /* of those, one caller's */
+#define MCP_KEY_SIZE         32
+#define MCP_PROGRESS_MS      15000 /* silence after which a request with a token is told that it is still going */
 
 enum mcp_version {
 	MCP_2024_11_05,

@@ -893,6 +893,27 @@ static void who_listens_is_told_what_it_asked_for(void **state)
 			    FAILED("1", "-32602", "'notifications' does not say what to listen to"));
 }
 
+static void one_caller_leaves_room_for_who_listens(void **state)
+{
+	(void)state;
+	AUTO(mcp_lab) *lab = mcp_lab_new(0);
+	lab_connect(lab, "a");
+	for (int i = 0; i < MCP_LISTENERS_OF_ONE; i++) {
+		char line[] = LISTEN("99", "\"toolsListChanged\":true");
+		char *id = strstr(line, "99");
+		id[0] = (char)('1' + i / 10);
+		id[1] = (char)('0' + i % 10);
+		assert_non_null(strstr(lab_feed(lab, line), "subscriptions/acknowledged"));
+	}
+	assert_string_equal(lab_feed(lab, LISTEN("\"m\"", "\"toolsListChanged\":true")),
+			    FAILED("\"m\"", "-32603", "too many streams are open"));
+	struct mcp_peer *first = lab->peer;
+	lab_connect(lab, "b");
+	assert_non_null(
+		strstr(lab_feed(lab, LISTEN("\"m\"", "\"toolsListChanged\":true")), "subscriptions/acknowledged"));
+	mcp_peer_free(first);
+}
+
 static void a_task_is_told_to_its_caller(void **state)
 {
 	(void)state;
@@ -939,6 +960,7 @@ int main(void)
 		cmocka_unit_test(a_round_carries_its_state),
 		cmocka_unit_test(a_session_is_told_of_changes),
 		cmocka_unit_test(who_listens_is_told_what_it_asked_for),
+		cmocka_unit_test(one_caller_leaves_room_for_who_listens),
 		cmocka_unit_test(a_task_is_told_to_its_caller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
