@@ -325,6 +325,8 @@ static int use_place(struct agents *agents, const struct registration *registrat
 	pthread_mutex_unlock(&agents->lock);
 	if (!stored)
 		return -1;
+	if (valid == NULL && registration->agent->session.n == 0)
+		return fail(err, ERR_CONFLICT, "the agent was revoked before it had its token");
 	return valid != NULL ? 0 : refuse_session(registration->agent->session, err);
 }
 

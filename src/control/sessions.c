@@ -33,6 +33,7 @@ struct sessions {
 	pthread_mutex_t lock; /* all below */
 	struct sessions_listener listeners[SESSIONS_LISTENERS];
 	size_t n_listeners;
+	bool stopped;
 	struct change *failed; /* ends; one a session */
 };
 
@@ -53,14 +54,16 @@ void sessions_stop(struct sessions *sessions)
 		return;
 	pthread_mutex_lock(&sessions->lock);
 	sessions->n_listeners = 0;
+	sessions->stopped = true;
 	pthread_mutex_unlock(&sessions->lock);
 }
 
 /* In this process, now. */
 static void cut_off(struct sessions *sessions, struct str id)
 {
-	agents_forget_session(sessions->agents, id);
 	pthread_mutex_lock(&sessions->lock);
+	if (!sessions->stopped) /* who listens for agents has gone, too */
+		agents_forget_session(sessions->agents, id);
 	for (size_t i = 0; i < sessions->n_listeners; i++)
 		sessions->listeners[i].ended(sessions->listeners[i].user, id);
 	pthread_mutex_unlock(&sessions->lock);

@@ -27,7 +27,7 @@ struct sessions;
 /* On the loop's thread. */
 struct sessions *sessions_new(struct loop *loop, struct db *db, struct agents *agents, struct err *err)
 	__attribute__((warn_unused_result));
-/* No listener is called any more. */
+/* When nobody is let in any more: what ends from now on is written, and no listener is called, those of agents included. */
 void sessions_stop(struct sessions *sessions);
 /* After the database, whose writer tells of ends. NULL is fine. */
 void sessions_free(struct sessions *sessions);
