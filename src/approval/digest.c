@@ -1,4 +1,5 @@
 #include "approval/digest.h"
+#include "base/hex.h"
 #include "base/time.h"
 #include "crypto/digest.h"
 #include "text/json_members.h"
@@ -61,6 +62,13 @@ void approval_digest(struct str bound, unsigned char ret[APPROVAL_DIGEST])
 {
 	const struct str parts[] = {S(PREFIX), bound};
 	sha256_parts(parts, ARRAY_LEN(parts), ret);
+}
+
+const char *approval_digest_text(struct str bound, char ret[APPROVAL_DIGEST_TEXT])
+{
+	unsigned char digest[APPROVAL_DIGEST];
+	approval_digest(bound, digest);
+	return hex_format(str_of(digest, sizeof digest), ret);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- difference */

@@ -42,6 +42,9 @@ enum approval_text { APPROVAL_TEXT_DIGEST, APPROVAL_TEXT_REQUEST, APPROVAL_TEXT_
 int approval_bound(const struct approval_parts *parts, enum approval_text what, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
 void approval_digest(struct str bound, unsigned char ret[APPROVAL_DIGEST]);
+#define APPROVAL_DIGEST_TEXT (2 * APPROVAL_DIGEST + 1)
+/* The same in lower-case digits; returns ret. */
+const char *approval_digest_text(struct str bound, char ret[APPROVAL_DIGEST_TEXT]);
 
 /*
  * Which part of `now` is not as in `then`, in words for a person: "the action's file", "connector 'x'", "binding 'y'" …; "" when

@@ -1,7 +1,6 @@
 #include "approval/run_table.h"
 #include "approval/digest.h"
 #include "approval/record.h"
-#include "base/hex.h"
 #include "base/vec.h"
 
 #define ROWS_MAX 10000
@@ -230,10 +229,8 @@ static int record_new(struct db_tx *tx, const struct run_new *new, struct err *e
 	AUTO_RECORD record;
 	record_begin(&record, gated ? AUDIT_APPROVAL_REQUESTED : AUDIT_RUN_STARTED, &new->who, run);
 	if (gated) {
-		unsigned char digest[APPROVAL_DIGEST];
-		char digits[2 * APPROVAL_DIGEST + 1];
-		approval_digest(run->bound, digest);
-		member_z(&record.json, "aileron.approval.digest", hex_format(str_of(digest, sizeof digest), digits));
+		char digest[APPROVAL_DIGEST_TEXT];
+		member_z(&record.json, "aileron.approval.digest", approval_digest_text(run->bound, digest));
 		member_time(&record.json, "aileron.approval.expires_at", run->expires_ns);
 	}
 	return record_append(tx, &record, NULL, err);

@@ -2,7 +2,6 @@
 #include "approval/record.h"
 #include "approval/digest.h"
 #include "approval/run_table.h"
-#include "base/hex.h"
 #include "crypto/digest.h"
 
 /* What of the record each event is; AUDIT_TYPE__MAX = nothing, as nobody decided and nothing ran. */
@@ -59,21 +58,14 @@ static void put_decision(struct json_writer *w, const struct run *run, const str
 	member_u64(w, "aileron.approval.wait_ms", waited / TIME_MILLISECOND);
 }
 
-static void put_hex(struct json_writer *w, const char *name, const unsigned char *bytes, size_t n)
-{
-	char digits[2 * APPROVAL_DIGEST + 1];
-	member_z(w, name, hex_format(str_of(bytes, n), digits));
-}
-
 static void put_change(struct json_writer *w, const struct run *run, const struct run_change *change)
 {
 	if (is_decision(change->event))
 		put_decision(w, run, change);
 	struct str bound = change->edit != NULL ? change->edit->bound : run->bound;
 	if (change->event == RUN_EVENT_APPROVE && bound.n > 0) {
-		unsigned char digest[APPROVAL_DIGEST];
-		approval_digest(bound, digest);
-		put_hex(w, "aileron.approval.digest", digest, sizeof digest);
+		char digest[APPROVAL_DIGEST_TEXT];
+		member_z(w, "aileron.approval.digest", approval_digest_text(bound, digest));
 	}
 	if (run->preview.n > 0 && change->event != RUN_EVENT_CLAIM) {
 		char digits[SHA256_HEX_TEXT_SIZE];
@@ -89,11 +81,9 @@ static int record_edit(struct db_tx *tx, const struct run *run, const struct run
 {
 	AUTO_RECORD record;
 	record_begin(&record, AUDIT_APPROVAL_MODIFIED, &change->who, run);
-	unsigned char digest[APPROVAL_DIGEST];
-	sha256(run->args, digest);
-	put_hex(&record.json, "aileron.approval.arguments_before_sha256", digest, sizeof digest);
-	sha256(change->edit->args, digest);
-	put_hex(&record.json, "aileron.approval.arguments_sha256", digest, sizeof digest);
+	char digits[SHA256_HEX_TEXT_SIZE];
+	member_z(&record.json, "aileron.approval.arguments_before_sha256", sha256_hex(run->args, digits));
+	member_z(&record.json, "aileron.approval.arguments_sha256", sha256_hex(change->edit->args, digits));
 	return record_append(tx, &record, NULL, err);
 }
 

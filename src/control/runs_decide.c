@@ -1,4 +1,3 @@
-#include "base/hex.h"
 #include "base/limits.h"
 #include "base/time.h"
 #include "base/ulid.h"
@@ -150,14 +149,12 @@ static int make_grant(struct deciding *d, struct err *err)
 /* What the person's program sealed beside the passphrase: nobody on the way can make another decision of it. */
 static int put_terms(const struct deciding *d, struct buf *out, struct err *err)
 {
-	unsigned char digest[APPROVAL_DIGEST];
-	char digits[2 * APPROVAL_DIGEST + 1], edited[SHA256_HEX_TEXT_SIZE];
+	char digest[APPROVAL_DIGEST_TEXT], edited[SHA256_HEX_TEXT_SIZE];
 	struct json_writer w;
-	approval_digest(d->run.bound, digest);
 	jsonw_init(&w, out, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
 	member_bool(&w, "approved", d->decision->approved);
-	member_z(&w, "digest", hex_format(str_of(digest, sizeof digest), digits));
+	member_z(&w, "digest", approval_digest_text(d->run.bound, digest));
 	if (d->decision->edited != NULL) {
 		AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
 		if (jcs_write(&text, d->decision->edited, JCS_STRICT, err) < 0)

@@ -1,4 +1,3 @@
-#include "base/hex.h"
 #include "base/limits.h"
 #include "control/runs_private.h"
 #include "control/session.h"
@@ -285,9 +284,7 @@ static void put_plan(struct json_writer *w, const struct run_plan *plan, const s
 
 static void put_known(struct json_writer *w, const struct run *run)
 {
-	unsigned char digest[APPROVAL_DIGEST];
-	char digits[2 * APPROVAL_DIGEST + 1];
-	approval_digest(run->bound, digest);
+	char digest[APPROVAL_DIGEST_TEXT];
 	member_str(w, "id", run->approval_id);
 	member_z(w, "kind", "action");
 	member_z(w, "state", run_state_name(run->state));
@@ -302,7 +299,7 @@ static void put_known(struct json_writer *w, const struct run *run)
 	member_str_given(w, "decided_by", run->decided_by);
 	member_str_given(w, "reason", run->reason);
 	member_bool(w, "edited", run->edited);
-	member_z(w, "digest", hex_format(str_of(digest, sizeof digest), digits));
+	member_z(w, "digest", approval_digest_text(run->bound, digest));
 	put_caller(w, &run->caller);
 	if (run->preview.n > 0)
 		member_raw(w, "preview", run->preview);
