@@ -238,13 +238,25 @@ int run_put_steps(struct json_writer *w, const struct run_plan *plan, const stru
 	return 0;
 }
 
+/* What would be run, as JSON; without all of it nobody can say yes to it. */
+static int write_plan(const struct run_plan *plan, const struct json *args, struct buf *steps, struct buf *fields,
+		      struct err *err)
+{
+	struct json_writer w;
+	jsonw_init(&w, steps, JSON_WRITER_PLAIN);
+	if (run_put_steps(&w, plan, args, err) < 0 || buf_check(steps, "what would be run", err) < 0)
+		return -1;
+	return action_input_fields(plan->action, args, fields, err);
+}
+
 int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struct run *run, struct str *ret,
 		   struct err *err)
 {
 	AUTO_BUF text = BUF_INIT(SHOWN_MAX);
+	AUTO_BUF steps = BUF_INIT(SHOWN_MAX);
 	AUTO_BUF fields = BUF_INIT(SHOWN_MAX);
 	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
-	if (args == NULL || action_input_fields(plan->action, args, &fields, err) < 0)
+	if (args == NULL || write_plan(plan, args, &steps, &fields, err) < 0)
 		return -1;
 	struct json_writer w;
 	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
@@ -253,9 +265,7 @@ int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struc
 	member_str(&w, "action", run->action);
 	member_raw(&w, "args", run->args);
 	member_bool(&w, "gated", run->state == RUN_PENDING_APPROVAL);
-	jsonw_key(&w, S("calls"));
-	if (run_put_steps(&w, plan, args, err) < 0)
-		return -1;
+	member_raw(&w, "calls", buf_str(&steps));
 	member_raw(&w, "fields", buf_str(&fields));
 	jsonw_end_object(&w);
 	if (buf_check(&text, "what would be run", err) < 0)
@@ -266,20 +276,14 @@ int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struc
 
 /* ------------------------------------------------------------------------------------------------------------- the card */
 
-static void put_plan(struct json_writer *w, const struct run_plan *plan, const struct run *run, const struct json *args)
+static void put_plan(struct json_writer *w, const struct run_plan *plan, struct str steps, struct str fields)
 {
-	AUTO_BUF fields = BUF_INIT(4 * LIMIT_INPUT);
-	AUTO_BUF steps = BUF_INIT(4 * LIMIT_INPUT);
-	struct json_writer own;
 	struct str title = action_title(plan->action);
-	member_str(w, "title", title.n > 0 ? title : run->action);
+	member_str(w, "title", title.n > 0 ? title : plan->action->name);
 	member_str(w, "connector_fqn", plan->opened[plan->action->steps[0].connector].row.fqn);
 	member_bool(w, "editable", plan->action->approval_editable);
-	jsonw_init(&own, &steps, JSON_WRITER_PLAIN);
-	if (run_put_steps(&own, plan, args, NULL) == 0 && buf_ok(&steps))
-		member_raw(w, "steps", buf_str(&steps));
-	if (action_input_fields(plan->action, args, &fields, NULL) == 0)
-		member_raw(w, "input_fields", buf_str(&fields));
+	member_raw(w, "steps", steps);
+	member_raw(w, "input_fields", fields);
 }
 
 static void put_known(struct json_writer *w, const struct run *run)
@@ -323,6 +327,8 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 {
 	struct run_plan plan = {0};
 	bool locked = false;
+	AUTO_BUF steps = BUF_INIT(SHOWN_MAX);
+	AUTO_BUF fields = BUF_INIT(SHOWN_MAX);
 	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
 	if (args == NULL)
 		return -1;
@@ -330,7 +336,8 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 	err_clear(&problem);
 	bool waits = !run_state_is_terminal(run->state);
 	bool whole = waits && run_plan_make(runs, arena, run->action, &plan, &problem) == 0 &&
-		     is_as_asked(&plan, arena, run, &problem);
+		     is_as_asked(&plan, arena, run, &problem) &&
+		     write_plan(&plan, args, &steps, &fields, &problem) == 0;
 	if (whole && run_plan_vault_locked(runs, arena, &plan, &locked, NULL) < 0)
 		locked = true;
 	jsonw_begin_object(w);
@@ -343,7 +350,7 @@ int run_put_pending(struct runs *runs, struct arena *arena, const struct run *ru
 		member_bool(w, "session_ended", session_is_over(runs->control->db, run->caller.session));
 	member_bool(w, "grantable", whole && runs->may_grant && plan.action->approval_grants);
 	if (whole) {
-		put_plan(w, &plan, run, args);
+		put_plan(w, &plan, buf_str(&steps), buf_str(&fields));
 	} else {
 		member_str(w, "title", run->action);
 		member_bool(w, "editable", false);
