@@ -198,6 +198,7 @@ const struct api_field api_grant[] = {
 	FIELD_STR("id", API_REQUIRED, 0, ""),
 	FIELD_STR("action", API_REQUIRED, 0, ""),
 	FIELD_STR("caller", API_REQUIRED, 0, ""),
+	FIELD_STR("caller_name", API_REQUIRED, 0, "of the agent"),
 	FIELD_STR("session", 0, 0, ""),
 	FIELD_STR("issued_at", API_REQUIRED, 0, ""),
 	FIELD_STR("expires_at", API_REQUIRED, 0, ""),

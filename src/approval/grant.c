@@ -66,6 +66,7 @@ static int read_grants(struct db_stmt *q, struct arena *arena, struct grant_list
 			.bound = arena_str(arena, db_str(q, 4)),
 			.issued_ns = db_time(q, 5),
 			.expires_ns = db_time(q, 6),
+			.caller_name = arena_str(arena, db_str(q, 7)),
 		};
 		if (!vec_push(&rows, grant))
 			break;
@@ -81,8 +82,9 @@ static int read_grants(struct db_stmt *q, struct arena *arena, struct grant_list
 }
 
 #define COLUMNS                                                                                                        \
-	"SELECT id, caller, coalesce(session, ''), action, bound, issued_ns, expires_ns FROM grants WHERE ended_ns "   \
-	"IS NULL"
+	"SELECT id, caller, coalesce(session, ''), action, bound, issued_ns, expires_ns,"                              \
+	" coalesce((SELECT name FROM agents WHERE agents.id = grants.caller), caller) FROM grants WHERE ended_ns IS "  \
+	"NULL"
 
 int grant_list(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct grant_list *ret, struct err *err)
 {

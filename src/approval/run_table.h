@@ -77,6 +77,7 @@ int run_steps(struct db_tx *tx, struct arena *arena, struct str run, struct run_
 /* "Allow this for 15 minutes in this session": `bound` is APPROVAL_TEXT_GRANT of digest.h. */
 struct grant {
 	struct str id, caller, session, action, bound;
+	struct str caller_name;                   /* for people; of one that was read */
 	uint64_t issued_ns, expires_ns, ended_ns; /* ended: 0 = not yet */
 	struct str ended_why;
 };

@@ -143,19 +143,33 @@ int verb_approval_deny(struct cli *cli, struct err *err)
 
 /* -------------------------------------------------------------------------------------------------------------- grants */
 
+/* Through whichever connector. */
+static struct str hosts_of(struct cli *cli, const struct json *grant)
+{
+	const struct json *connectors = json_member(json_member(grant, S("bound")), S("connectors"));
+	AUTO_BUF all = BUF_INIT(PRINT_MAX);
+	for (size_t i = 0; i < json_length(connectors); i++) {
+		struct str hosts = cli_joined(cli, json_member(json_at(connectors, i), S("hosts")), ", ");
+		if (hosts.n > 0)
+			buf_addf(&all, "%s%.*s", all.n > 0 ? ", " : "", STR_FMT(hosts));
+	}
+	return all.n > 0 ? arena_str(cli->arena, buf_str(&all)) : S("-");
+}
+
 static void put_grant(struct cli *cli, struct table *table, const struct json *grant)
 {
 	table_cell(table, cli_str(grant, "id"));
 	table_cell(table, cli_str(grant, "action"));
-	table_cell(table, cli_str(grant, "caller"));
+	table_cell(table, cli_str(grant, "caller_name"));
 	table_cell(table, cli_str(grant, "session"));
+	table_cell(table, hosts_of(cli, grant));
 	table_cell(table, cli_time(cli, cli_str(grant, "expires_at")));
 }
 
 int verb_approval_grants(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {
-		{"ID", 0}, {"ACTION", 12}, {"CALLER", 8}, {"SESSION", 8}, {"UNTIL", 0},
+		{"ID", 0}, {"ACTION", 12}, {"BY", 8}, {"SESSION", 8}, {"HOSTS", 12}, {"UNTIL", 0},
 	};
 	const struct cli_list list = {OP_GRANT_LIST, STR_EMPTY, "items", columns, ARRAY_LEN(columns), put_grant};
 	return cli_list(cli, &list, err);

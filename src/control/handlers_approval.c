@@ -299,6 +299,7 @@ static void put_grant(struct json_writer *w, const struct grant *grant)
 	member_str(w, "id", grant->id);
 	member_str(w, "action", grant->action);
 	member_str(w, "caller", grant->caller);
+	member_str(w, "caller_name", grant->caller_name);
 	member_str_given(w, "session", grant->session);
 	member_time(w, "issued_at", grant->issued_ns);
 	member_time(w, "expires_at", grant->expires_ns);

@@ -404,7 +404,8 @@ class Granting(Cli):
         self.comes_to(asked["run_id"], "completed")
         self.assertEqual(self.home.cli("action", "run", "send", "--arg", "path=/ok").code, 0)
         grant = self.home.ok("approval", "grants", "--json").lines[0]
-        self.assertIn(grant["id"], self.home.ok("approval", "grants").out)
+        told = self.home.ok("approval", "grants").out
+        self.assertRegex(told, f"{grant['id']} +send +user +.*127\\.0\\.0\\.1:{self.service.port}")
         self.home.ok("approval", "revoke", grant["id"])
         self.assertEqual(self.home.ok("approval", "grants", "--json").lines, [])
         self.ask()
