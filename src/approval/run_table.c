@@ -335,7 +335,7 @@ static int step_under_way(struct db_tx *tx, struct arena *arena, struct str run,
 
 static int lose(struct db_tx *tx, struct arena *arena, const struct run *run, uint64_t now_ns, struct err *err)
 {
-	static struct err why; /* of the writer's thread alone */
+	static struct err why; /* of one job at a time */
 	struct str step = STR_EMPTY;
 	if (step_under_way(tx, arena, run->id, &step, err) < 0)
 		return -1;

@@ -144,7 +144,7 @@ static void on_wake(void *user, int what)
 
 /* -------------------------------------------------------------------------------------------------------- following */
 
-/* On the writer's thread. */
+/* On the thread that wrote. */
 static void on_commit(void *user)
 {
 	struct audit_service *service = user;

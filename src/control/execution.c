@@ -198,7 +198,7 @@ static int read_open(struct db_tx *tx, struct arena *arena, struct execution *re
 
 static int interrupt_one(struct db_tx *tx, const struct execution *execution, struct err *err)
 {
-	static struct err why; /* of the writer's thread alone */
+	static struct err why; /* of one job at a time */
 	err_clear(&why);
 	fail(&why, ERR_CONNECTOR_RUNTIME_ERROR,
 	     "the daemon ended while the call ran; whether it took effect is not known, and it is not run again");

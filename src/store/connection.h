@@ -47,7 +47,7 @@ const char *store_vfs(void);
 /* The same over another one that is registered, for disks that fail. One a program, after store_vfs(). */
 const char *store_vfs_over(const char *below);
 
-/* The one thread that writes (writer.c). `tx` is its connection, open and ready. */
+/* Who writes (writer.c), and the thread that does when nobody waits. `tx` is its connection, open and ready. */
 struct writer;
 struct writer *writer_start(struct db_tx *tx, struct err *err) __attribute__((warn_unused_result));
 void writer_stop(struct writer *writer); /* does what waits first; NULL is fine */

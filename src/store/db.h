@@ -1,8 +1,8 @@
 /*
- * db: the one database, SQLite in WAL mode, written by one thread and read by many
+ * db: the one database, SQLite in WAL mode, written by one at a time and read by many
  *
- * Everything that changes the database is a job: a function that is called on the writer's thread within a transaction.
- * Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
+ * Everything that changes the database is a job: a function that is called within a transaction, one job at a time, on the thread
+ * of whoever waits for one or on the writer's own; static data of jobs is theirs in turn. Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
  * fails undoes itself alone. db_write() returns when the job's transaction is committed and on disk (synchronous = FULL):
  * what it answered is not lost by a kill nor by a power loss. Readers have connections of their own, see the last commit,
  * and never wait for the writer. db_write_relaxed() promises less.
@@ -51,7 +51,7 @@ typedef int db_job(struct db_tx *tx, void *user, struct err *err);
 uint64_t db_tx_version(const struct db_tx *tx);
 
 /*
- * Any thread but the writer's own. -1: the job's own error, and nothing of it was written; or STORE_ERROR, when the
+ * Any thread, but not in a job. -1: the job's own error, and nothing of it was written; or STORE_ERROR, when the
  * transaction failed as a whole: nothing of it can be read, though after a crash that follows at once it may be there.
  */
 int db_write(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
@@ -65,21 +65,21 @@ struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct
  */
 int db_write_relaxed(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
 /*
- * The same in two parts, for a job that another one follows soon: it is run at once and committed with that one, or after
- * 5 ms. Whoever waits for it alone may wait that long.
+ * The same in two parts, for a job that another one follows soon: it is run and committed with that one, or after 5 ms, or when
+ * it is waited for.
  */
 struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)
 	__attribute__((warn_unused_result));
 int db_write_end(struct db_pending *pending) __attribute__((warn_unused_result));
 /*
- * For whoever may not wait (an event loop): `done` is called on the writer's thread after the commit, with err NULL, or
+ * For whoever may not wait (an event loop): `done` is called on the thread that wrote after the commit, with err NULL, or
  * after the failure. `user` lives until then; `done` may be NULL. Jobs are run in the order in which they came, however
- * they came; one that nobody waits for is committed with the next that somebody does wait for, or after 5 ms.
+ * they came; one that nobody waits for is run with the next that somebody does wait for, or after 5 ms.
  */
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 void db_write_later_relaxed(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 /*
- * `committed` is called on the writer's thread after each commit in which a job took part, before those who wait for it are
+ * `committed` is called on the thread that wrote after each commit in which a job took part, before those who wait for it are
  * answered: for whoever follows what is written. It must not wait. NULL = nobody; when set later, the call that is under
  * way may still be of the one before.
  */

@@ -9,11 +9,15 @@
 #include <stdlib.h>
 
 /*
- * One transaction a group. The writer takes whatever waits, runs it, and commits when nothing waits any more; what
- * arrives during the commit (a write to the disk and its sync, most of the time) is the next group.
+ * One transaction a group. Whoever has the connection (leads) takes what waits, runs it, and commits when nothing waits any
+ * more; what arrives during the commit (a write to the disk and its sync, most of the time) is the next group.
+ *
+ * Who waits for a job leads himself when nobody does: a caller alone pays for no switch of threads. He leads until his own job
+ * is over. What he leaves, what nobody waits for, and what was begun by somebody who does other things meanwhile is the
+ * thread's.
  *
  * Callers that wait come back together: after a commit all of the group are woken, and the first to write again would
- * get a transaction of its own, while the rest waits for that. So before a commit the writer waits until the group has as
+ * get a transaction of its own, while the rest waits for that. So before a commit who leads waits until the group has as
  * many jobs as the last one had, for a part of what a commit takes; what comes meanwhile is run at once. A caller alone
  * never waits, and when others stay away only one commit is late.
  */
@@ -22,10 +26,7 @@
 #define GATHER_WORTH  (20 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
-/*
- * Jobs that nobody waits for, or that others follow, are run at once, and committed with the next that somebody does wait
- * for, or after this time.
- */
+/* Jobs that nobody waits for, or that others follow, are run with the next that somebody does wait for, or after this time. */
 #define LINGER_NS (5 * TIME_MILLISECOND)
 
 struct job {
@@ -34,7 +35,9 @@ struct job {
 	struct err *err;                                 /* of the caller that waits */
 	void (*done)(void *user, const struct err *err); /* NULL = one waits, and the job is on its stack */
 	bool relaxed;                                    /* need not be synced */
-	bool lingers;                                    /* another one follows soon */
+	bool lingers;                                    /* until due_ns, unless another one comes */
+	bool waits;                                      /* in the list; under the lock */
+	uint64_t due_ns;
 	int result;
 	sem_t over; /* of a job that is waited for */
 	struct job *next;
@@ -47,20 +50,26 @@ struct job_list {
 
 struct writer {
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t arrived;
+	pthread_mutex_t lock;   /* guards what follows */
+	pthread_cond_t arrived; /* the thread's */
+	pthread_cond_t joined;  /* of who leads, when he waits for others */
 	struct job_list waiting;
+	size_t n_urgent, n_strict; /* of those that wait: do not linger; are to be synced */
+	uint64_t looks_ns;         /* when the thread looks by itself */
+	bool led;                  /* somebody leads */
 	bool stopping;
 	void (*committed)(void *user);
 	void *committed_user;
 
-	/* The thread's own. */
+	/* Of who leads. */
 	struct db_tx *tx;
 	size_t last_awaited; /* jobs of the last group that somebody waited for */
 	uint64_t commit_ns;  /* a commit that is synced takes about this long */
 	bool relaxed;        /* commits are not synced now */
 	struct err err;      /* of jobs that nobody waits for */
 };
+
+static _Thread_local const struct writer *led_here;
 
 static void list_add(struct job_list *list, struct job *job)
 {
@@ -166,18 +175,52 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 struct group {
 	size_t n, n_awaited;  /* jobs so far */
 	bool relaxed;         /* each of them is; ends with the first that is not */
-	uint64_t deadline_ns; /* on the steady clock */
+	uint64_t deadline_ns; /* of the wait for others, on the steady clock */
 };
 
-/* What the group waits for once it has this job too. */
 static void count_in(const struct writer *writer, struct group *group, const struct job *job)
 {
 	group->n++;
 	if (job->done == NULL && !job->lingers && ++group->n_awaited == 1)
 		group->deadline_ns = clock_monotonic_ns(NULL) + MIN(writer->commit_ns / GATHER_PART, GATHER_MAX_NS);
-	else if (group->n == 1)
-		group->deadline_ns = clock_monotonic_ns(NULL) + LINGER_NS;
 }
+
+/* ----------------------------------------------------------------------------------------- the list; under the lock */
+
+static void add_waiting(struct writer *writer, struct job *job)
+{
+	list_add(&writer->waiting, job);
+	job->waits = true;
+	writer->n_urgent += !job->lingers;
+	writer->n_strict += !job->relaxed;
+}
+
+static struct job *take_waiting(struct writer *writer)
+{
+	struct job *job = list_take(&writer->waiting);
+	if (job == NULL)
+		return NULL;
+	job->waits = false;
+	writer->n_urgent -= !job->lingers;
+	writer->n_strict -= !job->relaxed;
+	return job;
+}
+
+/* When the thread is wanted. */
+static uint64_t next_due(const struct writer *writer)
+{
+	if (writer->led || writer->waiting.n == 0)
+		return UINT64_MAX;
+	return writer->n_urgent > 0 || writer->stopping ? 0 : writer->waiting.first->due_ns;
+}
+
+static void wake_thread(struct writer *writer)
+{
+	if (next_due(writer) < writer->looks_ns)
+		pthread_cond_signal(&writer->arrived);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- one group */
 
 /* How the connection commits can be changed between two transactions alone. */
 static int set_relaxed(struct writer *writer, bool relaxed)
@@ -194,14 +237,14 @@ static int set_relaxed(struct writer *writer, bool relaxed)
 static struct job *next_of_group(struct writer *writer, const struct group *group)
 {
 	/* A commit that is not synced is not worth a wait. */
-	bool is_whole = group->n_awaited >= writer->last_awaited || writer->commit_ns < GATHER_WORTH || group->relaxed;
-	bool waited = group->n_awaited > 0 && is_whole;
+	bool waited = group->n_awaited == 0 || group->n_awaited >= writer->last_awaited ||
+		      writer->commit_ns < GATHER_WORTH || group->relaxed;
 	pthread_mutex_lock(&writer->lock);
 	while (writer->waiting.n == 0 && !waited && !writer->stopping)
-		waited = !wait_until(&writer->arrived, &writer->lock, group->deadline_ns);
+		waited = !wait_until(&writer->joined, &writer->lock, group->deadline_ns);
 	bool fits =
 		group->n < GROUP_MAX && (!group->relaxed || (writer->waiting.n > 0 && writer->waiting.first->relaxed));
-	struct job *job = fits ? list_take(&writer->waiting) : NULL;
+	struct job *job = fits ? take_waiting(writer) : NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job;
 }
@@ -227,10 +270,10 @@ static void tell_of_commit(struct writer *writer)
 		committed(user);
 }
 
-static void run_group(struct writer *writer, struct job *job)
+static void run_group(struct writer *writer, struct job *job, bool relaxed)
 {
 	struct job_list done = {0};
-	struct group group = {.relaxed = job->relaxed};
+	struct group group = {.relaxed = relaxed};
 	renew_version(writer->tx);
 	int code = set_relaxed(writer, group.relaxed);
 	if (code == SQLITE_OK)
@@ -258,19 +301,36 @@ static void run_group(struct writer *writer, struct job *job)
 		writer->last_awaited = group.n_awaited;
 }
 
+/* Under the lock, which is let go of meanwhile: a group of what waits, which is something. */
+static void lead(struct writer *writer)
+{
+	bool relaxed = writer->n_strict == 0;
+	struct job *job = take_waiting(writer);
+	writer->led = true;
+	pthread_mutex_unlock(&writer->lock);
+	led_here = writer;
+	run_group(writer, job, relaxed);
+	led_here = NULL;
+	pthread_mutex_lock(&writer->lock);
+	writer->led = false;
+}
+
 static void *work(void *context)
 {
 	struct writer *writer = context;
-	for (;;) {
-		pthread_mutex_lock(&writer->lock);
-		while (writer->waiting.n == 0 && !writer->stopping)
-			pthread_cond_wait(&writer->arrived, &writer->lock);
-		struct job *job = list_take(&writer->waiting);
-		pthread_mutex_unlock(&writer->lock);
-		if (job == NULL)
-			return NULL;
-		run_group(writer, job);
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->stopping || writer->waiting.n > 0) {
+		uint64_t due_ns = next_due(writer);
+		if (due_ns <= clock_monotonic_ns(NULL)) {
+			lead(writer);
+			continue;
+		}
+		writer->looks_ns = due_ns;
+		(void)wait_until(&writer->arrived, &writer->lock, due_ns);
+		writer->looks_ns = 0; /* it looks now */
 	}
+	pthread_mutex_unlock(&writer->lock);
+	return NULL;
 }
 
 struct writer *writer_start(struct db_tx *tx, struct err *err)
@@ -279,6 +339,7 @@ struct writer *writer_start(struct db_tx *tx, struct err *err)
 	writer->tx = tx;
 	pthread_mutex_init(&writer->lock, NULL);
 	wait_init(&writer->arrived);
+	wait_init(&writer->joined);
 
 	/* Signals are for whoever asked for them. */
 	sigset_t all, before;
@@ -303,31 +364,57 @@ void writer_stop(struct writer *writer)
 	pthread_cond_signal(&writer->arrived);
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
+	pthread_cond_destroy(&writer->joined);
 	pthread_cond_destroy(&writer->arrived);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
 }
 
-static void hand_over(struct writer *writer, struct job *job)
+/* -------------------------------------------------------------------------------------------------------- the callers */
+
+/* `stays`: the caller sees to it, and the thread need not. */
+static void hand_over(struct writer *writer, struct job *job, bool stays)
 {
+	if (job->lingers)
+		job->due_ns = clock_monotonic_ns(NULL) + LINGER_NS;
 	pthread_mutex_lock(&writer->lock);
-	list_add(&writer->waiting, job);
+	add_waiting(writer, job);
+	if (writer->led)
+		pthread_cond_signal(&writer->joined);
+	else if (!stays)
+		wake_thread(writer);
 	pthread_mutex_unlock(&writer->lock);
-	pthread_cond_signal(&writer->arrived); /* who wakes finds the lock free */
 }
 
 /* A job that is waited for. */
-static void begin(struct writer *writer, struct job *job)
+static void begin(struct writer *writer, struct job *job, bool stays)
 {
-	if (pthread_equal(pthread_self(), writer->thread))
-		BUG("the thread that writes cannot wait for itself");
+	if (led_here == writer)
+		BUG("who writes cannot wait for himself");
 	sem_init(&job->over, 0, 0);
-	hand_over(writer, job);
+	hand_over(writer, job, stays);
 }
 
-static int end(struct job *job)
+static bool is_over(struct job *job)
 {
-	while (sem_wait(&job->over) != 0)
+	return sem_trywait(&job->over) == 0;
+}
+
+static int end(struct writer *writer, struct job *job)
+{
+	pthread_mutex_lock(&writer->lock);
+	bool over = is_over(job);
+	while (!over && !writer->led && writer->waiting.n > 0) {
+		lead(writer);
+		over = is_over(job);
+	}
+	if (!over && job->waits && job->lingers) {
+		job->lingers = false;
+		writer->n_urgent++;
+	}
+	wake_thread(writer);
+	pthread_mutex_unlock(&writer->lock);
+	while (!over && sem_wait(&job->over) != 0)
 		; /* a signal */
 	sem_destroy(&job->over);
 	return job->result;
@@ -336,25 +423,27 @@ static int end(struct job *job)
 int writer_run(struct writer *writer, db_job *run, void *user, bool relaxed, struct err *err)
 {
 	struct job job = {.run = run, .user = user, .err = err, .relaxed = relaxed};
-	begin(writer, &job);
-	return end(&job);
+	begin(writer, &job, true);
+	return end(writer, &job);
 }
 
 struct db_pending {
+	struct writer *writer;
 	struct job job;
 };
 
 struct db_pending *writer_begin(struct writer *writer, db_job *run, void *user, bool relaxed, struct err *err)
 {
 	struct db_pending *pending = NEW(struct db_pending);
+	pending->writer = writer;
 	pending->job = (struct job){.run = run, .user = user, .err = err, .relaxed = relaxed, .lingers = relaxed};
-	begin(writer, &pending->job);
+	begin(writer, &pending->job, false);
 	return pending;
 }
 
 int db_write_end(struct db_pending *pending)
 {
-	int result = end(&pending->job);
+	int result = end(pending->writer, &pending->job);
 	free(pending);
 	return result;
 }
@@ -368,8 +457,12 @@ void writer_run_later(struct writer *writer, db_job *run, void *user, void (*don
 		      bool relaxed)
 {
 	struct job *job = NEW(struct job);
-	*job = (struct job){.run = run, .user = user, .done = done != NULL ? done : tell_nobody, .relaxed = relaxed};
-	hand_over(writer, job);
+	*job = (struct job){.run = run,
+			    .user = user,
+			    .done = done != NULL ? done : tell_nobody,
+			    .relaxed = relaxed,
+			    .lingers = true};
+	hand_over(writer, job, false);
 }
 
 void writer_on_commit(struct writer *writer, void (*committed)(void *user), void *user)

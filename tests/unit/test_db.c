@@ -327,6 +327,28 @@ static const char *counting_vfs(void)
 	return vfs.zName;
 }
 
+static int note_thread(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)tx, (void)err;
+	*(pthread_t *)user = pthread_self();
+	return 0;
+}
+
+static void who_waits_alone_writes_himself(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	pthread_t wrote;
+	struct err err = {0};
+	assert_int_equal(db_write(db, note_thread, &wrote, &err), 0);
+	assert_true(pthread_equal(wrote, pthread_self()));
+	assert_int_equal(db_write_relaxed(db, note_thread, &wrote, &err), 0);
+	assert_true(pthread_equal(wrote, pthread_self()));
+	/* What nobody waits for yet is the thread's, unless it is waited for first. */
+	struct db_pending *pending = db_write_begin_relaxed(db, note_thread, &wrote, &err);
+	assert_int_equal(db_write_end(pending), 0);
+}
+
 static void a_write_in_two_parts_leaves_its_caller_time(void **state)
 {
 	(void)state;
@@ -825,6 +847,7 @@ int main(void)
 		TEST(neither_the_folders_name_nor_another_is_needed),
 		TEST(a_reader_opens_beside_the_writer_and_not_an_older_file),
 		TEST(a_job_that_fails_undoes_itself_alone),
+		TEST(who_waits_alone_writes_himself),
 		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
 		TEST(a_relaxed_write_costs_no_sync),
