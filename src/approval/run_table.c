@@ -189,16 +189,15 @@ static int check_new(struct db_tx *tx, struct arena *arena, const struct run_new
 	return 0;
 }
 
-static int write_row(struct db_tx *tx, const struct run_new *new, struct err *err)
+static int write_row(struct db_tx *tx, const struct run *run, struct str request_key, struct err *err)
 {
-	const struct run *run = new->run;
 	unsigned char digest[APPROVAL_DIGEST];
 	approval_digest(run->bound, digest);
 	struct db_stmt *q = db_stmt(
 		tx, "INSERT INTO runs (id, caller, caller_name, session, working_dir, call_id, action, action_version,"
 		    " action_hash, args, bound, digest, request_key, state, approval_id, grant_id, requested_ns,"
-		    " expires_ns, claimed_ns, preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-		    "?, ?)");
+		    " expires_ns, claimed_ns, preview, ended_ns, reason, result, error, audit_id)"
+		    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	db_bind_str(q, run->id);
 	db_bind_str(q, run->caller.id);
 	db_bind_str(q, run->caller.name);
@@ -211,7 +210,7 @@ static int write_row(struct db_tx *tx, const struct run_new *new, struct err *er
 	db_bind_str(q, run->args);
 	db_bind_str_given(q, run->bound);
 	db_bind_blob_given(q, run->bound.n > 0 ? str_of(digest, sizeof digest) : STR_EMPTY);
-	db_bind_blob_given(q, new->request_key);
+	db_bind_blob_given(q, request_key);
 	db_bind_str(q, str_from(run_state_name(run->state)));
 	db_bind_str_given(q, run->approval_id);
 	db_bind_str_given(q, run->grant_id);
@@ -219,6 +218,11 @@ static int write_row(struct db_tx *tx, const struct run_new *new, struct err *er
 	db_bind_time_given(q, run->expires_ns);
 	db_bind_time_given(q, run->claimed_ns);
 	db_bind_str_given(q, run->preview);
+	db_bind_time_given(q, run->ended_ns);
+	db_bind_str_given(q, run->reason);
+	db_bind_str_given(q, run->result);
+	db_bind_str_given(q, run->error);
+	db_bind_str_given(q, run->audit_id);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
@@ -236,12 +240,30 @@ static int record_new(struct db_tx *tx, const struct run_new *new, struct err *e
 	return record_append(tx, &record, NULL, err);
 }
 
-int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err)
+int run_tell_new(struct db_tx *tx, const struct run_new *new, struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
-	if (check_new(tx, arena, new, err) < 0 || record_new(tx, new, err) < 0)
+	return check_new(tx, arena, new, err) < 0 ? -1 : record_new(tx, new, err);
+}
+
+int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err)
+{
+	return run_tell_new(tx, new, err) < 0 ? -1 : write_row(tx, new->run, new->request_key, err);
+}
+
+int run_insert_over(struct db_tx *tx, const struct run_new *new, const struct run_change *change,
+		    enum run_state *ret_state, char *ret_audit_id, struct err *err)
+{
+	struct run run = *new->run;
+	if (run_tell_change(tx, &run, change, ret_audit_id, err) < 0)
 		return -1;
-	return write_row(tx, new, err);
+	run.ended_ns = change->now_ns;
+	run.reason = change->reason;
+	run.result = change->result;
+	run.error = change->text;
+	run.audit_id = str_from(ret_audit_id);
+	*ret_state = run.state;
+	return write_row(tx, &run, new->request_key, err);
 }
 
 int run_store_preview(struct db_tx *tx, struct str id, struct str preview, struct err *err)
@@ -254,10 +276,11 @@ int run_store_preview(struct db_tx *tx, struct str id, struct str preview, struc
 
 /* --------------------------------------------------------------------------------------------------------------- steps */
 
-int run_step_begin(struct db_tx *tx, const struct run_step *step, struct err *err)
+int run_step_begin(struct db_tx *tx, const struct run_step *step, bool over, struct err *err)
 {
 	struct db_stmt *q = db_stmt(tx, "INSERT INTO run_steps (run, step, attempt, name, connector, content_hash, op,"
-					" effect, binding, started_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+					" effect, binding, started_ns, ended_ns, class)"
+					" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	db_bind_str(q, step->run);
 	db_bind_int(q, step->step);
 	db_bind_int(q, step->attempt);
@@ -268,6 +291,8 @@ int run_step_begin(struct db_tx *tx, const struct run_step *step, struct err *er
 	db_bind_str(q, step->effect);
 	db_bind_str_given(q, step->binding);
 	db_bind_int(q, (int64_t)step->started_ns);
+	db_bind_time_given(q, over ? step->ended_ns : 0);
+	db_bind_str_given(q, over ? step->class : STR_EMPTY);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 

@@ -48,6 +48,10 @@ struct run_new {
 	struct audit_event who;
 };
 int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err) __attribute__((warn_unused_result));
+/* The same in two parts, for one that ended before it was written: what is told of it, and with its end (run_change()) the row. */
+int run_tell_new(struct db_tx *tx, const struct run_new *new, struct err *err) __attribute__((warn_unused_result));
+int run_insert_over(struct db_tx *tx, const struct run_new *new, const struct run_change *change,
+		    enum run_state *ret_state, char *ret_audit_id, struct err *err) __attribute__((warn_unused_result));
 /* What a person is shown of the world, JSON; the event of what is decided has its SHA-256. Nothing when it waits no more. */
 int run_store_preview(struct db_tx *tx, struct str id, struct str preview, struct err *err)
 	__attribute__((warn_unused_result));
@@ -65,7 +69,9 @@ struct run_step_list {
 	struct run_step *items;
 	size_t n;
 };
-int run_step_begin(struct db_tx *tx, const struct run_step *step, struct err *err) __attribute__((warn_unused_result));
+/* `over`: with its end, in one row. */
+int run_step_begin(struct db_tx *tx, const struct run_step *step, bool over, struct err *err)
+	__attribute__((warn_unused_result));
 int run_step_end(struct db_tx *tx, const struct run_step *step, struct err *err) __attribute__((warn_unused_result));
 int run_steps(struct db_tx *tx, struct arena *arena, struct str run, struct run_step_list *ret, struct err *err)
 	__attribute__((warn_unused_result));

@@ -153,28 +153,39 @@ static int write_edit(struct db_tx *tx, const struct run *run, const struct run_
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
+int run_tell_change(struct db_tx *tx, struct run *run, const struct run_change *change, char *ret_audit_id,
+		    struct err *err)
+{
+	enum run_state to;
+	ret_audit_id[0] = '\0';
+	if (!run_next(run->state, change->event, &to))
+		return refuse(run, change, err);
+	if (record_change(tx, run, change, ret_audit_id, err) < 0)
+		return -1;
+	run->state = to;
+	return 0;
+}
+
 int run_change(struct db_tx *tx, const struct run_change *change, enum run_state *ret_state, char *ret_audit_id,
 	       struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
-	struct run run;
-	enum run_state to;
-	char audit_id[AUDIT_ID_SIZE] = "";
+	struct run run, then;
+	char audit_id[AUDIT_ID_SIZE];
 	int found = run_find(tx, arena, change->id, &run, err);
 	if (found <= 0)
 		return found < 0 ? -1
 				 : fail(err, ERR_NOT_FOUND, "there is no run '%.*s'",
 					STR_FMT(str_slice(change->id, 0, RUN_APPROVAL_ID_SIZE)));
-	if (!run_next(run.state, change->event, &to))
-		return refuse(&run, change, err);
+	then = run;
 	/* The state first: with the row out of 'pending_approval', another request of the edited key is no duplicate. */
-	if (record_change(tx, &run, change, audit_id, err) < 0 ||
-	    write_change(tx, &run, change, to, str_from(audit_id), err) < 0)
+	if (run_tell_change(tx, &run, change, audit_id, err) < 0 ||
+	    write_change(tx, &then, change, run.state, str_from(audit_id), err) < 0)
 		return -1;
 	if (change->edit != NULL && write_edit(tx, &run, change->edit, err) < 0)
 		return -1;
 	if (ret_state != NULL)
-		*ret_state = to;
+		*ret_state = run.state;
 	if (ret_audit_id != NULL)
 		memcpy(ret_audit_id, audit_id, sizeof audit_id);
 	return 0;

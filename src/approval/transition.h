@@ -51,5 +51,8 @@ struct run_change {
  */
 int run_change(struct db_tx *tx, const struct run_change *change, enum run_state *ret_state, char *ret_audit_id,
 	       struct err *err) __attribute__((warn_unused_result));
+/* The same but for the row: only the record is told, and run->state becomes what follows. */
+int run_tell_change(struct db_tx *tx, struct run *run, const struct run_change *change, char *ret_audit_id,
+		    struct err *err) __attribute__((warn_unused_result));
 /* -1 APPROVAL_STALE: the approval is refused, as that part is another now. */
 int run_tell_stale(struct str approval_id, struct str part, struct err *err) __attribute__((warn_unused_result));

@@ -15,11 +15,15 @@ static const char *const actor_names[] = {
 	[AUDIT_ACTOR_CONNECTOR_RUNTIME] = "connector_runtime",
 };
 
-static void make_id(char ret[AUDIT_ID_SIZE])
+/* The time in front of 74 random bits: ids of one time lie on one page of their index, which each append writes. */
+static void make_id(uint64_t now_ns, char ret[AUDIT_ID_SIZE])
 {
 	static const unsigned char groups[] = {4, 2, 2, 2, 6};
 	unsigned char bytes[16];
-	rand_bytes(bytes, sizeof bytes);
+	uint64_t now_ms = now_ns / TIME_MILLISECOND;
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
+	rand_bytes(bytes + 6, sizeof bytes - 6);
 	bytes[6] = (bytes[6] & 0x0f) | 0x40; /* version 4 and variant 10 of RFC 9562, 5.4 */
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
 	memcpy(ret, "audit", 5);
@@ -206,8 +210,8 @@ static int append(struct db_tx *tx, const struct audit_event *event, const struc
 	if (next_link(tx, &link, err) != 0)
 		return -1;
 	char id[AUDIT_ID_SIZE];
-	make_id(id);
 	uint64_t now_ns = clock_wall_ns(NULL);
+	make_id(now_ns, id);
 	AUTO_BUF text = BUF_INIT(AUDIT_TEXT_MAX);
 	buf_reserve(&text, MIN(payload->text.n + TYPICAL_REST, AUDIT_TEXT_MAX)); /* one allocation, mostly */
 	if (put_event(&text, event, payload->text, id, now_ns, err) != 0)

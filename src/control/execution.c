@@ -83,25 +83,31 @@ struct execution_starting {
 	struct err err;
 };
 
+static int record_start(struct db_tx *tx, const struct execution_starting *starting, bool over, struct err *err)
+{
+	const struct execution *execution = starting->execution;
+	const struct execution_of *of = execution->of;
+	if (of != NULL && of->started != NULL && of->started(tx, of->user, execution, over, err) < 0)
+		return -1;
+	if (audit_append(tx, &starting->event.audit, NULL, NULL, err) < 0)
+		return -1;
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO connector_use (connector, last_used_ns) VALUES (?1, ?2)"
+					" ON CONFLICT (connector) DO UPDATE SET last_used_ns = ?2");
+	db_bind_str(q, execution->connector);
+	db_bind_int(q, (int64_t)execution->started_ns);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
 static int do_start(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct execution_starting *starting = user;
 	const struct execution *execution = starting->execution;
-	const struct execution_of *of = execution->of;
-	if (of != NULL && of->started != NULL && of->started(tx, of->user, execution, err) < 0)
-		return -1;
-	if (audit_append(tx, &starting->event.audit, NULL, NULL, err) < 0)
+	if (record_start(tx, starting, false, err) < 0)
 		return -1;
 	struct db_stmt *q = db_stmt(tx, "INSERT INTO calls_open (id, connector, op, started_ns) VALUES (?, ?, ?, ?)");
 	db_bind_str(q, str_from(execution->id));
 	db_bind_str(q, execution->connector);
 	db_bind_str(q, execution->op);
-	db_bind_int(q, (int64_t)execution->started_ns);
-	if (db_run(q, err) < 0)
-		return -1;
-	q = db_stmt(tx, "INSERT INTO connector_use (connector, last_used_ns) VALUES (?1, ?2)"
-			" ON CONFLICT (connector) DO UPDATE SET last_used_ns = ?2");
-	db_bind_str(q, execution->connector);
 	db_bind_int(q, (int64_t)execution->started_ns);
 	return db_run(q, err) < 0 ? -1 : 0;
 }
@@ -123,13 +129,18 @@ struct execution_starting *execution_start_begin(struct db *db, const struct aud
 	return starting;
 }
 
+static void starting_free(struct execution_starting *starting)
+{
+	event_release(&starting->event);
+	free(starting);
+}
+
 int execution_start_end(struct execution_starting *starting, struct err *err)
 {
 	int rc = starting->pending != NULL ? db_write_end(starting->pending) : -1;
 	if (rc < 0)
 		*err = starting->err;
-	event_release(&starting->event);
-	free(starting);
+	starting_free(starting);
 	return rc;
 }
 
@@ -139,6 +150,7 @@ struct end_job {
 	const struct execution *execution;
 	struct event event;
 	const struct execution_end *end;
+	struct execution_starting *starting; /* NULL = its start was written before */
 };
 
 /* How many there were: one, or none when its start was undone. */
@@ -152,9 +164,14 @@ static int64_t drop_row(struct db_tx *tx, struct str id, struct err *err)
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct end_job *job = user;
-	int64_t rows = drop_row(tx, str_from(job->execution->id), err);
-	if (rows <= 0)
-		return rows < 0 ? -1 : fail(err, ERR_STORE_ERROR, "the start of the call is not on record");
+	if (job->starting != NULL) {
+		if (record_start(tx, job->starting, true, err) < 0)
+			return -1;
+	} else {
+		int64_t rows = drop_row(tx, str_from(job->execution->id), err);
+		if (rows <= 0)
+			return rows < 0 ? -1 : fail(err, ERR_STORE_ERROR, "the start of the call is not on record");
+	}
 	if (audit_append(tx, &job->event.audit, job->end->ret_audit_id, NULL, err) < 0)
 		return -1;
 	const struct execution_of *of = job->execution->of;
@@ -168,12 +185,16 @@ int execution_end(struct db *db, const struct audit_event *by, const struct exec
 	if (of != NULL && of->ending != NULL)
 		of->ending(of->user, end);
 	struct end_job job = {.execution = execution, .end = end};
+	if (starting != NULL && starting->pending != NULL && db_write_withdraw(starting->pending))
+		job.starting = TAKE(starting);
 	begin_event(&job.event, by, execution, end);
 	int rc = event_end(&job.event, err);
 	if (rc == 0)
 		rc = execution_is_relaxed(execution) ? db_write_relaxed(db, do_end, &job, err)
 						     : db_write(db, do_end, &job, err);
 	event_release(&job.event);
+	if (job.starting != NULL)
+		starting_free(job.starting);
 	/* Why it could not begin says more than that it did not. */
 	if (starting != NULL && execution_start_end(starting, err) < 0)
 		rc = -1;

@@ -2,7 +2,7 @@
  * execution: one call of a connector in the record
  *
  * A row of `calls_open` while it is under way, and two events: execution.started is committed before the call is sent (of one
- * that is relaxed: within 5 ms, and with its end when that comes before), execution.succeeded or .failed before the caller is
+ * that is relaxed: within 5 ms, or in one job with its end, which then needs no row), execution.succeeded or .failed before the caller is
  * answered. What a crash leaves open is ended at the next start (reason `interrupted`), never run
  * again. Worker threads.
  */
@@ -22,8 +22,11 @@ struct execution_of {
 	struct str run, step, action, approval, grant, session; /* "" = none */
 	struct str pinned_hash;                                 /* of the connector, as the action says */
 	bool relaxed; /* it changes nothing anywhere: its rows need not be synced (store/db.h) */
-	/* In the jobs, before and after their events: -1 undoes all of it, and nothing is sent or told. NULL = nothing. */
-	int (*started)(struct db_tx *tx, void *user, const struct execution *execution, struct err *err);
+	/*
+	 * In the jobs, before and after their events: -1 undoes all of it, and nothing is sent or told. NULL = nothing. `over`: it
+	 * has ended already, `ending` said how, and both are called in one job.
+	 */
+	int (*started)(struct db_tx *tx, void *user, const struct execution *execution, bool over, struct err *err);
 	int (*ended)(struct db_tx *tx, void *user, const struct execution_end *end, struct err *err);
 	/* Before the second, on the thread of whoever ends it. */
 	void (*ending)(void *user, const struct execution_end *end);

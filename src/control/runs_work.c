@@ -22,6 +22,8 @@ struct at_work {
 	size_t step;
 	bool only_reads;   /* no step changes anything */
 	bool inserted;     /* the row is there */
+	bool step_over;    /* the step had ended before it was written */
+	bool run_over;     /* and the run, too: its row is written with its end */
 	bool began;        /* some step was sent to a runner, and not proved to have gone no further */
 	uint64_t pause_ns; /* before the next try; 0 = there is none */
 	struct buf result; /* of a run that completed */
@@ -143,7 +145,9 @@ static int change(struct db_tx *tx, struct at_work *w, struct err *err)
 	struct run *run = w->work->run;
 	const struct run_change change = change_of(w);
 	char audit_id[AUDIT_ID_SIZE];
-	if (run_change(tx, &change, &run->state, audit_id, err) < 0)
+	int rc = w->run_over ? run_insert_over(tx, w->work->insert, &change, &run->state, audit_id, err)
+			     : run_change(tx, &change, &run->state, audit_id, err);
+	if (rc < 0)
 		return -1;
 	run->ended_ns = change.now_ns;
 	run->audit_id = arena_str(w->work->arena, str_from(audit_id));
@@ -152,15 +156,17 @@ static int change(struct db_tx *tx, struct at_work *w, struct err *err)
 
 /* -------------------------------------------------------------------------------------- one attempt, in the two jobs */
 
-static int on_started(struct db_tx *tx, void *user, const struct execution *execution, struct err *err)
+static int on_started(struct db_tx *tx, void *user, const struct execution *execution, bool over, struct err *err)
 {
 	struct at_work *w = user;
-	if (!w->inserted && run_insert(tx, w->work->insert, err) < 0)
+	w->step_over = over;
+	w->run_over = over && w->ends && !w->inserted;
+	if (!w->inserted && (w->run_over ? run_tell_new : run_insert)(tx, w->work->insert, err) < 0)
 		return -1;
 	w->row.binding = execution->binding;
 	w->row.content_hash = execution->content_hash;
 	w->row.started_ns = execution->started_ns;
-	return run_step_begin(tx, &w->row, err);
+	return run_step_begin(tx, &w->row, over, err);
 }
 
 /* Whether nothing of the call had left this machine: egress says so of its one request. */
@@ -251,7 +257,7 @@ static int on_ended(struct db_tx *tx, void *user, const struct execution_end *en
 {
 	(void)end;
 	struct at_work *w = user;
-	if (run_step_end(tx, &w->row, err) < 0)
+	if (!w->step_over && run_step_end(tx, &w->row, err) < 0)
 		return -1;
 	return w->ends ? change(tx, w, err) : 0;
 }
@@ -314,7 +320,9 @@ static int attempt_step(struct at_work *w, const struct json *args, uint32_t att
 	int called = invoke_connector(&w->invoke, err);
 	/* With an id its end is on record, as it was judged, and so is that of the run. */
 	bool told = called == 0 || w->invoke.audit_id[0] != '\0';
-	w->inserted = w->inserted || told || w->invoke.sent; /* it was there before anything was sent */
+	/* It was there before anything was sent, if it was not sent at once and refused as a double. */
+	w->inserted = w->inserted || told || (w->invoke.sent && !(w->only_reads && err->class == ERR_CONFLICT));
+	w->run_over = false;
 	w->recorded = told && w->ends;
 	bool is_last = w->step + 1 == plan_of(w)->action->n_steps;
 	if (told && w->row.class.n == 0 && !is_last) { /* what follows may name parts of it */

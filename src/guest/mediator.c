@@ -1,6 +1,7 @@
 #include "guest/mediator.h"
 #include "base/hex.h"
 #include "base/rand.h"
+#include "base/time.h"
 #include "guest/away.h"
 #include "guest/scan.h"
 #include <stdlib.h>
@@ -200,6 +201,17 @@ static struct str unquoted(struct str raw)
 	return is_quoted(raw) ? str_slice(raw, 1, raw.n - 1) : STR_EMPTY;
 }
 
+/* The time in front of 80 random bits: the calls of one time lie together in the daemon's index of them. */
+static void make_call_id(char ret[MEDIATOR_CALL_ID + 1])
+{
+	unsigned char bytes[MEDIATOR_CALL_ID / 2];
+	uint64_t now_ms = clock_wall_ns(NULL) / TIME_MILLISECOND;
+	for (int i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
+	rand_bytes(bytes + 6, sizeof bytes - 6);
+	hex_format(str_of(bytes, sizeof bytes), ret);
+}
+
 /* The line with "aileron/call-id" as the first member of params._meta; false when it has no object of params. */
 static bool put_call_id(struct buf *out, struct str line, struct str params, const char *call_id)
 {
@@ -257,9 +269,7 @@ static struct open_request *request_new(struct str line, const struct scan_membe
 	const struct str pieces[] = {id, method, request->kept ? params : STR_EMPTY,
 				     meta.n <= MEDIATOR_KEPT_MAX ? meta : STR_EMPTY};
 	copy_pieces(request, pieces);
-	unsigned char random[MEDIATOR_CALL_ID / 2];
-	rand_bytes(random, sizeof random);
-	hex_format(str_of(random, sizeof random), request->call_id);
+	make_call_id(request->call_id);
 	if (!request->is_call || !put_call_id(&request->line, line, params, request->call_id))
 		buf_add_str(&request->line, line);
 	return request;

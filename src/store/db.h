@@ -71,6 +71,8 @@ int db_write_relaxed(struct db *db, db_job *job, void *user, struct err *err) __
 struct db_pending *db_write_begin_relaxed(struct db *db, db_job *job, void *user, struct err *err)
 	__attribute__((warn_unused_result));
 int db_write_end(struct db_pending *pending) __attribute__((warn_unused_result));
+/* Takes back a job that was not begun: true, and `pending` is gone; false: it goes on as before. */
+bool db_write_withdraw(struct db_pending *pending) __attribute__((warn_unused_result));
 /*
  * For whoever may not wait (an event loop): `done` is called on the thread that wrote after the commit, with err NULL, or
  * after the failure. `user` lives until then; `done` may be NULL. Jobs are run in the order in which they came, however

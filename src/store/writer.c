@@ -195,15 +195,32 @@ static void add_waiting(struct writer *writer, struct job *job)
 	writer->n_strict += !job->relaxed;
 }
 
-static struct job *take_waiting(struct writer *writer)
+static void count_out(struct writer *writer, struct job *job)
 {
-	struct job *job = list_take(&writer->waiting);
-	if (job == NULL)
-		return NULL;
 	job->waits = false;
 	writer->n_urgent -= !job->lingers;
 	writer->n_strict -= !job->relaxed;
+}
+
+static struct job *take_waiting(struct writer *writer)
+{
+	struct job *job = list_take(&writer->waiting);
+	if (job != NULL)
+		count_out(writer, job);
 	return job;
+}
+
+static void drop_waiting(struct writer *writer, struct job *job)
+{
+	struct job_list *list = &writer->waiting;
+	struct job **at = &list->first;
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	if (job->next == NULL)
+		list->end = at;
+	list->n--;
+	count_out(writer, job);
 }
 
 /* When the thread is wanted. */
@@ -446,6 +463,21 @@ int db_write_end(struct db_pending *pending)
 	int result = end(pending->writer, &pending->job);
 	free(pending);
 	return result;
+}
+
+bool db_write_withdraw(struct db_pending *pending)
+{
+	struct writer *writer = pending->writer;
+	pthread_mutex_lock(&writer->lock);
+	bool waits = pending->job.waits;
+	if (waits)
+		drop_waiting(writer, &pending->job);
+	pthread_mutex_unlock(&writer->lock);
+	if (waits) {
+		sem_destroy(&pending->job.over);
+		free(pending);
+	}
+	return waits;
 }
 
 static void tell_nobody(void *user, const struct err *err)
