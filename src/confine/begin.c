@@ -26,6 +26,7 @@ int confine_begin(const char *name, int argc, char **argv, struct confine_option
 		return -1;
 	}
 	fill_standard_descriptors();
+	signal(SIGXFSZ, SIG_IGN);          /* a file that may not grow is an error of who writes it */
 	signal(SIGPIPE, SIG_IGN);          /* a peer that closes is an error of what was asked by it */
 	(void)setpgid(0, 0);               /* what is typed at the terminal is the starter's business */
 	prctl(PR_SET_NAME, name, 0, 0, 0); /* started by a descriptor it has no name of its own */

@@ -117,7 +117,7 @@ struct confine_options {
 
 /*
  * Called by main() of a program that another one of ours starts, first of all: reads the arguments PARENT-PID and NAMESPACES
- * (argv[1], argv[2]; both in decimal), gives 0 to 2 to /dev/null where they are closed, ignores SIGPIPE, leaves the
+ * (argv[1], argv[2]; both in decimal), gives 0 to 2 to /dev/null where they are closed, ignores SIGPIPE and SIGXFSZ, leaves the
  * starter's process group, and takes its name. -1, when it was started by hand: that is said, and the caller exits.
  */
 int confine_begin(const char *name, int argc, char **argv, struct confine_options *ret)

@@ -20,10 +20,19 @@
 #define GONE_POLL_NS   (250 * TIME_MILLISECOND) /* how often a waiting worker asks whether its client is still there */
 #define OUTPUT_MAX     (6 * LIMIT_STDOUT + MIB)
 
+/*
+ * The pool of runners and the link to egress are driven by one thread at a time: it leads. Whoever waits for a task leads when
+ * nobody does, until that is done, so that a call alone pays for no switch of threads; then one of the others that wait does.
+ * While nobody waits, the thread sees to what has its time, in a moment of leading.
+ */
+
 /* What a worker hands over and waits for; it lies on the worker's stack. */
 struct task {
 	struct task *next;
+	struct task *next_awaited;
 	void (*begin)(struct calls *calls, struct task *task);
+	void (*tick)(struct calls *calls,
+		     struct task *task); /* every quarter of a second, without the lock; may be NULL */
 	bool done;
 	pthread_cond_t wake;
 };
@@ -42,27 +51,40 @@ struct calls {
 	struct str allowed; /* boundaries that the user goes without */
 	struct loads *loads;
 	pthread_t thread;
-	int wake_fd;
+	int wake_fd, thread_fd; /* of who leads; of the thread */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct task *first, **last;
-	int egress_fd; /* to be attached; -1 = none */
+	struct task *awaited; /* by somebody who does not lead */
+	bool led;
+	uint64_t thread_until; /* when the thread looks by itself */
+	int egress_fd;         /* to be attached; -1 = none */
 	bool stopping;
-	VEC(struct served) served; /* changed by the thread alone */
+	VEC(struct served) served; /* changed by who leads alone */
 
-	/* the thread's own */
+	/* of who leads */
 	struct runner_pool *pool;
 	struct egress_link *link;
 	struct run *running;
+	uint64_t due; /* when there is something to do by the clock */
 };
 
 /* -------------------------------------------------------------------------------------------------- between the threads */
 
-static void wake(struct calls *calls)
+static void ring(int fd)
 {
 	const uint64_t one = 1;
-	while (write(calls->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
 		;
+}
+
+/* Who leads looks again, or the thread does. */
+static void wake(struct calls *calls)
+{
+	pthread_mutex_lock(&calls->lock);
+	int fd = calls->led ? calls->wake_fd : calls->thread_fd;
+	pthread_mutex_unlock(&calls->lock);
+	ring(fd);
 }
 
 static void task_init(struct task *task, void (*begin)(struct calls *, struct task *))
@@ -71,44 +93,33 @@ static void task_init(struct task *task, void (*begin)(struct calls *, struct ta
 	wait_init(&task->wake);
 }
 
-static void submit(struct calls *calls, struct task *task)
+/* Under the lock. */
+static void leave_awaited(struct calls *calls, const struct task *task)
 {
-	pthread_mutex_lock(&calls->lock);
-	*calls->last = task;
-	calls->last = &task->next;
-	pthread_mutex_unlock(&calls->lock);
-	wake(calls);
+	for (struct task **at = &calls->awaited; *at != NULL; at = &(*at)->next_awaited) {
+		if (*at == task) {
+			*at = task->next_awaited;
+			return;
+		}
+	}
 }
 
-/* By the thread. The task is its worker's again, and may be gone at once. */
+/* By who leads. The task is its worker's again, and may be gone at once. */
 static void finish(struct calls *calls, struct task *task)
 {
 	pthread_mutex_lock(&calls->lock);
 	task->done = true;
+	leave_awaited(calls, task);
 	pthread_cond_signal(&task->wake);
 	pthread_mutex_unlock(&calls->lock);
 }
 
-/* Waits until the task is done. `tick` (may be NULL) is called every quarter of a second without the lock. */
-static void await(struct calls *calls, struct task *task, void (*tick)(struct calls *calls, struct task *task))
+/* Under the lock: one of those who wait leads on. */
+static void pass_on(struct calls *calls)
 {
-	pthread_mutex_lock(&calls->lock);
-	while (!task->done) {
-		uint64_t next_ns = tick != NULL ? clock_monotonic_ns(NULL) + GONE_POLL_NS : UINT64_MAX;
-		if (!wait_until(&task->wake, &calls->lock, next_ns) && !task->done) {
-			pthread_mutex_unlock(&calls->lock);
-			tick(calls, task);
-			pthread_mutex_lock(&calls->lock);
-		}
-	}
-	pthread_mutex_unlock(&calls->lock);
-	pthread_cond_destroy(&task->wake);
-}
-
-static void perform(struct calls *calls, struct task *task)
-{
-	submit(calls, task);
-	await(calls, task, NULL);
+	calls->led = false;
+	if (calls->awaited != NULL)
+		pthread_cond_signal(&calls->awaited->wake);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ one call */
@@ -303,6 +314,164 @@ static void begin_add(struct calls *calls, struct task *task)
 	finish(calls, task);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- leading */
+
+static int until(uint64_t deadline)
+{
+	if (deadline == UINT64_MAX)
+		return -1;
+	uint64_t now = clock_monotonic_ns(NULL);
+	uint64_t left = deadline > now ? (deadline - now + MS - 1) / MS : 0;
+	return (int)MIN(left, UINT64_C(3600000));
+}
+
+static void wait_for_something(struct calls *calls, uint64_t deadline)
+{
+	struct pollfd fds[RUNNERS_MAX + 2];
+	size_t n = 0;
+	fds[n++] = (struct pollfd){.fd = calls->wake_fd, .events = POLLIN};
+	fds[n++] = (struct pollfd){.fd = egress_link_fd(calls->link), .events = egress_link_events(calls->link)};
+	deadline = MIN(deadline, egress_link_deadline(calls->link));
+	for (size_t i = 0; i < runner_pool_count(calls->pool) && n < ARRAY_LEN(fds); i++) {
+		const struct runner *runner = runner_pool_at(calls->pool, i);
+		fds[n++] = (struct pollfd){.fd = runner_fd(runner), .events = runner_events(runner)};
+		deadline = MIN(deadline, runner_deadline(runner));
+	}
+	(void)poll(fds, n, until(deadline));
+	uint64_t count;
+	if (fds[0].revents != 0)
+		(void)!read(calls->wake_fd, &count, sizeof count);
+}
+
+static void attach_egress(struct calls *calls, int fd)
+{
+	struct err err = {0};
+	if (egress_link_attach(calls->link, fd, &err) < 0)
+		log_error("egress_not_attached", log_err(&err));
+}
+
+/* Takes over what workers handed in. True when all is to end. */
+static bool take_tasks(struct calls *calls)
+{
+	pthread_mutex_lock(&calls->lock);
+	struct task *task = TAKE(calls->first);
+	calls->last = &calls->first;
+	int egress = TAKE_FD(calls->egress_fd);
+	bool stopping = calls->stopping;
+	pthread_mutex_unlock(&calls->lock);
+	if (egress >= 0)
+		attach_egress(calls, egress);
+	while (task != NULL) {
+		struct task *next = task->next;
+		task->begin(calls, task);
+		task = next;
+	}
+	return stopping;
+}
+
+/* What there is to do now. */
+static void look_round(struct calls *calls)
+{
+	bool stopping = take_tasks(calls);
+	egress_link_process(calls->link);
+	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
+		(void)runner_process(runner_pool_at(calls->pool, i), NULL);
+	tend_runs(calls, stopping);
+	uint64_t now = clock_monotonic_ns(NULL);
+	calls->due = runner_pool_expire(calls->pool, now);
+	if (runner_pool_count(calls->pool) != calls->served.n)
+		prune_served(calls);
+	if (loads_tend(calls->loads))
+		calls->due = MIN(calls->due, now + LOADS_POLL_NS);
+}
+
+/* Under the lock, which is let go of meanwhile: until the task is done. */
+static void lead(struct calls *calls, struct task *task)
+{
+	calls->led = true;
+	pthread_mutex_unlock(&calls->lock);
+	uint64_t poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
+	for (;;) {
+		look_round(calls);
+		if (task->done) /* by us alone, now */
+			break;
+		wait_for_something(calls, task->tick != NULL ? MIN(poll_ns, calls->due) : calls->due);
+		if (task->tick != NULL && clock_monotonic_ns(NULL) >= poll_ns) {
+			task->tick(calls, task);
+			poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
+		}
+	}
+	pthread_mutex_lock(&calls->lock);
+	pass_on(calls);
+	if (calls->due < calls->thread_until || calls->egress_fd >= 0 || calls->stopping)
+		ring(calls->thread_fd);
+}
+
+/* Under the lock: until it is done, or its turn to lead may have come. */
+static void follow(struct calls *calls, struct task *task)
+{
+	uint64_t poll_ns = task->tick != NULL ? clock_monotonic_ns(NULL) + GONE_POLL_NS : UINT64_MAX;
+	task->next_awaited = calls->awaited;
+	calls->awaited = task;
+	while (!task->done && calls->led) {
+		if (wait_until(&task->wake, &calls->lock, poll_ns) || task->done)
+			continue;
+		pthread_mutex_unlock(&calls->lock);
+		task->tick(calls, task);
+		pthread_mutex_lock(&calls->lock);
+		poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
+	}
+	leave_awaited(calls, task);
+}
+
+/* Hands it over and waits until it is done. */
+static void perform(struct calls *calls, struct task *task)
+{
+	pthread_mutex_lock(&calls->lock);
+	*calls->last = task;
+	calls->last = &task->next;
+	if (calls->led)
+		ring(calls->wake_fd);
+	while (!task->done) {
+		if (calls->led)
+			follow(calls, task);
+		else
+			lead(calls, task);
+	}
+	pthread_mutex_unlock(&calls->lock);
+	pthread_cond_destroy(&task->wake);
+}
+
+/* Rings for the thread, or its time, until there is nothing left to do. */
+static void *thread_main(void *user)
+{
+	struct calls *calls = user;
+	pthread_mutex_lock(&calls->lock);
+	for (;;) {
+		calls->thread_until = UINT64_MAX; /* who leads rings when it is done */
+		if (!calls->led) {
+			calls->led = true;
+			pthread_mutex_unlock(&calls->lock);
+			look_round(calls);
+			pthread_mutex_lock(&calls->lock);
+			calls->thread_until = calls->due;
+			pass_on(calls);
+			if (calls->stopping && calls->awaited == NULL && calls->running == NULL)
+				break;
+		}
+		struct pollfd bell = {.fd = calls->thread_fd, .events = POLLIN};
+		uint64_t count, until_ns = calls->thread_until;
+		pthread_mutex_unlock(&calls->lock);
+		(void)poll(&bell, 1, until(until_ns));
+		(void)!read(calls->thread_fd, &count, sizeof count);
+		pthread_mutex_lock(&calls->lock);
+	}
+	pthread_mutex_unlock(&calls->lock);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ loading */
+
 static struct runner *load(struct calls *calls, const struct calls_spec *spec, int cancel_fd, struct err *err)
 {
 	struct load_spec load = {
@@ -389,8 +558,8 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 	for (int tries = 0; tries < 3; tries++) {
 		struct run run = {.spec = spec, .ret = ret};
 		task_init(&run.task, begin_run);
-		submit(calls, &run.task);
-		await(calls, &run.task, tick_run);
+		run.task.tick = tick_run;
+		perform(calls, &run.task);
 		if (!run.missing)
 			return;
 		ret->warm = false;
@@ -481,6 +650,10 @@ struct listing {
 static void begin_listing(struct calls *calls, struct task *task)
 {
 	struct listing *listing = (struct listing *)task;
+	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
+		(void)runner_process(runner_pool_at(calls->pool, i),
+				     NULL); /* some may have ended since somebody looked */
+	(void)runner_pool_expire(calls->pool, clock_monotonic_ns(NULL));
 	prune_served(calls);
 	listing->items = arena_array(listing->arena, calls->served.n + 1, sizeof *listing->items);
 	for (size_t i = 0; i < calls->served.n; i++) {
@@ -511,83 +684,6 @@ size_t calls_list_runners(struct calls *calls, struct arena *arena, struct calls
 	return listing.n;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the thread */
-
-static int until(uint64_t deadline)
-{
-	if (deadline == UINT64_MAX)
-		return -1;
-	uint64_t now = clock_monotonic_ns(NULL);
-	uint64_t left = deadline > now ? (deadline - now + MS - 1) / MS : 0;
-	return (int)MIN(left, UINT64_C(3600000));
-}
-
-static void wait_for_something(struct calls *calls, uint64_t deadline)
-{
-	struct pollfd fds[RUNNERS_MAX + 2];
-	size_t n = 0;
-	fds[n++] = (struct pollfd){.fd = calls->wake_fd, .events = POLLIN};
-	fds[n++] = (struct pollfd){.fd = egress_link_fd(calls->link), .events = egress_link_events(calls->link)};
-	deadline = MIN(deadline, egress_link_deadline(calls->link));
-	for (size_t i = 0; i < runner_pool_count(calls->pool) && n < ARRAY_LEN(fds); i++) {
-		const struct runner *runner = runner_pool_at(calls->pool, i);
-		fds[n++] = (struct pollfd){.fd = runner_fd(runner), .events = runner_events(runner)};
-		deadline = MIN(deadline, runner_deadline(runner));
-	}
-	(void)poll(fds, n, until(deadline));
-	uint64_t count;
-	if (fds[0].revents != 0)
-		(void)!read(calls->wake_fd, &count, sizeof count);
-}
-
-static void attach_egress(struct calls *calls, int fd)
-{
-	struct err err = {0};
-	if (egress_link_attach(calls->link, fd, &err) < 0)
-		log_error("egress_not_attached", log_err(&err));
-}
-
-/* Takes over what workers handed in. False when it is time to end. */
-static bool take_tasks(struct calls *calls)
-{
-	pthread_mutex_lock(&calls->lock);
-	struct task *task = TAKE(calls->first);
-	calls->last = &calls->first;
-	int egress = TAKE_FD(calls->egress_fd);
-	bool stopping = calls->stopping;
-	pthread_mutex_unlock(&calls->lock);
-	if (egress >= 0)
-		attach_egress(calls, egress);
-	while (task != NULL) {
-		struct task *next = task->next;
-		task->begin(calls, task);
-		task = next;
-	}
-	return !stopping;
-}
-
-static void *thread_main(void *user)
-{
-	struct calls *calls = user;
-	uint64_t expiry = UINT64_MAX;
-	bool running = true;
-	while (running || calls->running != NULL) {
-		wait_for_something(calls, expiry);
-		running = take_tasks(calls) && running;
-		egress_link_process(calls->link);
-		for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
-			(void)runner_process(runner_pool_at(calls->pool, i), NULL);
-		tend_runs(calls, !running);
-		uint64_t now = clock_monotonic_ns(NULL);
-		expiry = runner_pool_expire(calls->pool, now);
-		if (runner_pool_count(calls->pool) != calls->served.n)
-			prune_served(calls);
-		if (loads_tend(calls->loads))
-			expiry = MIN(expiry, now + LOADS_POLL_NS);
-	}
-	return NULL;
-}
-
 /* ----------------------------------------------------------------------------------------------------------- life cycle */
 
 static void release(struct calls *calls)
@@ -602,6 +698,8 @@ static void release(struct calls *calls)
 		close(calls->egress_fd);
 	if (calls->wake_fd >= 0)
 		close(calls->wake_fd);
+	if (calls->thread_fd >= 0)
+		close(calls->thread_fd);
 	pthread_mutex_destroy(&calls->lock);
 	loads_free(calls->loads);
 	free(calls);
@@ -619,10 +717,11 @@ struct calls *calls_new(const struct peer_launcher *launcher, const char *cache,
 	calls->served.cap = RUNNERS_MAX;
 	pthread_mutex_init(&calls->lock, NULL);
 	calls->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	calls->thread_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	calls->cache = code_cache_open(cache, CODE_CACHE_MAX, err);
 	calls->pool = runner_pool_new(RUNNERS_MAX, RUNNER_IDLE_NS);
 	calls->link = egress_link_new(&link);
-	if (calls->cache == NULL || calls->wake_fd < 0) {
+	if (calls->cache == NULL || calls->wake_fd < 0 || calls->thread_fd < 0) {
 		int rc = calls->cache == NULL ? wrap(err, "opening the cache of compiled code")
 					      : fail_errno(err, "cannot make an event descriptor");
 		release(calls);
@@ -646,7 +745,8 @@ void calls_free(struct calls *calls)
 	pthread_mutex_lock(&calls->lock);
 	calls->stopping = true;
 	pthread_mutex_unlock(&calls->lock);
-	wake(calls);
+	ring(calls->wake_fd);
+	ring(calls->thread_fd);
 	pthread_join(calls->thread, NULL);
 	release(calls);
 }

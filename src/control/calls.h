@@ -1,8 +1,8 @@
 /*
- * calls: the connectors' calls of all workers, on one thread
+ * calls: the connectors' calls of all workers, driven by one of them at a time
  *
- * One thread drives the pool of runners and the link to egress (neither is thread-safe) and runs what workers hand over. A
- * worker whose connector has no living runner loads it itself (connector/load.h, which blocks) and gives it to the pool.
+ * The pool of runners and the link to egress are not thread-safe: one thread leads, and runs what the others hand over. Who waits
+ * leads when nobody does; a thread of its own sees to what the clock asks for meanwhile. A worker whose connector has no living runner loads it itself (connector/load.h, which blocks) and gives it to the pool.
  */
 #pragma once
 #include "base/arena.h"
@@ -34,7 +34,7 @@ struct calls_spec {
 	struct call_limits limits;        /* resolved */
 	const struct egress_grant *grant; /* lives until calls_run() returns */
 	bool trace;
-	/* Scrubbed by egress, raw otherwise; called on the calls' thread, which waits for them. NULL = not wanted. */
+	/* Scrubbed by egress, raw otherwise; called on the thread that leads, which waits for them. NULL = not wanted. */
 	void (*log)(void *user, struct str level, struct str message);
 	void (*traced)(void *user, struct str text, uint64_t nanoseconds);
 	/* A line of the connector's own (audit_emit), checked: a JSON object. Answers 0 (it will be stored) or another code. */
