@@ -12,6 +12,11 @@
  * Messages: no capital first letter, no final stop, what failed first, the subject in single quotes, then what to do.
  * A message or detail longer than its field is cut and ends in "...". Not thread-safe per value; values are
  * independent.
+ *
+ * Where one lives follows from the thread, as it is large (10 KB). What several threads may run has its own on the
+ * stack, begun by err_clear(). What one thread alone runs may have a static one: any function of a program that has
+ * one thread; otherwise that of the loop or of the writer, whose comment says so. None is of a thread, where it would
+ * be kept for every one of them, and none is an element of an array.
  */
 #pragma once
 #include "base/str.h"

@@ -86,7 +86,7 @@ struct place {
 static struct action_file *file_open(const struct place *place, const struct parent_file *listed,
 				     const struct action_file *before)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	err_clear(&err);
 	struct action_file *file = file_new(place->folder, listed);
 	int rc = check_name(listed->name, &err);
@@ -167,7 +167,7 @@ static int list(struct action_link *link, const struct action_reading *reading, 
 
 void action_link_read(struct action_link *link, const struct action_reading *reading)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	err_clear(&err);
 	AUTO(arena) *arena = arena_new();
 	struct parent_files listed = {0};

@@ -264,7 +264,7 @@ static void settle_tools(struct making *making, struct action_entry *items)
 /* Such an action is used all the same: its preview is not. */
 static void check_rules(struct making *making)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	struct set *set = making->set;
 	size_t n = set->public.n;
 	const struct action **all = arena_array(set->arena, n + 1, sizeof(const struct action *));

@@ -130,7 +130,7 @@ static int renew(struct actions *actions, struct action_writing *writing, bool m
 
 static void renew_unasked(struct actions *actions)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	err_clear(&err);
 	struct action_writing writing = {.by = NULL};
 	if (renew(actions, &writing, false, &err) < 0)
@@ -171,7 +171,7 @@ static int read_links(struct db_tx *tx, struct actions *actions, struct err *err
 
 static void load(struct actions *actions)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	err_clear(&err);
 	struct db_tx *tx = db_read(actions->control->db);
 	int rc = read_links(tx, actions, &err) < 0 ? -1 : action_states_read(actions->states, tx, &err);

@@ -59,7 +59,7 @@ void gateway_send_more(struct gateway *gateway, uint32_t id, uint64_t bytes)
 /* With gateway->err. What a worker has ends when that is done. */
 static void lose(struct gateway *gateway)
 {
-	static struct err why;
+	static struct err why; /* of the loop's thread */
 	loop_timer_stop(gateway->broken);
 	loop_timer_start(gateway->again, AGAIN_FIRST_MS, AGAIN_MS);
 	loop_source_free(TAKE(gateway->socket));
@@ -94,7 +94,7 @@ static void on_broken(void *user, int what)
 
 static int on_ended(struct pass *pass, struct str body, struct err *err)
 {
-	static struct err why;
+	static struct err why; /* of the loop's thread */
 	struct wire_reader r = wire_reader(body);
 	bool whole = wire_bool(&r);
 	err_clear(&why);

@@ -286,7 +286,7 @@ static void put_faults(struct json_writer *w, const struct action_set *set, stru
 		if (!is_of(set->faults[i].path, link))
 			continue;
 		if (++n == ACTION_FAULTS_MAX) {
-			static _Thread_local struct err more;
+			struct err more;
 			fail(&more, ERR_LIMIT, "there are more faults than these %d", ACTION_FAULTS_MAX - 1);
 			put_fault(w, &(struct action_fault){.path = link, .error = &more});
 			break;

@@ -252,7 +252,7 @@ static int list_rows(struct control *control, struct arena *arena, struct connec
 /* Opening it tells what changed. */
 static void look_at_folder(void *user)
 {
-	static _Thread_local struct err err;
+	struct err err;
 	err_clear(&err);
 	struct look *look = user;
 	struct control *control = look->held->control;

@@ -199,7 +199,7 @@ static void on_ready(void *user, int what)
 	struct keeper_client *client = user;
 	if ((what & LOOP_WRITE) != 0)
 		flush(client);
-	static _Thread_local struct err err;
+	static struct err err; /* of the loop's thread */
 	err_clear(&err);
 	struct rpc_frame frame;
 	int got;

@@ -120,7 +120,8 @@ static int ask(struct parent_client *client, const struct question *question, st
 
 static int read_refusal(const struct supervise_message *message, struct err *err)
 {
-	static _Thread_local struct err told;
+	struct err told;
+	err_clear(&told);
 	struct wire_reader r = wire_reader(supervise_body(message));
 	wire_get_err(&r, &told);
 	if (wire_done(&r, "refusal", err) < 0)
@@ -262,7 +263,7 @@ static void on_ready(void *user, int what)
 {
 	(void)what;
 	struct parent_client *client = user;
-	static _Thread_local struct err err;
+	static struct err err; /* of the loop's thread */
 	err_clear(&err);
 	const struct supervised_orders orders = {
 		.neighbours = 1U << SUPERVISE_KEEPER | 1U << SUPERVISE_EGRESS,
