@@ -98,19 +98,6 @@ struct action *action_parse(struct str text, const char *file, struct err *err) 
 void action_free(struct action *action); /* NULL is fine */
 DEFINE_AUTO(action, action_free)
 
-/*
- * The rules that need other files: the preview's operation must be one of the action's own capabilities on the connector of
- * its first step; a step of some action of the set, which holds this one too, must call it with `idempotent = true`, and no
- * step of an action that needs approval may. VALIDATION_ERROR with file and line. 0 without a preview.
- */
-int action_check_in_set(const struct action *action, const struct action *const *set, size_t n, struct err *err)
-	__attribute__((warn_unused_result));
-/* Whether the action names the operation for its connector `at`; else CAPABILITY_DENIED of boundary action with its details. */
-int action_check_op(const struct action *action, size_t at, struct str op, struct err *err)
-	__attribute__((warn_unused_result));
-/* The same of a step's, with its file and line. */
-int action_check_step(const struct action *action, size_t step, struct err *err) __attribute__((warn_unused_result));
-
 /* ---------------------------------------------------------------------------------------------- as tools and in words */
 
 #define ACTION_TOOL_NAME_MAX 41 /* with a NUL */
@@ -168,13 +155,3 @@ int action_preview_render(const struct action *action, const struct json *output
 /* [{"label","value"?,"missing"?,"multiline"?}]: the arguments as rows, in declared order. */
 int action_input_fields(const struct action *action, const struct json *args, struct buf *out, struct err *err)
 	__attribute__((warn_unused_result));
-
-/* ------------------------------------------------------------------------------------------------------------ retrying */
-
-#define ACTION_RETRIES 3
-/*
- * How long to wait before retry n (1 and up) of a step that failed so, or 0: it is not tried again. `safe` says that the
- * operation may run twice; without it only a failure that egress proves to be of before the first request byte counts
- * (`unsent`). `random` is any number: the jitter.
- */
-uint64_t action_retry_ns(const struct err *err, unsigned n, bool safe, bool unsent, uint32_t random);

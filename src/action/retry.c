@@ -1,4 +1,4 @@
-#include "action/action.h"
+#include "action/retry.h"
 #include "base/time.h"
 
 uint64_t action_retry_ns(const struct err *err, unsigned n, bool safe, bool unsent, uint32_t random)

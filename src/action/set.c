@@ -1,5 +1,4 @@
-/* What an action may call: on its own, and among the others of a set. */
-#include "action/action.h"
+#include "action/set.h"
 #include "base/escape.h"
 
 int action_check_op(const struct action *action, size_t at, struct str op, struct err *err)

@@ -1,4 +1,5 @@
 #include "action/action.h"
+#include "action/set.h"
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/list.h"

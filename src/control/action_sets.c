@@ -1,4 +1,5 @@
 #include "control/action_sets.h"
+#include "action/set.h"
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+#include "action/set.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/time.h"

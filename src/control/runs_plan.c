@@ -1,3 +1,4 @@
+#include "action/set.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
 #include "connector/grant.h"

@@ -1,3 +1,4 @@
+#include "action/retry.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/rand.h"

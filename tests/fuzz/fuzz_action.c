@@ -3,6 +3,7 @@
  * error has its class and what is written is JSON.
  */
 #include "action/action.h"
+#include "action/set.h"
 #include "text/json_writer.h"
 #include <stdlib.h>
 

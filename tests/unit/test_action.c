@@ -1,5 +1,6 @@
 /* The action file: what is read, and every rule with the line and the words of its error. */
 #include "action/action.h"
+#include "action/set.h"
 #include "crypto/digest.h"
 #include "os/file.h"
 #include "text/json_writer.h"

@@ -1,5 +1,7 @@
 /* An action as a tool and in words: names, schemas, hints, rows for people, what it may call, when it is tried again. */
 #include "action/action.h"
+#include "action/retry.h"
+#include "action/set.h"
 #include "base/time.h"
 #include <setjmp.h>
 #include <stdarg.h>
