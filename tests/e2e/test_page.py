@@ -17,7 +17,7 @@ from daemon import PASSPHRASE, Home, wait_for
 from house import ROOT, SLOW
 from service import Service
 from skips import without
-from test_oauth import Provider, manifest as oauth_manifest
+from test_oauth import Provider, browse, manifest as oauth_manifest
 
 NODE = ROOT / "tests" / "e2e" / "node"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
@@ -233,6 +233,30 @@ class Pages(PageTest):
         self.browser.gone(text="user/mail")
         self.assert_quiet(base)
 
+    def test_a_key_file_unlocks_the_vault(self):
+        home = self.home()
+        home.init()
+        key = home.root / "robot.key"
+        home.ok("vault", "member", "add", "robot", "--new-key-file", key)
+        home.ok("vault", "lock")
+        base = self.enter(home, "/vault")
+        self.browser.click(name="With a key file instead")
+        self.assert_accessible("unlock with a key file")
+        other = home.root / "other.key"
+        other.write_bytes(key.read_bytes() + b"x")
+        self.browser.attach(label="Key file of the vault", path=str(other))
+        self.browser.click(name="Unlock")
+        self.browser.wait(text="a key file has 32 bytes", of="[role=alert]")
+        other.write_bytes(bytes(32))
+        self.browser.attach(label="Key file of the vault", path=str(other))
+        self.browser.click(name="Unlock")
+        self.browser.wait(text="wrong key file", of="[role=alert]")
+        self.browser.attach(label="Key file of the vault", path=str(key))
+        self.browser.click(name="Unlock")
+        self.browser.wait(text="Store a secret")
+        self.assertEqual(home.ok("vault", "status", "--json").json["state"], "unlocked")
+        self.assert_quiet(base)
+
     def test_a_browser_without_x25519_is_sent_to_the_terminal(self):
         home = self.home()
         self.browser.without_x25519()
@@ -394,6 +418,32 @@ class Bindings(PageTest):
             self.assertEqual(self.browser.url(), base + "/bindings")
             self.assertEqual(self.call(home, service, "oauth2").code, 0)
             self.assertRegex(service.seen[-1][2]["authorization"], r"^Bearer \S{20,}$")
+        self.assertEqual(self.browser.seen()["troubles"], [])
+
+
+    def test_a_device_code_from_the_page(self):
+        service, provider = Service(), Provider()
+        self.addCleanup(service.close)
+        self.addCleanup(provider.close)
+        home = self.home(ca=service.ca)
+        home.init()
+        home.link("fixture", manifest=oauth_manifest(provider, service, device=True).replace("acme/mail", "acme/fixture"))
+        base = self.enter(home, "/bindings?new=github%3A%2F%2Facme%2Ffixture")
+        self.browser.fill(label="Who are you there?", value="phone")
+        self.browser.check(label="With a code that I type on another device")
+        self.browser.check(label="This connector may use")
+        self.browser.fill(label="Passphrase of the vault", value="wrong")
+        self.browser.click(name="Get a code")
+        self.browser.wait(text="passphrase", of="[role=alert]")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE)
+        self.browser.click(name="Get a code")
+        self.browser.wait(text="Waiting until it is typed")
+        self.assert_accessible("a device code")
+        browse(self.browser.run(script="document.querySelector('[aria-label^=Code] a').href"))
+        self.browser.wait(text="oauth2/fixture/phone")
+        self.assertEqual(self.browser.url(), base + "/bindings")
+        self.assertEqual(self.call(home, service, "oauth2").code, 0)
+        self.assertNotIn(PASSPHRASE, json.dumps(self.browser.seen()["sent"]))
         self.assertEqual(self.browser.seen()["troubles"], [])
 
 
@@ -646,6 +696,39 @@ class Deciding(DecidingTest):
         self.assert_quiet(base)
 
 
+    def test_folders_are_linked_and_unlinked(self):
+        home = self.stage()
+        folder = home.root / "more"
+        folder.mkdir()
+        file = folder / "send-more.md"
+        file.write_text(mail_action(self.service, "false").replace("send-mail", "send-more"))
+        base = self.enter(home, "/actions")
+        self.browser.wait(text="send-mail")
+        self.browser.open_all(of="details")
+        self.assert_accessible("linking")
+        self.browser.fill(label="Path of actions", value=str(folder / "nothing.md"))
+        self.browser.click(name="Link")
+        self.browser.wait(text="nothing.md", of="[role=alert]")
+        self.browser.fill(label="Path of actions", value=str(file))
+        self.browser.click(name="Link")
+        self.browser.click(role="link", name="send-more")
+        self.browser.click(name="Unlink send-more")
+        self.browser.click(name="Unlink", exact=True)
+        self.browser.wait(text="Actions and connectors")
+        self.browser.settle()
+        self.assertEqual([one["name"] for one in home.request("GET", "/v1/actions").json["items"] if one["name"] == "send-more"], [])
+        self.assertTrue(file.exists())
+        self.browser.click(role="link", name="github://acme/fixture")
+        path = home.request("GET", "/v1/connectors/github%3A%2F%2Facme%2Ffixture").json["path"]
+        self.browser.click(name="Unlink github://acme/fixture")
+        self.browser.click(name="Unlink", exact=True)
+        self.browser.wait(text="There is nothing here yet.")
+        self.browser.open_all(of="details")
+        self.browser.fill(label="Path of a connector", value=path)
+        self.browser.click(name="Link", of="section:last-of-type")
+        self.browser.wait(text="github://acme/fixture")
+        self.assert_quiet(base)
+
     def test_a_run_is_followed_and_cancelled(self):
         home = self.stage()
         base = self.enter(home, "/runs")
@@ -882,6 +965,25 @@ class Approvals(PageTest):
             self.assertIn(wanted, card)
         self.assertEqual(self.browser.run(script="document.title"), "(1) Approvals · Aileron")
         self.assert_accessible("approvals")
+        self.assert_quiet(base)
+
+    def test_what_waits_for_the_vault_and_for_its_preview_is_told(self):
+        told = {"items": [pending(preview=None, preview_awaited=True)], "awaiting_vault": 2}
+        home = self.stubbed(["GET", "/v1/action-approvals/watch", 200, stream(("snapshot", told)), "text/event-stream"], ["GET", "/v1/action-approvals", 200, told],
+                            ["POST", "/v1/action-approvals/.*/decide", 204, None], ["GET", "/v1/action-approvals/.*/result", 200, {"status": "awaiting_vault"}])
+        home.init()
+        home.ok("vault", "lock")
+        base = self.enter(home)
+        self.browser.wait(text="2 approved runs wait for the vault to be unlocked")
+        self.browser.wait(text="Not fetched yet", **{"in": "Send a mail"})
+        self.browser.click(name="Approve")
+        self.browser.wait(text="It runs when the vault is unlocked", **{"in": "Send a mail"})
+        self.assert_accessible("waiting for the vault")
+        self.browser.fill(label="Passphrase of the vault", value=PASSPHRASE, **{"in": "Send a mail"})
+        self.browser.click(name="Unlock", **{"in": "Send a mail"})
+        self.browser.gone(text="It runs when the vault is unlocked")
+        self.browser.gone(text="2 approved runs wait")
+        self.assertEqual(home.ok("vault", "status", "--json").json["state"], "unlocked")
         self.assert_quiet(base)
 
     def test_hostile_text_is_text_and_what_hides_is_shown(self):

@@ -24,11 +24,18 @@ export interface Entry {
 export interface Approvals {
   entries: Entry[];
   live: boolean;
+  /** how many were approved and wait for the vault to be unlocked */
+  awaitingVault: number;
   /** a first snapshot has come */
   known: boolean;
 }
 
-export const approvals = new Cell<Approvals>({ entries: [], live: false, known: false });
+export const approvals = new Cell<Approvals>({ entries: [], live: false, awaitingVault: 0, known: false });
+
+interface PendingList {
+  items: Pending[];
+  awaiting_vault?: number;
+}
 
 const base = "/v1/action-approvals";
 const BACKGROUND_MS = 20_000;
@@ -54,7 +61,7 @@ function isCertain(outcome: Outcome): boolean {
 }
 
 /** What is new goes behind what is there; what is gone from the list was decided elsewhere. */
-function take(items: Pending[], live: boolean): void {
+function take({ items, awaiting_vault: awaitingVault = 0 }: PendingList, live: boolean): void {
   const old = approvals.value.entries;
   const there = new Map(items.map((item) => [item.id, item]));
   const kept = old.map((entry) => {
@@ -65,13 +72,13 @@ function take(items: Pending[], live: boolean): void {
   });
   const known = new Set(old.map((entry) => entry.pending.id));
   const fresh = items.filter((item) => !known.has(item.id)).map((pending) => ({ pending }));
-  approvals.set({ entries: [...kept, ...fresh.sort(byAge)], live, known: true });
+  approvals.set({ entries: [...kept, ...fresh.sort(byAge)], live, awaitingVault, known: true });
   for (const entry of kept) if (entry.outcome && !entry.outcome.result) void follow(entry.pending.id);
 }
 
 function heard({ event, data }: StreamEvent): void {
   const said = JSON.parse(data);
-  if (event === "snapshot") take((said as { items: Pending[] }).items, true);
+  if (event === "snapshot") take(said as PendingList, true);
   if (event === "pending") {
     const pending = said as Pending;
     const now = approvals.value;
@@ -95,8 +102,8 @@ function heard({ event, data }: StreamEvent): void {
 
 /** While there is no stream (too many watch, the daemon starts anew), the list is asked for at each try. */
 async function poll(): Promise<void> {
-  const list = await get<{ items: Pending[] }>(base).catch(() => undefined);
-  if (list !== undefined && !approvals.value.live) take(list.items, false);
+  const list = await get<PendingList>(base).catch(() => undefined);
+  if (list !== undefined && !approvals.value.live) take(list, false);
 }
 
 /** A tab in the background has no stream, and counts all the same. */
@@ -110,6 +117,11 @@ export function startApprovals(): () => void {
     clearInterval(timer);
     end();
   };
+}
+
+/** What waited for the vault goes on once that is unlocked. */
+export function vaultUnlocked(): void {
+  approvals.set({ ...approvals.value, awaitingVault: 0 });
 }
 
 /** When the view is entered anew, what is over is not shown again. */

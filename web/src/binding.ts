@@ -2,8 +2,8 @@
 import { ApiError, ask } from "./api";
 import { sha256, toBase64Url, utf8 } from "./bytes";
 import { byBytes, canonical } from "./canonical";
-import { FIELD, askSealed, type Sealing } from "./sealing";
-import type { Binding, ConnectorFull, Json, OAuthBegun } from "./types";
+import { FIELD, askSealed, type SealedField, type Sealing } from "./sealing";
+import type { Binding, ConnectorFull, Json, OAuthBegun, OAuthPolled } from "./types";
 
 export interface BindingFields {
   kind: string;
@@ -51,7 +51,7 @@ export function consentOf(connector: ConnectorFull, allowPrivate: string[]): str
   return canonical(consent);
 }
 
-function sealingOf(operation: string, fields: BindingFields, secret: [number, string], consent: string): Sealing {
+function sealingOf(operation: string, fields: BindingFields, secret: SealedField, consent: string): Sealing {
   return { operation, path: nameOf(fields), metadata: metadataOf(fields), fields: [secret, [FIELD.consent, consent]] };
 }
 
@@ -105,31 +105,55 @@ function checkAddress(begun: OAuthBegun, endpoint: string, challenge: string): s
   return address;
 }
 
+interface Beginning {
+  connector: ConnectorFull;
+  fields: BindingFields;
+  consent: string;
+  /** the binding is there */
+  again: boolean;
+}
+
+function begin({ connector, fields, consent, again }: Beginning, secret: SealedField, more: object): Promise<OAuthBegun> {
+  const whole = { ...fields, scope: connector.credential!.oauth2!.scopes.join(" ") };
+  const { connector_fqn, identity, service, account } = fields;
+  return askSealed<OAuthBegun>("POST", "/v1/bindings/setup/oauth2/init", sealingOf("oauth.ticket", whole, secret, consent), (sealed) => ({
+    connector_fqn,
+    identity,
+    ...given({ service, account }),
+    ...(again ? { purpose: "reauthorize" } : {}),
+    ...more,
+    sealed,
+  }));
+}
+
 /** Where the browser has to go; it comes back to the view of bindings. */
-export async function beginOAuth(connector: ConnectorFull, fields: BindingFields, consent: string, again: boolean): Promise<string> {
-  const oauth2 = connector.credential?.oauth2;
-  if (!oauth2?.authorize_url) throw new ApiError(0, "no_browser_flow", "this connector has no address for a browser");
+export async function beginOAuth(beginning: Beginning): Promise<string> {
+  const endpoint = beginning.connector.credential?.oauth2?.authorize_url;
+  if (!endpoint) throw new ApiError(0, "no_browser_flow", "this connector has no address for a browser");
   const verifier = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
   const challenge = await challengeOf(verifier);
-  const whole = { ...fields, scope: oauth2.scopes.join(" ") };
-  const { connector_fqn, identity, service, account } = fields;
-  const begun = await askSealed<OAuthBegun>(
-    "POST",
-    "/v1/bindings/setup/oauth2/init",
-    sealingOf("oauth.ticket", whole, [FIELD.verifier, verifier], consent),
-    (sealed) => ({
-      connector_fqn,
-      identity,
-      ...given({ service, account }),
-      ...(again ? { purpose: "reauthorize" } : {}),
-      caller: "daemon",
-      return_to: location.origin + "/bindings",
-      flow: "code",
-      code_challenge: challenge,
-      sealed,
-    }),
-  );
-  return checkAddress(begun, oauth2.authorize_url, challenge);
+  const more = { caller: "daemon", return_to: location.origin + "/bindings", flow: "code", code_challenge: challenge };
+  return checkAddress(await begin(beginning, [FIELD.verifier, verifier], more), endpoint, challenge);
+}
+
+/** There is no verifier to be sealed: the passphrase says that a person consents. */
+export function beginDevice(beginning: Beginning, passphrase: string): Promise<OAuthBegun> {
+  return begin(beginning, [FIELD.passphrase, passphrase], { flow: "device" });
+}
+
+const POLL_S_MAX = 60;
+
+/** Asks until somebody has typed the code, elsewhere. Null when nobody waits for that any more. */
+export async function awaitDevice(begun: OAuthBegun, quit: AbortSignal): Promise<Binding | null> {
+  const end = Date.now() + (begun.expires_in || 900) * 1000;
+  for (let interval = begun.interval || 5; Date.now() < end; ) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(interval, POLL_S_MAX) * 1000));
+    if (quit.aborted) return null;
+    const said = await ask<OAuthPolled>("POST", "/v1/bindings/setup/oauth2/poll", { session_id: begun.session_id });
+    if (said.binding !== undefined) return said.binding;
+    interval = said.interval || interval;
+  }
+  throw new ApiError(0, "approval_timeout", "nobody typed the code in time");
 }
 
 export async function revoke(name: string): Promise<void> {

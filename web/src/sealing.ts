@@ -4,13 +4,15 @@ import { ApiError, ask } from "./api";
 import { fromBase64, fromHex, joined, sha256, toBase64, utf8, type Bytes } from "./bytes";
 import { assured, doubt } from "./proof";
 
-export const FIELD = { passphrase: 1, newPassphrase: 2, value: 3, consent: 6, verifier: 7 } as const;
+export const FIELD = { passphrase: 1, value: 3, keyFile: 4, consent: 6, verifier: 7 } as const;
+
+export type SealedField = [tag: number, value: string | Bytes];
 
 export interface Sealing {
   operation: string;
   path?: string;
   metadata?: string;
-  fields: [tag: number, value: string][];
+  fields: SealedField[];
 }
 
 interface Nonce {
@@ -51,7 +53,7 @@ export function canSeal(): Promise<boolean> {
 function fieldsOf(sealing: Sealing): Bytes {
   return joined(
     ...sealing.fields.map(([tag, value]) => {
-      const bytes = utf8(value);
+      const bytes = typeof value === "string" ? utf8(value) : value;
       if (bytes.length > FIELDS_MAX) throw new ApiError(0, "too_large", "that is more than 64 KiB");
       return joined(Uint8Array.of(tag), u32(bytes.length), bytes);
     }),

@@ -68,6 +68,8 @@ export interface Pending {
   confirm?: "none" | "passphrase";
   vault_locked?: boolean;
   preview?: Preview;
+  /** the service is still to be asked for it */
+  preview_awaited?: boolean;
   input_fields?: PreviewField[];
   steps?: PendingStep[];
   /** why the steps cannot be shown */
@@ -311,6 +313,12 @@ export interface OAuthBegun {
   verification_uri_complete?: string;
   interval?: number;
   expires_in?: number;
+}
+
+export interface OAuthPolled {
+  status: "pending" | "complete";
+  interval?: number;
+  binding?: Binding;
 }
 
 export interface VaultStatus {

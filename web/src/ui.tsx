@@ -201,7 +201,7 @@ interface InputProps {
   label: string;
   hint?: string;
   at: RefObject<HTMLInputElement | null>;
-  type?: "text" | "password" | "search";
+  type?: "text" | "password" | "search" | "file";
   value?: string;
   autocomplete?: string;
   required?: boolean;

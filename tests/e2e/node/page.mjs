@@ -89,6 +89,9 @@ const commands = {
   async fill({ label, value, ...command }) {
     await scope(command).getByLabel(label, { exact: command.exact ?? false }).first().fill(value);
   },
+  async attach({ label, path, ...command }) {
+    await scope(command).getByLabel(label).first().setInputFiles(path);
+  },
   async check({ label, ...command }) {
     await scope(command).getByLabel(label).check();
   },

@@ -1,9 +1,10 @@
+import { useRef } from "preact/hooks";
 import { ask, get, segment } from "../api";
 import { useCell } from "../cell";
-import { place } from "../route";
+import { go, place } from "../route";
 import { Codes, Hash, Hosts, LongText, Members, Text, Time } from "../text";
 import type { Action, ActionConnector, Connector, ConnectorFull, LoadError } from "../types";
-import { Badge, Fact, Facts, Loading, Note, Table, Trouble, View, announce, useDoing, useLoaded } from "../ui";
+import { Badge, Confirmed, Fact, Facts, Input, Loading, Note, Table, Trouble, View, announce, useDoing, useLoaded } from "../ui";
 import { Pin, effectText } from "./approval_card";
 import { Capabilities } from "./capabilities";
 
@@ -33,6 +34,36 @@ function Switch({ of, changed }: { of: Action; changed: () => Promise<void> }) {
       </button>
       <Trouble error={doing.error} />
     </>
+  );
+}
+
+/** A browser tells no page where a folder is: its path is typed. */
+function Link({ what, route, hint, linked }: { what: string; route: string; hint: string; linked: () => Promise<void> }) {
+  const path = useRef<HTMLInputElement>(null);
+  const doing = useDoing();
+  const link = async () => {
+    await ask("POST", route, { path: path.current!.value.trim() });
+    path.current!.value = "";
+    announce(`Linked: ${what}.`);
+    await linked();
+  };
+  return (
+    <details>
+      <summary>Link {what}</summary>
+      <form
+        class="panel"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void doing.run(link);
+        }}
+      >
+        <Input label={"Path of " + what} hint={hint} at={path} required pattern="/.*" />
+        <Trouble error={doing.error} />
+        <button type="submit" disabled={doing.busy}>
+          Link
+        </button>
+      </form>
+    </details>
   );
 }
 
@@ -156,6 +187,18 @@ function ActionDetail({ name }: { name: string }) {
               <Needs key={connector.name} of={connector} />
             ))}
           </ul>
+          {one.linked && (
+            <Confirmed
+              label="Unlink"
+              title={"Unlink " + one.name}
+              does={async () => {
+                await ask("POST", "/v1/actions/unlink", { name: one.name });
+                go("/actions");
+              }}
+            >
+              <p>Agents cannot ask for it any more, and what waits for approval is refused. The file stays.</p>
+            </Confirmed>
+          )}
           {one.body && (
             <>
               <h2>What its author says</h2>
@@ -181,7 +224,21 @@ function ConnectorDetail({ fqn }: { fqn: string }) {
             <Text of={connector.value.fqn} />
           </h2>
           <Capabilities of={connector.value} />
-          {connector.value.credential && <a href={"/bindings?new=" + segment(fqn)}>Bind a credential</a>}
+          <div class="buttons">
+            {connector.value.credential && <a href={"/bindings?new=" + segment(fqn)}>Bind a credential</a>}
+            {connector.value.linked && (
+              <Confirmed
+                label="Unlink"
+                title={"Unlink " + fqn}
+                does={async () => {
+                  await ask("POST", `/v1/connectors/${segment(fqn)}/unlink`);
+                  go("/actions");
+                }}
+              >
+                <p>Actions that need it fail. Its folder stays, and so do its bindings.</p>
+              </Confirmed>
+            )}
+          </div>
         </>
       )}
     </View>
@@ -215,6 +272,7 @@ function Actions() {
   return (
     <section>
       <h2>Actions</h2>
+      <Link what="actions" route="/v1/actions/link" hint="Absolute: a file that ends in .md, or a folder of them. Who can write there can change what agents may ask for." linked={actions.reload} />
       <Loading of={actions} empty={actions.value !== undefined && items.length === 0} />
       {actions.value && <LoadErrors of={actions.value.load_errors} />}
       {items.length > 0 && (
@@ -250,6 +308,7 @@ function Connectors() {
   return (
     <section>
       <h2>Connectors</h2>
+      <Link what="a connector" route="/v1/connectors/link" hint="Absolute: the folder of manifest.toml and connector.wasm. It is unsigned code: read what it asks for." linked={connectors.reload} />
       <Loading of={connectors} empty={connectors.value !== undefined && items.length === 0} />
       {items.length > 0 && (
         <Table caption="Connectors, the code that reaches services" heads={["Connector", "Publisher", "Trust", "Credential", "Content", "Last used"]}>

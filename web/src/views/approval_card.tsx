@@ -5,7 +5,7 @@ import { decide, type Decision, type Entry, type Outcome } from "../approvals";
 import { Hash, Hosts, LongText, Members, Text, Value, duration } from "../text";
 import type { Effect, Json, JsonObject, Pending, PendingStep, Pinned, Preview, PreviewField } from "../types";
 import { Badge, Dialog, Fact, Facts, Field, Input, Note, Trouble, announce, taken, useDoing, useNow } from "../ui";
-import { UnlockForm, loadVault, useVault } from "../vault_state";
+import { VaultNeeded, loadVault, useVault } from "../vault_state";
 import { ApiError } from "../api";
 
 const EFFECT: Record<Effect, string> = {
@@ -85,15 +85,17 @@ function LabelledFields({ fields }: { fields: PreviewField[] }) {
   );
 }
 
-function PreviewBlock({ preview }: { preview: Preview }) {
+function PreviewBlock({ preview, awaited }: { preview: Preview | undefined; awaited: boolean }) {
   return (
     <section class="quoted" aria-label="Preview">
       <h4>Preview, as the service has it</h4>
-      {preview.fields ? <LabelledFields fields={preview.fields} /> : (
+      {preview?.fields && <LabelledFields fields={preview.fields} />}
+      {preview?.unavailable && (
         <p>
           Preview unavailable: <Text of={preview.unavailable} />
         </p>
       )}
+      {awaited && <p role="status">Not fetched yet: the service is still to be asked for it.</p>}
     </section>
   );
 }
@@ -151,6 +153,7 @@ function Outcomes({ of }: { of: Outcome }) {
           It is now: <Badge kind={good ? "good" : wrong ? "bad" : "warn"}><Text of={status.replaceAll("_", " ")} /></Badge>
         </p>
       )}
+      {status === "awaiting_vault" && <VaultNeeded>It runs when the vault is unlocked, within 15 minutes, and is refused after that.</VaultNeeded>}
       {of.result?.reason && of.result.reason !== of.reason && (
         <p>
           <Text of={of.result.reason} />
@@ -318,17 +321,6 @@ function Deciding({ pending, lock }: { pending: Pending; lock: (is: boolean) => 
   );
 }
 
-function Locked() {
-  const known = useVault();
-  if (known === undefined || known.state === "unlocked") return null;
-  return (
-    <Note kind="warn">
-      <p>The vault is locked: this cannot run until it is unlocked, and goes on waiting meanwhile. Unlock it, then approve.</p>
-      <UnlockForm />
-    </Note>
-  );
-}
-
 export function ApprovalCard({ entry, focused, selected, select }: { entry: Entry; focused: boolean; selected: boolean; select: () => void }) {
   const { pending, outcome } = entry;
   const [lockedOut, lockOut] = useState(false);
@@ -376,7 +368,7 @@ export function ApprovalCard({ entry, focused, selected, select }: { entry: Entr
           ))}
         </ol>
       )}
-      {pending.preview && <PreviewBlock preview={pending.preview} />}
+      {(pending.preview || pending.preview_awaited) && <PreviewBlock preview={pending.preview} awaited={pending.preview_awaited === true} />}
       {pending.input_fields && pending.input_fields.length > 0 && (
         <>
           <h3>What was asked for</h3>
@@ -394,7 +386,9 @@ export function ApprovalCard({ entry, focused, selected, select }: { entry: Entr
         <Outcomes of={outcome} />
       ) : (
         <>
-          {(lockedOut || pending.vault_locked) && <Locked />}
+          {(lockedOut || pending.vault_locked) && (
+            <VaultNeeded>The vault is locked: this cannot run until it is unlocked, and goes on waiting meanwhile. Unlock it, then approve.</VaultNeeded>
+          )}
           <Deciding pending={pending} lock={lockOut} />
         </>
       )}

@@ -1,12 +1,12 @@
 import { useEffect } from "preact/hooks";
 import { get, ask, segment } from "../api";
-import { approvals, dropDecided, result, waiting, type Entry } from "../approvals";
+import { approvals, dropDecided, result, vaultUnlocked, waiting, type Entry } from "../approvals";
 import { Cell, useCell } from "../cell";
 import { place } from "../route";
 import { Members, Text, Time } from "../text";
 import type { Grant } from "../types";
 import { Badge, Confirmed, Fact, Facts, Note, View, announce, useLoaded } from "../ui";
-import { loadVault } from "../vault_state";
+import { VaultNeeded, loadVault } from "../vault_state";
 import { ApprovalCard } from "./approval_card";
 
 function cardOf(id: string): HTMLElement | null {
@@ -139,6 +139,12 @@ export function ApprovalsView() {
           Keys: <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>a</kbd> then <kbd>Enter</kbd> approves, <kbd>d</kbd> then <kbd>Enter</kbd> denies.
         </span>
       </p>
+      {state.awaitingVault > 0 && (
+        <VaultNeeded done={vaultUnlocked}>
+          {state.awaitingVault === 1 ? "One approved run waits" : `${state.awaitingVault} approved runs wait`} for the vault to be unlocked, for 15 minutes at most:{" "}
+          <a href="/runs?state=awaiting_vault">which</a>
+        </VaultNeeded>
+      )}
       {focus !== undefined && <Focused id={focus} there={there} known={state.known} />}
       {state.entries.map((entry) => (
         <ApprovalCard key={entry.pending.id} entry={entry} focused={entry.pending.id === focus} selected={entry.pending.id === selected} select={() => chosen.set(entry.pending.id)} />

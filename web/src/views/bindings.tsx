@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 import { ApiError, get, segment } from "../api";
-import { beginOAuth, consentOf, fieldsOf, rebind, revoke, serviceOf, setUp, type BindingFields } from "../binding";
+import { awaitDevice, beginDevice, beginOAuth, consentOf, fieldsOf, rebind, revoke, serviceOf, setUp, type BindingFields } from "../binding";
 import { useCell } from "../cell";
 import { go, place } from "../route";
 import { Codes, Hosts, Text, Time } from "../text";
-import type { Binding, Connector, ConnectorFull } from "../types";
+import type { Binding, Connector, ConnectorFull, OAuthBegun } from "../types";
 import { Badge, Confirmed, Fact, Facts, Field, Input, Loading, Note, Trouble, View, announce, taken, useDoing, useLoaded } from "../ui";
 import { SealingNeeded, UnlockForm, loadVault, useVault } from "../vault_state";
 import { Capabilities } from "./capabilities";
@@ -48,6 +48,44 @@ function SecretField({ kind, line, lines }: SecretProps) {
   );
 }
 
+/** The address is the authorization server's word: a link where it is one of the web, text in any case. */
+function ServerAddress({ of }: { of: string }) {
+  const scheme = URL.canParse(of) ? new URL(of).protocol : "";
+  if (scheme !== "https:" && scheme !== "http:") return <Text of={of} code />;
+  return (
+    <a href={of} target="_blank" rel="noreferrer">
+      <Text of={of} />
+    </a>
+  );
+}
+
+function DeviceCode({ begun }: { begun: OAuthBegun }) {
+  const doing = useDoing();
+  useEffect(() => {
+    const quit = new AbortController();
+    void doing.run(async () => {
+      const binding = await awaitDevice(begun, quit.signal);
+      if (binding === null) return;
+      announce(`${binding.name} is bound.`);
+      go("/bindings");
+    });
+    return () => quit.abort();
+  }, []);
+  return (
+    <section class="panel" aria-label="Code for another device">
+      <p>
+        Open <ServerAddress of={begun.verification_uri_complete || begun.verification_uri || ""} /> on any device, and see that it shows this code, or type it:
+      </p>
+      <pre class="command">
+        <Text of={begun.user_code} />
+      </pre>
+      {doing.busy && <p role="status">Waiting until it is typed …</p>}
+      <Trouble error={doing.error} />
+      <a href="/bindings">Leave it</a>
+    </section>
+  );
+}
+
 /** Set up anew, or `existing` given another value or authorized again. */
 function BindForm({ connector, existing }: { connector: ConnectorFull; existing?: Binding }) {
   const at = {
@@ -59,8 +97,11 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
     user: useRef<HTMLInputElement>(null),
     line: useRef<HTMLInputElement>(null),
     lines: useRef<HTMLTextAreaElement>(null),
+    passphrase: useRef<HTMLInputElement>(null),
   };
   const doing = useDoing();
+  const [elsewhere, setElsewhere] = useState(connector.credential?.oauth2?.authorize_url === undefined);
+  const [begun, setBegun] = useState<OAuthBegun | undefined>();
   const [allowed, setAllowed] = useState<string[]>(existing?.allow_private ?? []);
   const credential = connector.credential;
   const kind = credential?.kind ?? "";
@@ -84,7 +125,9 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
   const bind = async () => {
     const consent = consentOf(connector, allowed);
     if (kind === "oauth2") {
-      location.assign(await beginOAuth(connector, fields(), consent, existing !== undefined));
+      const beginning = { connector, fields: fields(), consent, again: existing !== undefined };
+      if (elsewhere) setBegun(await beginDevice(beginning, taken(at.passphrase)));
+      else location.assign(await beginOAuth(beginning));
       return;
     }
     const wanted = fields();
@@ -95,6 +138,7 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
     go("/bindings");
   };
 
+  if (begun !== undefined) return <DeviceCode begun={begun} />;
   if (credential === undefined) return <Note>This connector asks for no credential: there is nothing to bind.</Note>;
   return (
     <SealingNeeded command={existing ? `aileron binding ${kind === "oauth2" ? "reauthorize" : "rebind"} ${existing.name}` : `aileron binding setup ${connector.fqn}`}>
@@ -120,6 +164,14 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
         )}
         {kind === "basic" && <Input label="User name" at={at.user} value={existing?.username ?? ""} required={!credential.username} />}
         {kind !== "oauth2" && <SecretField kind={kind} line={at.line} lines={at.lines} />}
+        {credential.oauth2?.authorize_url && credential.oauth2.device_authorization_url && (
+          <label class="check">
+            <input type="checkbox" checked={elsewhere} onChange={(event) => setElsewhere(event.currentTarget.checked)} /> With a code that I type on another device
+          </label>
+        )}
+        {kind === "oauth2" && elsewhere && (
+          <Input label="Passphrase of the vault" hint="It says that a person agrees; sealed in this page to the keeper." at={at.passphrase} type="password" autocomplete="current-password" required />
+        )}
         <PrivateHosts hosts={connector.any_public_host ? [] : connector.hosts} chosen={allowed} choose={setAllowed} />
         <label class="check">
           <input type="checkbox" required /> This connector may use the credential at the hosts above.
@@ -131,18 +183,12 @@ function BindForm({ connector, existing }: { connector: ConnectorFull; existing?
         ) : (
           <Trouble error={doing.error} />
         )}
-        {kind === "oauth2" && !credential.oauth2?.authorize_url ? (
-          <Note>
-            This service has device codes alone: <Text of={`aileron binding setup ${connector.fqn} --device`} code />
-          </Note>
-        ) : (
-          <div class="buttons">
-            <button type="submit" class="primary" disabled={doing.busy}>
-              {kind === "oauth2" ? "Go to the authorization server" : "Bind"}
-            </button>
-            <a href="/bindings">Cancel</a>
-          </div>
-        )}
+        <div class="buttons">
+          <button type="submit" class="primary" disabled={doing.busy}>
+            {kind !== "oauth2" ? "Bind" : elsewhere ? "Get a code" : "Go to the authorization server"}
+          </button>
+          <a href="/bindings">Cancel</a>
+        </div>
       </form>
     </SealingNeeded>
   );

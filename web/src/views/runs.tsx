@@ -5,6 +5,7 @@ import { go, place } from "../route";
 import { Hash, Members, Text, Time, Value } from "../text";
 import type { Run } from "../types";
 import { Badge, Confirmed, Fact, Facts, Input, Loading, Note, Table, View, useLoaded } from "../ui";
+import { VaultNeeded } from "../vault_state";
 import { effectText } from "./approval_card";
 
 const PAGE = 50;
@@ -83,6 +84,9 @@ function Detail({ id }: { id: string }) {
             )}
           </Facts>
           {one.state === "outcome_unknown" && <Note kind="bad">It may have run, in whole or in part. It does not run again by itself: look at the service.</Note>}
+          {one.state === "awaiting_vault" && (
+            <VaultNeeded done={() => void run.reload()}>It was approved and runs when the vault is unlocked, within 15 minutes; it is refused after that.</VaultNeeded>
+          )}
           {OPEN.has(one.state) && (
             <Confirmed
               label="Cancel this run"
