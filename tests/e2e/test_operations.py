@@ -1,8 +1,11 @@
 """Every operation of the API at least once, most of them by the command line, whose requests go through a relay that holds each
 answer against the description that the daemon gives of itself; and the record: followed, exported, verified elsewhere."""
+import hashlib
+import hmac
 import http.client
 import http.server
 import json
+import os
 import re
 import subprocess
 import threading
@@ -220,8 +223,11 @@ class Operations(unittest.TestCase):
         self.assertEqual(self.request("POST", hold).status, 409)
         url = self.home.ok("open", "--print").out.strip().splitlines()[-1]
         code = urllib.parse.urlsplit(url).fragment.removeprefix("code=")
-        person = self.request("POST", "/v1/person/tokens", {"code": code}, token="", headers={
-            "Origin": self.home.discovery["url"]}).json["token"]
+        given = self.request("POST", "/v1/person/tokens", {"code": code}, token="", headers={"Origin": self.home.discovery["url"]}).json
+        person, nonce = given["token"], os.urandom(32)
+        proof = self.request("POST", "/v1/person/proof", {"id": given["id"], "nonce": nonce.hex()}, token="").json["proof"]
+        about = b"aileron-person-proof-1" + nonce + urllib.parse.urlsplit(self.home.discovery["url"]).netloc.encode()
+        self.assertEqual(proof, hmac.new(hashlib.sha256(person.encode()).digest(), about, "sha256").hexdigest())
         self.assertEqual(self.request("DELETE", "/v1/person/tokens/current", token=person).status, 204)
         self.request("GET", "/v1/health", token=""), self.request("GET", "/openapi.json", token="")
 
