@@ -202,11 +202,13 @@ int verb_audit_export(struct cli *cli, struct err *err)
 		.err = err,
 	};
 	const struct client_request request = {.operation = OP_AUDIT_EXPORT};
-	if (client_stream(client, &request, write_piece, &exporting, err) < 0 || exporting.failed)
-		return path != NULL ? wrap(err, "'%s' is not whole", path) : -1;
-	if (path != NULL && fsync(file) < 0)
-		return fail_errno(err, "cannot write '%s'", path);
-	return CLI_OK;
+	int rc = client_stream(client, &request, write_piece, &exporting, err) < 0 || exporting.failed ? -1 : 0;
+	if (rc == 0 && path != NULL && fsync(file) < 0)
+		rc = fail_errno(err, "cannot write '%s'", path);
+	/* A part of the chain has no signed head; it was made by us alone. */
+	if (rc < 0 && path != NULL)
+		(void)unlink(path);
+	return rc < 0 ? -1 : CLI_OK;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- verify */

@@ -89,6 +89,17 @@ class Life(unittest.TestCase):
             self.assertIn("Stopped", home.ok("stop").out)
             self.assertEqual(home.cli("status").out.split("\n")[0], "The daemon is not running; any verb that needs it starts it.")
 
+    def test_an_export_that_fails_leaves_no_file(self):
+        with Home() as home:
+            home.start()
+            file = home.root / "audit.jsonl"
+            done = home.cli("audit", "export", "--output", file, env={"AILERON_TOKEN": "0" * 64})
+            self.assertEqual((done.code, file.exists()), (77, False), done.err)
+            home.ok("audit", "export", "--output", file)
+            before = file.read_bytes()
+            self.assertEqual(home.cli("audit", "export", "--output", file).code, 1)
+            self.assertEqual(file.read_bytes(), before)
+
     def test_a_restart_that_would_fail_stops_nothing(self):
         with Home() as home:
             pid = home.start()["pid"]
