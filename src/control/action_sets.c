@@ -1,5 +1,6 @@
 #include "control/action_sets.h"
 #include "action/set.h"
+#include "control/mcp_tools.h"
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -205,14 +206,10 @@ static struct action_entry *make_entries(struct making *making)
 
 /* ---------------------------------------------------------------------------------------------------------------- tools */
 
+/* Tools that are always there: an action that would have the name of one is left out. */
 static bool is_built_in(const char *tool)
 {
-	static const char *const names[] = ACTION_BUILT_IN_TOOLS;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], tool) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(tool, MCP_TOOL_STATUS) == 0 || strcmp(tool, MCP_TOOL_DIAGNOSTICS) == 0;
 }
 
 static int by_tool(const void *a, const void *b)

@@ -7,12 +7,6 @@
 #include "control/action_files.h"
 #include "control/actions.h"
 
-/* Names of tools that are always there: an action that would have one is left out of the tools. */
-#define ACTION_BUILT_IN_TOOLS                                                                                          \
-	{                                                                                                              \
-		"check_action_status", "aileron_diagnostics"                                                           \
-	}
-
 struct set;
 struct set_source {
 	const struct action_link *const *links;
