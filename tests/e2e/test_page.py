@@ -762,6 +762,25 @@ class Deciding(DecidingTest):
         self.assertEqual(self.watched(), watched + 1)
         self.assert_quiet(base)
 
+    def test_of_many_tabs_one_has_the_stream_and_all_are_told(self):
+        home = self.stage()
+        base = self.enter(home)
+        self.browser.wait(text="This list is live.")
+        tabs = [f"tab {number}" for number in range(7)]
+        for tab in tabs:
+            self.browser.open(tab=tab, url=base + "/approvals")
+            self.browser.wait(tab=tab, text="asked every few seconds")
+        self.assertEqual(self.watched(), 1)
+        self.run_action(home)
+        for tab in ("one", *tabs):
+            self.browser.wait(tab=tab, text="Send a mail")
+        self.browser.click(tab=tabs[-1], name="Deny")
+        self.browser.wait(tab=tabs[-1], text="Denied by you")
+        # The stream goes to another tab when the first one is left.
+        self.browser.open(tab="one", url="about:blank")
+        wait_for(lambda: self.watched() == 2, "another tab to watch")
+        self.assertEqual(self.browser.seen()["troubles"], [])
+
     def watched(self):
         return sum(url.endswith("/watch") for url in self.browser.seen()["requests"])
 

@@ -132,9 +132,14 @@ async function readStream(path: string, quit: AbortController, heard: (event: St
   }
 }
 
+/** One tab of this browser at a time; a lock carries nothing, so whoever else has it learns and tells nothing. */
+function alone(signal: AbortSignal, does: () => Promise<void>): Promise<void> {
+  return navigator.locks === undefined ? does() : navigator.locks.request("aileron.stream", { signal }, does);
+}
+
 /**
  * Listens until the answer is called, beginning anew whenever the stream ends. A browser opens six connections to one
- * server for all its tabs together, so a tab that nobody looks at has no stream.
+ * server for all its tabs together: one tab has a stream, and none that nobody looks at.
  */
 export function listen(path: string, heard: (event: StreamEvent) => void, live: (is: boolean) => void): () => void {
   let ended = false;
@@ -159,7 +164,7 @@ export function listen(path: string, heard: (event: StreamEvent) => void, live: 
     while (!ended && session.value.phase === "in") {
       if (!document.hidden) {
         quit = new AbortController();
-        await readStream(path, quit, first).catch(() => {});
+        await alone(quit.signal, () => readStream(path, quit, first)).catch(() => {});
         if (!ended) live(false);
         if (!ended && !document.hidden) await assured().catch(() => {});
       }

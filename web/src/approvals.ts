@@ -38,6 +38,7 @@ interface PendingList {
 }
 
 const base = "/v1/action-approvals";
+const WITHOUT_MS = 3000; // between two looks of a tab without a stream
 const BACKGROUND_MS = 20_000;
 const OVER = new Set(["completed", "failed", "denied", "expired", "refused", "cancelled", "outcome_unknown"]);
 const UNDECIDED = new Set(["expired", "refused", "cancelled"]);
@@ -100,7 +101,7 @@ function heard({ event, data }: StreamEvent): void {
   }
 }
 
-/** While there is no stream (too many watch, the daemon starts anew), the list is asked for at each try. */
+/** While there is no stream (another tab has it, too many watch, the daemon starts anew), the list is asked for. */
 async function poll(): Promise<void> {
   const list = await get<PendingList>(base).catch(() => undefined);
   if (list !== undefined && !approvals.value.live) take(list, false);
@@ -108,13 +109,16 @@ async function poll(): Promise<void> {
 
 /** A tab in the background has no stream, and counts all the same. */
 export function startApprovals(): () => void {
-  const timer = setInterval(() => document.hidden && void poll(), BACKGROUND_MS);
+  const timers = [
+    setInterval(() => !document.hidden && !approvals.value.live && void poll(), WITHOUT_MS),
+    setInterval(() => document.hidden && void poll(), BACKGROUND_MS),
+  ];
   const end = listen(base + "/watch", heard, (live) => {
     if (approvals.value.live !== live) approvals.set({ ...approvals.value, live });
     if (!live) void poll();
   });
   return () => {
-    clearInterval(timer);
+    timers.forEach(clearInterval);
     end();
   };
 }

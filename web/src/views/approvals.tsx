@@ -3,6 +3,7 @@ import { get, ask, segment } from "../api";
 import { approvals, dropDecided, result, vaultUnlocked, waiting, type Entry } from "../approvals";
 import { Cell, useCell } from "../cell";
 import { place } from "../route";
+import { reachable } from "../session";
 import { Members, Text, Time } from "../text";
 import type { Grant } from "../types";
 import { Badge, Confirmed, Fact, Facts, Note, View, announce, useLoaded } from "../ui";
@@ -116,6 +117,7 @@ export function ApprovalsView() {
   const state = useCell(approvals);
   const focus = useCell(place).query.get("focus") ?? undefined;
   const selected = useCell(chosen);
+  const up = useCell(reachable);
   const open = waiting(state).length;
   useEffect(() => {
     chosen.set(focus);
@@ -134,7 +136,7 @@ export function ApprovalsView() {
     <View title="Approvals">
       <p class="muted">
         {!state.known ? "Loading …" : open === 0 ? "Nothing waits for you." : open === 1 ? "One request waits for you." : `${open} requests wait for you.`}{" "}
-        {state.live ? "This list is live." : state.known ? "Not live: trying to reach the daemon." : ""}{" "}
+        {state.live ? "This list is live." : !state.known ? "" : up ? "Not live: asked every few seconds." : "Not live: trying to reach the daemon."}{" "}
         <span class="keys">
           Keys: <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>a</kbd> then <kbd>Enter</kbd> approves, <kbd>d</kbd> then <kbd>Enter</kbd> denies.
         </span>
