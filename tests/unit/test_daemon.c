@@ -2,6 +2,7 @@
  * The parent with fake children (fake_children.h), each daemon in a state folder of its own. This program is all of them:
  * "aileron daemon run [--spawned]" is the daemon, by AILERON_HOME.
  */
+#include "base/rand.h"
 #include "confine/sanitized.h"
 #include "daemon/discovery.h"
 #include "daemon/parent.h"
@@ -360,17 +361,25 @@ static void children_die_with_it_and_leave_it_startable(void **state)
 }
 
 /* Its children hold the listener for a moment longer, which is no service manager's. */
+/* One that nobody has now, below those that the system gives to others' connections (ip_local_port_range). */
+static unsigned free_port(void)
+{
+	AUTO_FD port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	for (;;) {
+		unsigned number = 20000 + (unsigned)(rand_u64() % 10000);
+		const struct sockaddr_in address = {.sin_family = AF_INET,
+						    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+						    .sin_port = htons((uint16_t)number)};
+		if (bind(port, (const struct sockaddr *)&address, sizeof address) == 0)
+			return number;
+	}
+}
+
 static void right_after_a_kill_it_starts_at_once(void **state)
 {
 	(void)state;
-	AUTO_FD port = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof address;
-	assert_int_equal(bind(port, (struct sockaddr *)&address, n), 0);
-	assert_int_equal(getsockname(port, (struct sockaddr *)&address, &n), 0);
-	close(TAKE_FD(port));
 	char bind_to[32];
-	snprintf(bind_to, sizeof bind_to, "127.0.0.1:%u", ntohs(address.sin_port));
+	snprintf(bind_to, sizeof bind_to, "127.0.0.1:%u", free_port());
 	setenv("TEST_BIND", bind_to, 1);
 	for (int i = 0; i < 10; i++) {
 		AUTO_DISCOVERY found = {0};
