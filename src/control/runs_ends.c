@@ -8,8 +8,41 @@ struct unwritten {
 	struct unwritten *next;
 	struct arena *arena; /* of the strings */
 	struct run_end end;
-	struct err error; /* of the end */
+	struct err error;   /* of the end */
+	struct run_new new; /* what `insert` points to, and that */
+	struct run run;
 };
+
+static void copy_new(struct unwritten *to, const struct run_new *from)
+{
+	to->new = *from;
+	to->run = *from->run;
+	to->new.run = &to->run;
+	struct run *run = &to->run;
+	struct run_caller *caller = &run->caller;
+	struct str *const strings[] = {
+		&run->id,
+		&caller->id,
+		&caller->name,
+		&caller->session,
+		&caller->working_dir,
+		&run->call_id,
+		&run->action,
+		&run->action_version,
+		&run->action_hash,
+		&run->args,
+		&run->bound,
+		&run->approval_id,
+		&run->grant_id,
+		&run->preview,
+		&to->new.request_key,
+		&to->new.who.actor_id,
+		&to->new.who.trace_id,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		*strings[i] = arena_str(to->arena, *strings[i]);
+	to->end.insert = &to->new;
+}
 
 static struct unwritten *copy(const struct run_end *end)
 {
@@ -31,6 +64,8 @@ static struct unwritten *copy(const struct run_end *end)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
 		*strings[i] = arena_str(to->arena, *strings[i]);
+	if (end->insert != NULL)
+		copy_new(to, end->insert);
 	if (change->error != NULL) {
 		to->error = *change->error;
 		change->error = &to->error;
@@ -82,9 +117,19 @@ struct end_job {
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {
 	struct end_job *job = user;
-	if (job->end->last.run.n > 0 && run_step_end(tx, &job->end->last, err) < 0)
+	const struct run_end *end = job->end;
+	AUTO(arena) *arena = arena_new();
+	struct run there;
+	int found = end->insert != NULL ? run_find(tx, arena, end->change.id, &there, err) : 1;
+	if (found < 0)
 		return -1;
-	return run_change(tx, &job->end->change, &job->state, job->audit_id, err);
+	if (found == 0)
+		return run_tell_new(tx, end->insert, err) < 0
+			       ? -1
+			       : run_insert_over(tx, end->insert, &end->change, &job->state, job->audit_id, err);
+	if (end->last.run.n > 0 && run_step_end(tx, &end->last, err) < 0)
+		return -1;
+	return run_change(tx, &end->change, &job->state, job->audit_id, err);
 }
 
 bool runs_end(struct runs *runs, const struct run_end *end, char ret_audit_id[AUDIT_ID_SIZE])

@@ -127,6 +127,7 @@ int run_put_steps(struct json_writer *w, const struct run_plan *plan, const stru
 struct run_end {
 	struct run_step last;
 	struct run_change change;
+	const struct run_new *insert; /* of one whose row may have gone with its start; NULL = it is there */
 };
 /*
  * Whether it is written. What finds no room in the database is written as soon as there is, once a second; with more than can have

@@ -411,11 +411,13 @@ static void end_otherwise(struct at_work *w, const struct err *error)
 static void record_end(struct at_work *w)
 {
 	struct run *run = w->work->run;
-	const struct run_end end = {.last = w->row, .change = change_of(w)};
+	const struct run_end end = {.last = w->row, .change = change_of(w), .insert = w->work->insert};
 	char audit_id[AUDIT_ID_SIZE] = "";
+	run->state = RUN_RUNNING; /* whatever a job that was undone has said */
+	bool written = runs_end(w->work->runs, &end, audit_id);
 	/* Until it is on disk nobody can be told for sure. */
 	run->state = RUN_OUTCOME_UNKNOWN;
-	if (runs_end(w->work->runs, &end, audit_id))
+	if (written)
 		(void)run_next(RUN_RUNNING, w->event, &run->state);
 	run->ended_ns = end.change.now_ns;
 	run->audit_id = arena_str(w->work->arena, str_from(audit_id));

@@ -525,6 +525,20 @@ class Runs(unittest.TestCase):
             self.assertIn("ended_at", run["attempts"][-1])
         self.home.ok("audit", "verify")
 
+    def test_what_was_written_nowhere_is_written_when_there_is_room(self):
+        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read",
+                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
+        self.run_action("look", 200, path="/ok?first")
+        with self.without_room():
+            got = self.home.request("POST", "/v1/actions/look/run", {"args": {"path": "/ok?second"}})
+            self.assertGreaterEqual(got.status, 400, got.body)
+            told = got.json["error"]
+            self.assertEqual((told["class"], told["details"]["ran"]), ("outcome_unknown", "maybe"))
+        wait_for(lambda: self.home.request("GET", f"/v1/runs/{told['details']['run_id']}").status == 200, "the row")
+        self.assertEqual(self.state(told["details"]["run_id"]), "outcome_unknown")
+        self.assertEqual(self.types(told["details"]["run_id"]), ["run.started", "run.outcome_unknown"])
+        self.home.ok("audit", "verify")
+
     def test_an_end_that_is_not_written_before_a_kill_is_unknown(self):
         self.add("send", gated=False)
         self.service.hold.clear()
