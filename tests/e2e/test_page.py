@@ -415,6 +415,7 @@ class Bindings(PageTest):
             self.browser.wait_url(pattern=f":{provider.port}/")
             self.browser.consent(until=base)
             self.browser.wait(text="Authorized: ")
+            self.browser.wait_url(pattern="/bindings$")  # once it has been read
             self.assertEqual(self.browser.url(), base + "/bindings")
             self.assertEqual(self.call(home, service, "oauth2").code, 0)
             self.assertRegex(service.seen[-1][2]["authorization"], r"^Bearer \S{20,}$")
