@@ -61,7 +61,7 @@ struct db_pending *db_write_begin(struct db *db, db_job *job, void *user, struct
 	__attribute__((warn_unused_result));
 /*
  * One that may be lost with the power, though not with a kill: it is in the file when db_write_relaxed() says 0, and synced with
- * the next commit of a job that is not relaxed, which never comes without it. A commit of relaxed jobs alone costs no sync.
+ * the next commit of a job that is not relaxed and writes, which never comes without it. A commit of relaxed jobs alone costs no sync.
  */
 int db_write_relaxed(struct db *db, db_job *job, void *user, struct err *err) __attribute__((warn_unused_result));
 /*

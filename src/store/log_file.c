@@ -9,7 +9,8 @@
 struct log_file {
 	sqlite3_file base;
 	bool ends_commit; /* the frame that is being written does */
-	char *held;       /* NULL = nothing was written yet */
+	sqlite3_int64 read_at;
+	char *held; /* NULL = nothing was written yet */
 	int held_n;
 	sqlite3_int64 held_at;
 	/* The file of the VFS below lies behind. */
@@ -58,13 +59,19 @@ static int hold(struct log_file *log, const void *bytes, int n, sqlite3_int64 at
 	return SQLITE_OK;
 }
 
-/* A frame's header says how many pages the database has after the commit that it ends, or 0. */
+/*
+ * A frame's header says how many pages the database has after the commit that it ends, or 0. A transaction that outgrew the
+ * cache may have changed frames that were written: at its commit their headers are made anew, each after its frame was read,
+ * and no page follows.
+ */
 static int log_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at)
 {
 	static const unsigned char none[4];
 	struct log_file *log = log_of(file);
 	int code = hold(log, bytes, n, at);
-	if (n == FRAME_HEADER)
+	if (n == FRAME_HEADER && at == log->read_at)
+		code = code == SQLITE_OK ? let_go(log) : code;
+	else if (n == FRAME_HEADER)
 		log->ends_commit = memcmp((const char *)bytes + 4, none, sizeof none) != 0;
 	else if (code == SQLITE_OK && log->ends_commit)
 		code = let_go(log);
@@ -84,6 +91,7 @@ static int log_read(sqlite3_file *file, void *to, int n, sqlite3_int64 at)
 {
 	struct log_file *log = log_of(file);
 	int code = let_go(log);
+	log->read_at = at;
 	return code != SQLITE_OK ? code : below(log)->pMethods->xRead(below(log), to, n, at);
 }
 

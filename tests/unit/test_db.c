@@ -439,6 +439,38 @@ static void count_commit(void *user)
 }
 
 /* Committed with the one that follows; and whoever waits for it alone has it too, a little later. */
+/* More than the cache holds, so that pages go to the log before the commit; and some of those once more. */
+static int outgrow_job(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)user;
+	struct db_stmt *fill =
+		db_stmt(tx, "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999)"
+			    " INSERT INTO binding_use SELECT printf('%0900d', i), 1 FROM n");
+	if (db_run(fill, err) < 0)
+		return -1;
+	struct db_stmt *change =
+		db_stmt(tx, "UPDATE binding_use SET last_used_ns = 2 WHERE path < printf('%0900d', 9)");
+	return db_run(change, err) < 0 ? -1 : 0;
+}
+
+static void a_relaxed_write_that_outgrows_the_cache_outlives_a_kill(void **state)
+{
+	(void)state;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err err = {0};
+		struct db *db = db_open(&(struct db_options){.name = NAME}, &err);
+		_exit(db != NULL && db_write_relaxed(db, outgrow_job, NULL, &err) == 0 ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	AUTO(db) *db = must_open(NULL);
+	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use"), 3000);
+	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use WHERE last_used_ns = 2"), 9);
+}
+
 static void a_relaxed_write_shares_the_next_commit(void **state)
 {
 	(void)state;
@@ -851,6 +883,7 @@ int main(void)
 		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
 		TEST(a_relaxed_write_costs_no_sync),
+		TEST(a_relaxed_write_that_outgrows_the_cache_outlives_a_kill),
 		TEST(a_relaxed_write_shares_the_next_commit),
 		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
