@@ -23,6 +23,7 @@ struct at_work {
 	size_t step;
 	bool only_reads;   /* no step changes anything */
 	bool inserted;     /* the row is there */
+	bool started;      /* a step's start was written, if its job was committed */
 	bool step_over;    /* the step had ended before it was written */
 	bool run_over;     /* and the run, too: its row is written with its end */
 	bool began;        /* some step was sent to a runner, and not proved to have gone no further */
@@ -167,7 +168,10 @@ static int on_started(struct db_tx *tx, void *user, const struct execution *exec
 	w->row.binding = execution->binding;
 	w->row.content_hash = execution->content_hash;
 	w->row.started_ns = execution->started_ns;
-	return run_step_begin(tx, &w->row, over, err);
+	if (run_step_begin(tx, &w->row, over, err) < 0)
+		return -1;
+	w->started = true;
+	return 0;
 }
 
 /* Whether nothing of the call had left this machine: egress says so of its one request. */
@@ -321,8 +325,9 @@ static int attempt_step(struct at_work *w, const struct json *args, uint32_t att
 	int called = invoke_connector(&w->invoke, err);
 	/* With an id its end is on record, as it was judged, and so is that of the run. */
 	bool told = called == 0 || w->invoke.audit_id[0] != '\0';
-	/* It was there before anything was sent, if it was not sent at once and refused as a double. */
-	w->inserted = w->inserted || told || (w->invoke.sent && !(w->only_reads && err->class == ERR_CONFLICT));
+	/* It was there before its end was to be written, if it was not sent at once and refused as a double. */
+	bool begun = w->started || w->invoke.sent;
+	w->inserted = w->inserted || told || (begun && !(w->only_reads && err->class == ERR_CONFLICT));
 	w->run_over = false;
 	w->recorded = told && w->ends;
 	bool is_last = w->step + 1 == plan_of(w)->action->n_steps;
