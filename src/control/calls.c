@@ -78,13 +78,11 @@ static void ring(int fd)
 		;
 }
 
-/* Who leads looks again, or the thread does. */
+/* Who leads looks again, and the thread, should that one have had its last look. */
 static void wake(struct calls *calls)
 {
-	pthread_mutex_lock(&calls->lock);
-	int fd = calls->led ? calls->wake_fd : calls->thread_fd;
-	pthread_mutex_unlock(&calls->lock);
-	ring(fd);
+	ring(calls->wake_fd);
+	ring(calls->thread_fd);
 }
 
 static void task_init(struct task *task, void (*begin)(struct calls *, struct task *))
@@ -378,7 +376,7 @@ static void look_round(struct calls *calls)
 		(void)runner_process(runner_pool_at(calls->pool, i), NULL);
 	tend_runs(calls, stopping);
 	uint64_t now = clock_monotonic_ns(NULL);
-	calls->due = runner_pool_expire(calls->pool, now);
+	calls->due = MIN(runner_pool_expire(calls->pool, now), egress_link_deadline(calls->link));
 	if (runner_pool_count(calls->pool) != calls->served.n)
 		prune_served(calls);
 	if (loads_tend(calls->loads))
@@ -458,6 +456,8 @@ static void *thread_main(void *user)
 			pass_on(calls);
 			if (calls->stopping && calls->awaited == NULL && calls->running == NULL)
 				break;
+			if (calls->egress_fd >= 0) /* came after the look */
+				continue;
 		}
 		struct pollfd bell = {.fd = calls->thread_fd, .events = POLLIN};
 		uint64_t count, until_ns = calls->thread_until;
