@@ -1,5 +1,6 @@
 #include "daemon/listeners.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "daemon/state_dir.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,6 +58,17 @@ int listener_check_address(const char *bind, struct err *err)
 	return parse_address(bind, &address, &n, err);
 }
 
+static int bind_patiently(int fd, const union address *address, socklen_t n)
+{
+	uint64_t until_ns = clock_monotonic_ns(NULL) + PORT_WAIT_MS * TIME_MILLISECOND;
+	while (bind(fd, &address->any, n) != 0 || listen(fd, BACKLOG) != 0) {
+		if (errno != EADDRINUSE || clock_monotonic_ns(NULL) >= until_ns)
+			return -1;
+		(void)poll(NULL, 0, PORT_POLL_MS);
+	}
+	return 0;
+}
+
 static int listen_tcp(const char *text, struct err *err)
 {
 	union address address;
@@ -65,8 +77,8 @@ static int listen_tcp(const char *text, struct err *err)
 		return -1;
 	AUTO_FD fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(fd, &address.any, n) != 0 ||
-	    listen(fd, BACKLOG) != 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    bind_patiently(fd, &address, n) != 0)
 		return fail_errno(err, "cannot listen on '%s'", text);
 	return TAKE_FD(fd);
 }
