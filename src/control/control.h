@@ -127,6 +127,8 @@ int request_ask_sealed(struct request *request, struct keeper_sealed *sealed, st
 struct str request_trace(const struct request *request, struct str *ret_parent);
 /* Whether who asked has gone, of a struct request: for what waits. */
 bool request_is_gone(void *request);
+/* The same, or may ask no more (tokens_stand): for an answer that goes on. */
+bool request_is_over(void *request);
 /* An event whose actor is whoever asks (human "user" for the daemon's and person tokens, agent for a session). */
 struct audit_event request_event(const struct request *request, enum audit_type type);
 

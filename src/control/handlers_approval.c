@@ -250,11 +250,11 @@ static void follow(struct watch *watch)
 	struct err err;
 	uint64_t seen = 0;
 	err_clear(&err);
-	while (!http_is_gone(r->exchange)) {
+	while (!request_is_over(r)) {
 		buf_clear(&watch->piece);
 		/* The number of changes first: what happens while it is read is seen by the next turn. */
 		int changed = runs_await(r->control->runs, &seen, clock_monotonic_ns(NULL) + HEARTBEAT_NS,
-					 request_is_gone, r);
+					 request_is_over, r);
 		if (changed < 0)
 			return;
 		if (changed == 0) {

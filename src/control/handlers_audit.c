@@ -194,7 +194,7 @@ static void follow(struct request *request, struct tail *tail)
 	err_clear(&err);
 	uint64_t seen = 0;
 	bool go_on = true;
-	while (go_on && !http_is_gone(request->exchange)) {
+	while (go_on && !request_is_over(request)) {
 		/* What is committed while we read is seen by the next wait, which then does not. */
 		if (read_piece(control, tail, &err) < 0) {
 			log_warn("audit_tail_not_sent", log_err(&err));

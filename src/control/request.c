@@ -1,6 +1,7 @@
 #include "base/base64.h"
 #include "base/hex.h"
 #include "control/control.h"
+#include "control/tokens.h"
 #include "control/keeper_client.h"
 #include "vault/sealed.h"
 
@@ -109,4 +110,10 @@ struct audit_event request_event(const struct request *request, enum audit_type 
 bool request_is_gone(void *request)
 {
 	return http_is_gone(((const struct request *)request)->exchange);
+}
+
+bool request_is_over(void *request)
+{
+	const struct request *r = request;
+	return request_is_gone(request) || !tokens_stand(r->control->tokens, &r->identity);
 }

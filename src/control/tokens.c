@@ -255,6 +255,25 @@ int tokens_identify(struct tokens *tokens, struct str authorization, struct iden
 	return fail(err, ERR_UNAUTHORIZED, "missing or invalid daemon token");
 }
 
+static bool person_stands(struct tokens *tokens, uint64_t id)
+{
+	uint64_t now = clock_wall_ns(tokens->clock);
+	bool stands = false;
+	pthread_mutex_lock(&tokens->lock);
+	for (size_t i = 0; i < tokens->n_persons && !stands; i++)
+		stands = tokens->persons[i].id == id && tokens->persons[i].expires_ns > now;
+	pthread_mutex_unlock(&tokens->lock);
+	return stands;
+}
+
+bool tokens_stand(struct tokens *tokens, const struct identity *identity)
+{
+	if (identity->kind == IDENTITY_PERSON)
+		return person_stands(tokens, identity->token_id);
+	return identity->kind != IDENTITY_SESSION || tokens->db == NULL ||
+	       session_is_open(tokens->db, str_from(identity->session));
+}
+
 static int check_session(const struct identity *identity, enum capability needed, const char *name, struct str session,
 			 struct err *err)
 {

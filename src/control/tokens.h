@@ -58,6 +58,8 @@ DEFINE_AUTO(tokens, tokens_free)
 /* From the value of the Authorization header. UNAUTHORIZED when it is missing, or nobody's. */
 int tokens_identify(struct tokens *tokens, struct str authorization, struct identity *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* Whether what it was identified by is good still, for an answer that goes on: a person's token and a session can end. Any thread. */
+bool tokens_stand(struct tokens *tokens, const struct identity *identity);
 /*
  * Whether that identity may do what needs this permission; `session` is the session that the route names, "" = none.
  * FORBIDDEN says which: lacks a capability, is bound to another session, does not open this route.

@@ -742,6 +742,21 @@ class Runs(unittest.TestCase):
         curl.wait()
         curl.stdout.close()
 
+    def test_who_signed_out_watches_no_more(self):
+        where = self.home.discovery
+        code = urllib.parse.urlsplit(self.home.ok("open", "--print").out.strip().splitlines()[-1]).fragment.removeprefix("code=")
+        given = self.home.request("POST", "/v1/person/tokens", {"code": code}, token="", headers={"Origin": where["url"]})
+        token, streams = given.json["token"], []
+        for path in ("/v1/action-approvals/watch", "/v1/audit/tail"):
+            watching = http.client.HTTPConnection(urllib.parse.urlsplit(where["url"]).netloc, timeout=10)  # less than a heartbeat
+            self.addCleanup(watching.close)
+            watching.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            streams.append(watching.getresponse())
+            self.assertEqual(streams[-1].status, 200)
+        self.assertEqual(self.home.request("DELETE", "/v1/person/tokens/current", token=token).status, 204)
+        for stream in streams:
+            stream.read()  # to its end
+
     def test_previewed(self):
         # What a preview may run is what some action calls without asking.
         self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,

@@ -313,8 +313,10 @@ static void a_person_token_survives_a_restart_of_control_and_ends_by_time_or_by_
 	tokens_free(stage.tokens);
 	stage.tokens = make_tokens(stage.db);
 	assert_int_equal(who(stage.tokens, first), IDENTITY_PERSON);
+	assert_true(tokens_stand(stage.tokens, &identity));
 	assert_int_equal(tokens_revoke(stage.tokens, identity.token_id, NULL), 0);
 	assert_int_equal(who(stage.tokens, first), IDENTITY_NOBODY);
+	assert_false(tokens_stand(stage.tokens, &identity));
 	assert_int_equal(who(stage.tokens, second), IDENTITY_PERSON);
 	struct err err = {0};
 	assert_int_equal(tokens_revoke(stage.tokens, identity.token_id, &err), -1);
