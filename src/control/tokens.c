@@ -43,9 +43,10 @@ struct tokens {
 static int read_persons(struct tokens *tokens, struct err *err)
 {
 	struct db_tx *tx = db_read(tokens->db);
-	struct db_stmt *q = db_stmt(tx, "SELECT id, hash, expires_ns FROM person_tokens"
-					" WHERE instance = ? AND revoked_ns IS NULL AND expires_ns > ?"
-					" ORDER BY id DESC");
+	struct db_stmt *q =
+		db_stmt(tx, "SELECT id, hash, expires_ns FROM person_tokens"
+			    " WHERE instance = ? AND instance <> '' AND revoked_ns IS NULL AND expires_ns > ?"
+			    " ORDER BY id DESC");
 	db_bind_str(q, str_from(tokens->instance));
 	db_bind_int(q, (int64_t)clock_wall_ns(tokens->clock));
 	int got = 0;
@@ -68,7 +69,8 @@ static int copy_name(struct str name, char ret[TOKENS_NAME_MAX], struct err *err
 {
 	if (name.n >= TOKENS_NAME_MAX)
 		return fail(err, ERR_PROTOCOL, "'%.*s' is no name of a daemon", STR_FMT(name));
-	memcpy(ret, name.p, name.n);
+	if (name.n > 0)
+		memcpy(ret, name.p, name.n);
 	ret[name.n] = '\0';
 	return 0;
 }
