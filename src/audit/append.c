@@ -1,7 +1,7 @@
 #include "audit/line.h"
 #include "base/hex.h"
-#include "base/rand.h"
 #include "base/time.h"
+#include "base/ulid.h"
 #include "text/canonical.h"
 #include "text/json_writer.h"
 
@@ -19,11 +19,8 @@ static const char *const actor_names[] = {
 static void make_id(uint64_t now_ns, char ret[AUDIT_ID_SIZE])
 {
 	static const unsigned char groups[] = {4, 2, 2, 2, 6};
-	unsigned char bytes[16];
-	uint64_t now_ms = now_ns / TIME_MILLISECOND;
-	for (int i = 0; i < 6; i++)
-		bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
-	rand_bytes(bytes + 6, sizeof bytes - 6);
+	unsigned char bytes[ULID_BYTES];
+	ulid_bytes(now_ns, bytes);
 	bytes[6] = (bytes[6] & 0x0f) | 0x40; /* version 4 and variant 10 of RFC 9562, 5.4 */
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
 	memcpy(ret, "audit", 5);

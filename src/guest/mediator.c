@@ -1,7 +1,7 @@
 #include "guest/mediator.h"
 #include "base/hex.h"
-#include "base/rand.h"
 #include "base/time.h"
+#include "base/ulid.h"
 #include "guest/away.h"
 #include "guest/scan.h"
 #include <stdlib.h>
@@ -204,11 +204,9 @@ static struct str unquoted(struct str raw)
 /* The time in front of 80 random bits: the calls of one time lie together in the daemon's index of them. */
 static void make_call_id(char ret[MEDIATOR_CALL_ID + 1])
 {
-	unsigned char bytes[MEDIATOR_CALL_ID / 2];
-	uint64_t now_ms = clock_wall_ns(NULL) / TIME_MILLISECOND;
-	for (int i = 0; i < 6; i++)
-		bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
-	rand_bytes(bytes + 6, sizeof bytes - 6);
+	unsigned char bytes[ULID_BYTES];
+	_Static_assert(2 * ULID_BYTES == MEDIATOR_CALL_ID, "two digits a byte");
+	ulid_bytes(clock_wall_ns(NULL), bytes);
 	hex_format(str_of(bytes, sizeof bytes), ret);
 }
 
