@@ -31,8 +31,8 @@ struct task {
 	struct task *next;
 	struct task *next_awaited;
 	void (*begin)(struct calls *calls, struct task *task);
-	void (*tick)(struct calls *calls,
-		     struct task *task); /* every quarter of a second, without the lock; may be NULL */
+	/* Every quarter of a second, without the lock; may be NULL. */
+	void (*tick)(struct calls *calls, struct task *task);
 	bool done;
 	pthread_cond_t wake;
 };
@@ -367,13 +367,18 @@ static bool take_tasks(struct calls *calls)
 	return stopping;
 }
 
+static void process_runners(struct calls *calls)
+{
+	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
+		(void)runner_process(runner_pool_at(calls->pool, i), NULL);
+}
+
 /* What there is to do now. */
 static void look_round(struct calls *calls)
 {
 	bool stopping = take_tasks(calls);
 	egress_link_process(calls->link);
-	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
-		(void)runner_process(runner_pool_at(calls->pool, i), NULL);
+	process_runners(calls);
 	tend_runs(calls, stopping);
 	uint64_t now = clock_monotonic_ns(NULL);
 	calls->due = MIN(runner_pool_expire(calls->pool, now), egress_link_deadline(calls->link));
@@ -401,7 +406,8 @@ static void lead(struct calls *calls, struct task *task)
 	}
 	pthread_mutex_lock(&calls->lock);
 	pass_on(calls);
-	if (calls->due < calls->thread_until || calls->egress_fd >= 0 || calls->stopping)
+	/* Who waits sees to everything; when nobody does, the thread. */
+	if (calls->awaited == NULL && (calls->due < calls->thread_until || calls->egress_fd >= 0 || calls->stopping))
 		ring(calls->thread_fd);
 }
 
@@ -440,13 +446,13 @@ static void perform(struct calls *calls, struct task *task)
 	pthread_cond_destroy(&task->wake);
 }
 
-/* Rings for the thread, or its time, until there is nothing left to do. */
+/* Looks when it is rung for and when it is time, until all is to end and nobody waits for anything. */
 static void *thread_main(void *user)
 {
 	struct calls *calls = user;
 	pthread_mutex_lock(&calls->lock);
 	for (;;) {
-		calls->thread_until = UINT64_MAX; /* who leads rings when it is done */
+		calls->thread_until = UINT64_MAX; /* the last who leads rings */
 		if (!calls->led) {
 			calls->led = true;
 			pthread_mutex_unlock(&calls->lock);
@@ -650,9 +656,7 @@ struct listing {
 static void begin_listing(struct calls *calls, struct task *task)
 {
 	struct listing *listing = (struct listing *)task;
-	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
-		(void)runner_process(runner_pool_at(calls->pool, i),
-				     NULL); /* some may have ended since somebody looked */
+	process_runners(calls); /* some may have ended since somebody looked */
 	(void)runner_pool_expire(calls->pool, clock_monotonic_ns(NULL));
 	prune_served(calls);
 	listing->items = arena_array(listing->arena, calls->served.n + 1, sizeof *listing->items);

@@ -18,7 +18,7 @@ struct calls;
  */
 struct calls *calls_new(const struct peer_launcher *launcher, const char *cache, struct str allowed, struct err *err)
 	__attribute__((warn_unused_result));
-/* Ends what runs: calls that are waited for end as cancelled. NULL is fine. No worker may begin anything any more. */
+/* Ends the runners. NULL is fine. Nobody waits for anything any more, nor begins it. */
 void calls_free(struct calls *calls);
 DEFINE_AUTO(calls, calls_free)
 /* The channel to a new egress; takes over the descriptor. Calls of the old one end with network_error. Any thread. */
