@@ -25,7 +25,6 @@ struct at_work {
 	bool inserted;     /* the row is there */
 	bool started;      /* a step's start was written, if its job was committed */
 	bool step_over;    /* the step had ended before it was written */
-	bool run_over;     /* and the run, too: its row is written with its end */
 	bool began;        /* some step was sent to a runner, and not proved to have gone no further */
 	uint64_t pause_ns; /* before the next try; 0 = there is none */
 	struct buf result; /* of a run that completed */
@@ -142,13 +141,19 @@ static struct run_change change_of(const struct at_work *w)
 	};
 }
 
+/* Whether the run is over before it was written: its row is, with its end. */
+static bool writes_at_once(const struct at_work *w)
+{
+	return w->step_over && w->ends && !w->inserted;
+}
+
 static int change(struct db_tx *tx, struct at_work *w, struct err *err)
 {
 	struct run *run = w->work->run;
 	const struct run_change change = change_of(w);
 	char audit_id[AUDIT_ID_SIZE];
-	int rc = w->run_over ? run_insert_over(tx, w->work->insert, &change, &run->state, audit_id, err)
-			     : run_change(tx, &change, &run->state, audit_id, err);
+	int rc = writes_at_once(w) ? run_insert_over(tx, w->work->insert, &change, &run->state, audit_id, err)
+				   : run_change(tx, &change, &run->state, audit_id, err);
 	if (rc < 0)
 		return -1;
 	run->ended_ns = change.now_ns;
@@ -162,8 +167,7 @@ static int on_started(struct db_tx *tx, void *user, const struct execution *exec
 {
 	struct at_work *w = user;
 	w->step_over = over;
-	w->run_over = over && w->ends && !w->inserted;
-	if (!w->inserted && (w->run_over ? run_tell_new : run_insert)(tx, w->work->insert, err) < 0)
+	if (!w->inserted && (writes_at_once(w) ? run_tell_new : run_insert)(tx, w->work->insert, err) < 0)
 		return -1;
 	w->row.binding = execution->binding;
 	w->row.content_hash = execution->content_hash;
@@ -328,7 +332,6 @@ static int attempt_step(struct at_work *w, const struct json *args, uint32_t att
 	/* It was there before its end was to be written, if it was not sent at once and refused as a double. */
 	bool begun = w->started || w->invoke.sent;
 	w->inserted = w->inserted || told || (begun && !(w->only_reads && err->class == ERR_CONFLICT));
-	w->run_over = false;
 	w->recorded = told && w->ends;
 	bool is_last = w->step + 1 == plan_of(w)->action->n_steps;
 	if (told && w->row.class.n == 0 && !is_last) { /* what follows may name parts of it */
