@@ -757,16 +757,19 @@ class Runs(unittest.TestCase):
         for stream in streams:
             stream.read()  # to its end
 
-    def test_previewed(self):
-        # What a preview may run is what some action calls without asking.
+    def add_previewed(self, path, render='"Status" = "status"'):
+        """What a preview may run is what some action calls without asking."""
         self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
                                               "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
         self.add("send", preview=f"""[approval.preview]
 op = "http"
-args = {{ url = "https://127.0.0.1:{self.service.port}/ok?preview" }}
-render = {{ "Status" = "status", "Nothing" = "there.is.none" }}
+args = {{ url = "https://127.0.0.1:{self.service.port}{path}" }}
+render = {{ {render} }}
 
 """)
+
+    def test_previewed(self):
+        self.add_previewed("/ok?preview", '"Status" = "status", "Nothing" = "there.is.none"')
         approval = self.ask()
         card = wait_for(lambda: (card := self.home.request("GET", f"/v1/action-approvals/{approval}").json).get("preview") and card,
                         "the preview")
@@ -779,14 +782,7 @@ render = {{ "Status" = "status", "Nothing" = "there.is.none" }}
         self.assertRegex(denied["payload"]["aileron.approval.preview_sha256"], "^[0-9a-f]{64}$")
 
     def test_a_preview_that_a_kill_came_between_is_fetched_at_the_start(self):
-        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
-                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
-        self.add("send", preview=f"""[approval.preview]
-op = "http"
-args = {{ url = "https://127.0.0.1:{self.service.port}/hold?preview" }}
-render = {{ "Status" = "status" }}
-
-""")
+        self.add_previewed("/hold?preview")
         approval = self.ask()
         self.assertTrue(self.service.asked.wait(20))
         card = self.home.request("GET", f"/v1/action-approvals/{approval}").json
@@ -818,14 +814,7 @@ render = {{ "Status" = "status" }}
         self.assertIn("settings", self.comes_to(waiting, "refused")["reason"])
 
     def test_what_is_approved_does_not_wait_for_previews(self):
-        self.add("look", gated=False, steps=[{"id": "look", "op": "http", "effect": "read", "idempotent": True,
-                                              "inputs": {"url": f"https://127.0.0.1:{self.service.port}${{args.path}}"}}])
-        self.add("send", preview=f"""[approval.preview]
-op = "http"
-args = {{ url = "https://127.0.0.1:{self.service.port}/hold?preview" }}
-render = {{ "Status" = "status" }}
-
-""")
+        self.add_previewed("/hold?preview")
         self.add("plain")
         for k in range(12):
             self.ask(path=f"/ok?{k}")

@@ -3,6 +3,7 @@
  */
 #include "control/holds.h"
 #include "session_lab.h"
+#include "scratch.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -10,7 +11,6 @@
 
 #define END "\r\n0\r\n\r\n" /* of chunks */
 
-static char folder[] = "/tmp/aileron-holds-XXXXXX";
 static struct session_lab lab;
 
 /* POST /ID takes a hold; a refusal is told by its class. */
@@ -144,18 +144,6 @@ static void what_finds_no_room_revives_nothing(void **state)
 	assert_refused(1, "unavailable");
 }
 
-static int remove_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) == NULL || chdir(folder) < 0 ? -1 : 0;
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -164,5 +152,5 @@ int main(void)
 		TEST(a_stream_ends_with_its_session),
 		TEST(what_finds_no_room_revives_nothing),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

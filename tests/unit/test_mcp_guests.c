@@ -4,6 +4,7 @@
 #include "control/mcp_guests.h"
 #include "session_lab.h"
 #include "mcp_lab.h"
+#include "scratch.h"
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +16,6 @@
 #define LINE        ((size_t)3 << 20) /* more than half of what a buffer may grow to */
 #define UPGRADED    " 101 "
 #define UNAVAILABLE "\"unavailable\""
-
-static char folder[] = "/tmp/aileron-guests-XXXXXX";
 
 static struct stage {
 	struct session_lab lab;
@@ -275,18 +274,6 @@ static void what_many_lines_bring_waits_for_its_reader(void **state)
 	door_leave(&other);
 }
 
-static int remove_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) == NULL || chdir(folder) < 0 ? -1 : 0;
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -297,5 +284,5 @@ int main(void)
 		TEST(what_is_not_taken_is_kept_within_a_budget),
 		TEST(what_many_lines_bring_waits_for_its_reader),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -3,14 +3,13 @@
  */
 #include "control/mcp_tasks.h"
 #include "base/time.h"
+#include "scratch.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static char folder[] = "/tmp/aileron-tasks-XXXXXX";
 
 struct row {
 	const char *id;
@@ -61,25 +60,10 @@ static void what_is_over_is_forgotten(void **state)
 	assert_true(is_there(db, "new"));
 }
 
-static int enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state)
-{
-	(void)state;
-	unlink("aileron.db");
-	unlink("aileron.db-wal");
-	unlink("aileron.db-shm");
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_over_is_forgotten),
 	};
-	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

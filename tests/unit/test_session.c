@@ -1,11 +1,10 @@
 #include "control/session.h"
 #include "base/time.h"
+#include "scratch.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-static char folder[] = "/tmp/aileron-session-XXXXXX";
 
 struct step {
 	const char *id;
@@ -147,26 +146,11 @@ static void what_was_said_is_final(void **state)
 	assert_int_equal(err.class, ERR_SESSION_NOT_FOUND);
 }
 
-static int enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state)
-{
-	(void)state;
-	unlink("aileron.db");
-	unlink("aileron.db-wal");
-	unlink("aileron.db-shm");
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
 		cmocka_unit_test(what_was_said_is_final),
 	};
-	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -8,6 +8,7 @@
 #include "base/ulid.h"
 #include "control/agents.h"
 #include "os/loop.h"
+#include "scratch.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,6 @@
 #define GUEST S("01JZ0000000000000000000009")
 #define MANY  3000 /* more than a pool of workers would take */
 
-static char folder[] = "/tmp/aileron-sessions-XXXXXX";
 static const struct audit_event by_user = {.actor = AUDIT_ACTOR_HUMAN, .actor_id = {"user", 4}};
 
 struct stage {
@@ -356,18 +356,6 @@ static void what_an_earlier_control_left(void **state)
 	assert_true(session_is_to_continue(stage->db, S("LOST"), GUEST));
 }
 
-static int remove_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-static int make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) == NULL || chdir(folder) < 0 ? -1 : 0;
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -379,5 +367,5 @@ int main(void)
 		TEST(however_many_end_at_once),
 		TEST(what_an_earlier_control_left),
 	};
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
