@@ -37,6 +37,7 @@ int handle_session_start(struct request *request, struct err *err)
 		return -1;
 	const struct audit_event by = request_event(request, AUDIT_SESSION_STARTED);
 	if (sessions_start(control->sessions, &session, &by, err) < 0) {
+		mem_wipe(capability, sizeof capability);
 		gateway_end_session(control->gateway, session.id);
 		return -1;
 	}

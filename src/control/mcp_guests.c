@@ -39,14 +39,14 @@ struct mcp_guests {
 
 /* ---------------------------------------------------------------------------------------------------------- sessions */
 
-/* Whether a connection that is there has this session. */
+/* Whether a connection that is there has this session, and not only that of the launch that it is of. */
 static bool is_held(void *user, struct str session)
 {
 	struct mcp_guests *guests = user;
 	bool held = false;
 	pthread_mutex_lock(&guests->lock);
 	for (const struct guest *guest = guests->first; guest != NULL && !held; guest = guest->next)
-		held = str_eq(session, str_from(guest->session));
+		held = guest->own_session && str_eq(session, str_from(guest->session));
 	pthread_mutex_unlock(&guests->lock);
 	return held;
 }

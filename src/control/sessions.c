@@ -260,7 +260,7 @@ static void on_again(void *user, int what)
 	}
 }
 
-void sessions_end_left_over(struct sessions *sessions)
+bool sessions_end_left_over(struct sessions *sessions)
 {
 	AUTO(arena) *arena = arena_new();
 	AUTO_VEC(struct session) left = VEC_INIT(LEFT_OVER_MAX);
@@ -271,7 +271,8 @@ void sessions_end_left_over(struct sessions *sessions)
 		    "SELECT id, caller FROM sessions WHERE ended_ns IS NOT NULL"
 		    " AND id IN (SELECT session FROM agents WHERE revoked_ns IS NULL)");
 	db_bind_int(q, (int64_t)sessions->began_ns);
-	while (db_step(q, NULL) == 1) {
+	int got;
+	while ((got = db_step(q, NULL)) == 1) {
 		const struct session session = {
 			.id = arena_str(arena, db_str(q, 0)),
 			.caller = arena_str(arena, db_str(q, 1)),
@@ -286,12 +287,15 @@ void sessions_end_left_over(struct sessions *sessions)
 		if (!is_had(sessions, left.items[i].id))
 			sessions_end_later(sessions, &left.items[i], left.items[i].caller.n == 0);
 	}
+	return got == 0;
 }
 
 static void on_sweep(void *user, int what)
 {
 	(void)what;
-	sessions_end_left_over(user);
+	struct sessions *sessions = user;
+	if (!sessions_end_left_over(sessions))
+		loop_timer_start(sessions->sweep, SESSIONS_RETURN_MS, 0);
 }
 
 /* ---------------------------------------------------------------------------------------------- what is waited for */

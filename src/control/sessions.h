@@ -60,5 +60,8 @@ void sessions_continue_later(struct sessions *sessions, const struct session *se
 /* Id, exit code and caller; without a caller the daemon does it. `final`: nobody continues it. */
 void sessions_end_later(struct sessions *sessions, const struct session *session, bool final);
 
-/* On the loop's thread: what an earlier control left and nobody has taken up again. By itself after SESSIONS_RETURN_MS. */
-void sessions_end_left_over(struct sessions *sessions);
+/*
+ * On the loop's thread: what an earlier control left and nobody has taken up again. By itself after SESSIONS_RETURN_MS, and
+ * again as long as it is false: the database did not tell of all.
+ */
+bool sessions_end_left_over(struct sessions *sessions);
