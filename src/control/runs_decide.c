@@ -3,6 +3,7 @@
 #include "base/ulid.h"
 #include "control/keeper_client.h"
 #include "control/runs_private.h"
+#include "control/session.h"
 #include "crypto/digest.h"
 #include "text/jcs.h"
 #include "text/json_members.h"
@@ -133,6 +134,9 @@ static int make_grant(struct deciding *d, struct err *err)
 	char id[ULID_SIZE];
 	uint64_t now = clock_wall_ns(NULL);
 	ulid_make(now, id);
+	if (session_is_over(d->runs->control->db, d->run.caller.session))
+		return fail(err, ERR_CONFLICT,
+			    "the session that asked has ended, and a grant with it; approve this one request");
 	*grant = (struct grant){
 		.id = arena_str(d->arena, str_from(id)),
 		.caller = d->run.caller.id,

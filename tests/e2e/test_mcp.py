@@ -397,6 +397,23 @@ class Callers(Mcp):
                 self.assertNotIn(self.agent["token"].encode(), path.read_bytes(), path)
 
 
+class Granting(Mcp):
+    config = "approvals:\n  grants: true\n"
+
+    def test_no_grant_outlives_the_session_that_asked(self):
+        self.add("send", grants=True)
+        guest = self.guest()
+        guest.hello()
+        approval = self.envelope(guest.call("send", {"path": "/ok"}))["approval_id"]
+        guest.close()
+        wait_for(lambda: self.home.request("GET", f"/v1/action-approvals/{approval}").json["session_ended"], "the session's end")
+        got = self.home.request("POST", f"/v1/action-approvals/{approval}/decide", {"approved": True, "grant": True})
+        self.assertEqual(got.status, 409, got.body)
+        self.assertIn("session that asked has ended", got.body)
+        self.assertEqual(self.home.request("GET", "/v1/grants").json["items"], [])
+        self.decide(approval)
+
+
 class Restarts(Mcp):
     def restart(self):
         self.home.ok("daemon", "restart")
