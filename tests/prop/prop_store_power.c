@@ -283,7 +283,7 @@ static void nothing_acknowledged_is_lost_with_the_power(void **state)
 	size_t acknowledged = 0, before_all = 0;
 	for (int round = 0; round < 150; round++) {
 		/* Small numbers fail while the database is made or opened. */
-		disk.countdown = (long)generate_below(&disk.g, round % 3 == 0 ? 60 : 3000);
+		disk.countdown = (long)generate_below(&disk.g, round % 3 == 0 ? 30 : 3000);
 		disk.over = false;
 		disk.count = 0;
 		write_files();
