@@ -116,6 +116,7 @@ async function readStream(path: string, quit: AbortController, heard: (event: St
   };
   try {
     attentive();
+    doubt(); // another tab had the stream, and it may have ended because the daemon has
     const answer = await request("GET", path, undefined, { signal: quit.signal });
     const cutter = new EventCutter();
     const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();

@@ -9,7 +9,7 @@ import { personToken, reachable, signedOut, type PersonToken } from "./session";
 
 const NAME = utf8("aileron-person-proof-1");
 const NONCE_BYTES = 32;
-const FRESH_MS = 2000;
+const FRESH_MS = 250;
 const ANSWER_MS = 10_000;
 
 const OVER =
