@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -94,6 +95,7 @@ class Runs(unittest.TestCase):
         if self.config:
             self.home.state.mkdir(mode=0o700, exist_ok=True)
             (self.home.state / "config.yaml").write_text(self.config)
+        self.addCleanup(self.tell_what_failed)
         self.home.init()
         self.home.link("fixture", manifest=manifest_of("fixture", self.service.port))
         self.home.ok("binding", "setup", FQN, "--identity", "work", "--value-file", "-", "--yes", stdin="the-value-1")
@@ -101,6 +103,14 @@ class Runs(unittest.TestCase):
         self.folder.mkdir()
 
     # ------------------------------------------------------------------------------------------------------------- helpers
+
+    def tell_what_failed(self):
+        """Why an attempt failed stands in the record alone."""
+        result = self._outcome.result
+        if any(test is self for test, _ in result.failures + result.errors):
+            for line in self.home.cli("audit", "list", "--limit", "1000", "--json").lines:
+                if line["event"]["event_type"] == "execution.failed":
+                    print(json.dumps(line), file=sys.stderr)
 
     def write(self, name, **more):
         (self.folder / f"{name}.md").write_text(action(name, self.service.port, **more))
