@@ -488,7 +488,7 @@ static struct runner *load(struct calls *calls, const struct calls_spec *spec, i
 		.manifest = spec->manifest,
 		.cache = calls->cache,
 		.baseline = true,
-		.pooling = false,
+		.pooling = true,
 		.threads = RUNNER_THREADS,
 		.memory_max = spec->limits.memory,
 		.allowed = calls->allowed,
