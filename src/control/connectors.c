@@ -7,6 +7,7 @@
 #include "control/bindings.h"
 #include "control/event.h"
 #include "control/held_connectors.h"
+#include "control/known_connectors.h"
 #include "control/parent_client.h"
 #include "base/vec.h"
 #include "os/file.h"
@@ -200,7 +201,9 @@ static int tell_change(struct control *control, struct arena *arena, struct conn
 {
 	log_warn("connector_changed", log_str("connector", opened->row.fqn), log_str("from", opened->row.content_hash),
 		 log_str("to", opened->content_hash));
-	if (db_write(control->db, write_change, opened, err) < 0)
+	int rc = db_write(control->db, write_change, opened, err);
+	known_connectors_forget(control->known);
+	if (rc < 0)
 		return -1;
 	if (opened->manifest->credential.kind == CREDENTIAL_OAUTH2)
 		bindings_check_drift(control, arena, opened->row.fqn, opened->manifest);
@@ -221,11 +224,24 @@ static int check_name(const struct connector_opened *opened, struct err *err)
 		    STR_FMT(row->path), STR_FMT(row->fqn), STR_FMT(name));
 }
 
+/* The row of a connector that is used again and again is not read each time. */
+static int find_known(struct control *control, struct arena *arena, struct str fqn, struct connector_row *ret,
+		      struct err *err)
+{
+	if (known_connectors_find(control->known, arena, fqn, ret))
+		return 0;
+	uint64_t version = known_connectors_version(control->known);
+	if (connectors_find(control, arena, fqn, ret, err) < 0)
+		return -1;
+	known_connectors_keep(control->known, version, fqn, ret);
+	return 0;
+}
+
 int connector_open(struct control *control, struct arena *arena, struct str fqn, struct connector_opened *ret,
 		   struct err *err)
 {
 	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
-	if (connectors_find(control, arena, fqn, &opened.row, err) < 0)
+	if (find_known(control, arena, fqn, &opened.row, err) < 0)
 		return -1;
 	if (use_held(control, arena, &opened, err) < 0)
 		return wrap(err, "opening the linked connector '%.*s'", STR_FMT(opened.row.fqn));

@@ -31,7 +31,7 @@ int connectors_find(struct control *control, struct arena *arena, struct str fqn
 		    struct err *err) __attribute__((warn_unused_result));
 
 struct connector_opened {
-	struct connector_row row; /* as it was before this use */
+	struct connector_row row; /* as it was before this use; `manifest` and `last_used_ns` may be absent */
 	struct str path;          /* canonical */
 	struct str manifest_bytes;
 	const struct connector_manifest *manifest;

@@ -13,6 +13,7 @@
 #include "control/handlers.h"
 #include "control/holds.h"
 #include "control/held_connectors.h"
+#include "control/known_connectors.h"
 #include "control/keeper_client.h"
 #include "control/mcp_service.h"
 #include "control/oauth.h"
@@ -357,6 +358,7 @@ static int start_up(struct running *running, struct err *err)
 	control->vault = vault_watch_new(control->db);
 	control->actions = actions_new(control);
 	control->held = held_connectors_new(control);
+	control->known = known_connectors_new();
 	control->runs = runs_new(control, err);
 	if (control->runs == NULL)
 		return -1;
@@ -395,6 +397,7 @@ static void tear_down(struct running *running)
 	gateway_free(control->gateway);
 	actions_free(control->actions);
 	held_connectors_free(control->held);
+	known_connectors_free(control->known);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
 	audit_service_free(control->audit);
 	spans_free(control->spans);

@@ -35,6 +35,7 @@ struct gateway;
 struct held_connectors;
 struct holds;
 struct keeper_client;
+struct known_connectors;
 struct mcp_service;
 struct oauth_flows;
 struct parent_client;
@@ -51,27 +52,28 @@ struct control {
 	struct loop *loop; /* of the loop's thread */
 	struct db *db;
 	struct http_server *http;
-	struct parent_client *parent;  /* parent_client.h: runners, folders */
-	struct keeper_client *keeper;  /* keeper_client.h */
-	struct actions *actions;       /* actions.h: what is linked, in sets */
-	struct held_connectors *held;  /* held_connectors.h: files of linked connectors, between uses */
-	struct calls *calls;           /* calls.h: runner pool and link to egress */
-	struct oauth_flows *oauth;     /* oauth.h: flows under way */
-	struct gateway *gateway;       /* gateway.h: requests of agents to providers of models */
-	struct mcp_service *mcp;       /* mcp_service.h: the actions as tools, for agents */
-	struct tokens *tokens;         /* tokens.h: daemon, person and capability tokens */
-	struct agents *agents;         /* agents.h: who may ask through MCP */
-	struct sessions *sessions;     /* sessions.h: what starts, continues and ends them */
-	struct holds *holds;           /* holds.h: sessions that last as long as a connection */
-	struct processes *processes;   /* processes.h: what the parent tells, with proofs */
-	struct workers *workers;       /* workers.h */
-	struct dispatcher *dispatcher; /* dispatch.h: from an exchange to a handler */
-	struct audit_service *audit;   /* audit_service.h: checkpoints, and who follows the record */
-	struct vault_watch *vault;     /* vault_watch.h: what the keeper tells of itself */
-	struct runs *runs;             /* runs.h: actions under way, and those that wait for a person */
-	struct spans *spans;           /* spans.h: spans on their way to a collector; NULL = none is configured */
-	uint64_t started_ns;           /* Unix; of the daemon, not of this control */
-	_Atomic bool over;             /* the time to finish has passed: whoever works on gives up */
+	struct parent_client *parent;   /* parent_client.h: runners, folders */
+	struct keeper_client *keeper;   /* keeper_client.h */
+	struct actions *actions;        /* actions.h: what is linked, in sets */
+	struct held_connectors *held;   /* held_connectors.h: files of linked connectors, between uses */
+	struct known_connectors *known; /* known_connectors.h: their rows, between uses */
+	struct calls *calls;            /* calls.h: runner pool and link to egress */
+	struct oauth_flows *oauth;      /* oauth.h: flows under way */
+	struct gateway *gateway;        /* gateway.h: requests of agents to providers of models */
+	struct mcp_service *mcp;        /* mcp_service.h: the actions as tools, for agents */
+	struct tokens *tokens;          /* tokens.h: daemon, person and capability tokens */
+	struct agents *agents;          /* agents.h: who may ask through MCP */
+	struct sessions *sessions;      /* sessions.h: what starts, continues and ends them */
+	struct holds *holds;            /* holds.h: sessions that last as long as a connection */
+	struct processes *processes;    /* processes.h: what the parent tells, with proofs */
+	struct workers *workers;        /* workers.h */
+	struct dispatcher *dispatcher;  /* dispatch.h: from an exchange to a handler */
+	struct audit_service *audit;    /* audit_service.h: checkpoints, and who follows the record */
+	struct vault_watch *vault;      /* vault_watch.h: what the keeper tells of itself */
+	struct runs *runs;              /* runs.h: actions under way, and those that wait for a person */
+	struct spans *spans;            /* spans.h: spans on their way to a collector; NULL = none is configured */
+	uint64_t started_ns;            /* Unix; of the daemon, not of this control */
+	_Atomic bool over;              /* the time to finish has passed: whoever works on gives up */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "control/connectors.h"
 #include "control/control.h"
 #include "control/event.h"
+#include "control/known_connectors.h"
 #include "text/fqn.h"
 
 /* ------------------------------------------------------------------------------------------------------------- showing */
@@ -151,7 +152,8 @@ int handle_connector_list(struct request *r, struct err *err)
 int handle_connector_show(struct request *r, struct err *err)
 {
 	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
-	if (connector_open(r->control, r->arena, r->parameters[0], &opened, err) < 0)
+	if (connector_open(r->control, r->arena, r->parameters[0], &opened, err) < 0 ||
+	    connectors_find(r->control, r->arena, opened.row.fqn, &opened.row, err) < 0)
 		return -1;
 	put_opened(&r->json, &opened);
 	return 0;
@@ -178,6 +180,7 @@ static int tell_link(const struct request *r, enum audit_type type, struct str c
 	int rc = event_end(&job->event, err);
 	if (rc == 0)
 		rc = db_write(r->control->db, write, job, err);
+	known_connectors_forget(r->control->known);
 	event_release(&job->event);
 	if (rc == 0)
 		actions_touch(r->control->actions);
