@@ -137,14 +137,31 @@ uint64_t db_tx_version(const struct db_tx *tx)
 	return tx->version;
 }
 
+/* Undoes what a job has done, and nothing else; the transaction goes on. */
+static int undo_job(struct db_tx *tx, bool first, bool in_transaction)
+{
+	int code = SQLITE_OK;
+	renew_version(tx);
+	if (first) {
+		code = in_transaction ? store_exec(tx, "ROLLBACK") : SQLITE_OK;
+		return code == SQLITE_OK ? store_exec(tx, "BEGIN IMMEDIATE") : code;
+	}
+	if (!in_transaction) /* a full disk ends one by itself, with all that is in it */
+		return SQLITE_ABORT;
+	code = store_exec(tx, "ROLLBACK TO job");
+	return code == SQLITE_OK ? store_exec(tx, "RELEASE job") : code;
+}
+
 /*
- * Runs a job in a savepoint of its own. SQLITE_OK: it is part of the transaction, or has undone itself and is over.
- * Anything else: the transaction has failed as a whole, and the job, whatever it said, with it.
+ * Runs a job so that it can be undone alone: in a savepoint, for which SQLite copies every page that is written to, unless
+ * the transaction holds nothing else yet. SQLITE_OK: it is part of the transaction, or was undone and is over. Anything
+ * else: the transaction has failed as a whole, and the job, whatever it said, with it.
  */
 static int run_job(struct writer *writer, struct job *job, struct job_list *done)
 {
 	struct db_tx *tx = writer->tx;
-	int code = store_exec(tx, "SAVEPOINT job");
+	bool first = done->n == 0;
+	int code = first ? SQLITE_OK : store_exec(tx, "SAVEPOINT job");
 	if (code != SQLITE_OK) {
 		list_add(done, job);
 		return code;
@@ -157,17 +174,11 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 		BUG("a job left %u statements unfinished", tx->unfinished);
 	if (result == 0) {
 		list_add(done, job);
-		code = in_transaction(writer) ? store_exec(tx, "RELEASE job") : SQLITE_ABORT;
-		return code;
+		if (!in_transaction(writer))
+			return SQLITE_ABORT;
+		return first ? SQLITE_OK : store_exec(tx, "RELEASE job");
 	}
-	/* A full disk ends a transaction by itself. */
-	if (!in_transaction(writer))
-		code = SQLITE_ABORT;
-	renew_version(tx);
-	if (code == SQLITE_OK)
-		code = store_exec(tx, "ROLLBACK TO job");
-	if (code == SQLITE_OK)
-		code = store_exec(tx, "RELEASE job");
+	code = undo_job(tx, first, in_transaction(writer));
 	finish(job, -1, err);
 	return code;
 }
