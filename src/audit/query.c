@@ -89,7 +89,7 @@ static const struct way_in {
 	 BOTH_ORDERS(
 		 "seq IN (SELECT seq FROM audit WHERE connector = ?6 UNION SELECT seq FROM audit WHERE action = ?6) "
 		 "AND ")},
-	{offsetof(struct audit_query, type), BOTH_ORDERS("type = ?9 AND type NOT IN (" SCHEMA_TYPES_OF_CALLS ") AND ")},
+	{offsetof(struct audit_query, type), BOTH_ORDERS("type = ?9 AND " SCHEMA_NOT_OF_A_CALL " AND ")},
 	{SIZE_MAX, BOTH_ORDERS("")},
 };
 
@@ -100,7 +100,7 @@ static const char *choose(const struct audit_query *query)
 		struct str filter;
 		memcpy(&filter, (const char *)query + ways_in[i].filter, sizeof filter);
 		bool is_type = ways_in[i].filter == offsetof(struct audit_query, type);
-		if (filter.n > 0 && !(is_type && str_find(S(SCHEMA_TYPES_OF_CALLS), filter) != STR_NPOS))
+		if (filter.n > 0 && !(is_type && str_find(S(SCHEMA_NOT_OF_A_CALL), filter) != STR_NPOS))
 			break;
 	}
 	return ways_in[i].sql[query->after_seq > 0];

@@ -1,11 +1,12 @@
 /*
  * db: the one database, SQLite in WAL mode, written by one at a time and read by many
  *
- * Everything that changes the database is a job: a function that is called within a transaction, one job at a time, on the thread
- * of whoever waits for one or on the writer's own; static data of jobs is theirs in turn. Jobs that wait while a commit runs share the next one (group commit); each has a savepoint of its own, so that one that
- * fails undoes itself alone. db_write() returns when the job's transaction is committed and on disk (synchronous = FULL):
- * what it answered is not lost by a kill nor by a power loss. Readers have connections of their own, see the last commit,
- * and never wait for the writer. db_write_relaxed() promises less.
+ * Everything that changes the database is a job: a function that is called within a transaction, one job at a time, on the
+ * thread of whoever waits for one or on the writer's own; static data of jobs is theirs in turn. Jobs that wait while a
+ * commit runs share the next one (group commit); one that fails is undone alone. db_write() returns when the job's
+ * transaction is committed and on disk (synchronous = FULL): what it answered is not lost by a kill nor by a power loss.
+ * Readers have connections of their own, see the last commit, and never wait for the writer. db_write_relaxed() promises
+ * less.
  *
  * Schema: numbered steps (schema.h), applied at opening, each in a transaction of its own. A file that is newer is
  * DATABASE_NEWER; one that is no database or fails its check is DATABASE_CORRUPT, and nothing is changed; both say what to do.

@@ -80,6 +80,12 @@ static const struct {
 	 "SELECT group_concat(id || final) FROM sessions", "s1,t0"},
 	{6, "INSERT INTO person_tokens VALUES (8, zeroblob(32), 1, 2, NULL);",
 	 "SELECT id || instance || '.' FROM person_tokens", "8."},
+	{7,
+	 "INSERT INTO audit (seq, audit_id, ts_ns, type, hash, text)"
+	 "	VALUES (1, 'a', 1, 'run.started', zeroblob(32), '{}'), (2, 'b', 2, 'run.failed', zeroblob(32), '{}');",
+	 "SELECT group_concat(seq) || (SELECT seq FROM audit INDEXED BY audit_by_type WHERE type = 'run.failed' "
+	 "AND " SCHEMA_NOT_OF_A_CALL ") FROM audit",
+	 "1,22"},
 };
 
 /* A database as the program of that version left it. */
