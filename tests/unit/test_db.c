@@ -250,11 +250,11 @@ struct gate {
 	pthread_cond_t changed;
 	bool entered, open;
 	unsigned told_well, told_badly;
+	bool fails; /* after it has written */
 };
 
 static int gate_job(struct db_tx *tx, void *user, struct err *err)
 {
-	(void)tx, (void)err;
 	struct gate *gate = user;
 	pthread_mutex_lock(&gate->lock);
 	gate->entered = true;
@@ -262,7 +262,8 @@ static int gate_job(struct db_tx *tx, void *user, struct err *err)
 	while (!gate->open)
 		pthread_cond_wait(&gate->changed, &gate->lock);
 	pthread_mutex_unlock(&gate->lock);
-	return 0;
+	struct put put = {"gate", 0, -1};
+	return gate->fails ? put_job(tx, &put, err) : 0;
 }
 
 static struct gate *told_gate;
@@ -411,6 +412,35 @@ static int put_relaxed(struct db *db, const char *path)
 {
 	struct put put = {path, 1, 0};
 	return db_write_relaxed(db, put_job, &put, NULL);
+}
+
+/* The one that has no savepoint of its own. */
+static void the_first_job_of_a_commit_is_undone_alone_too(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .fails = true};
+	struct err errs[4] = {0};
+	struct db_pending *first = db_write_begin(db, gate_job, &gate, &errs[0]);
+	pthread_mutex_lock(&gate.lock);
+	while (!gate.entered)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+	struct put puts[] = {{"second", 1, -1}, {"third", 2, 0}, {"fourth", 3, -1}};
+	struct db_pending *others[3];
+	for (size_t i = 0; i < 3; i++)
+		others[i] = db_write_begin(db, put_job, &puts[i], &errs[i + 1]);
+	pthread_mutex_lock(&gate.lock);
+	gate.open = true;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+	assert_int_equal(db_write_end(first), -1);
+	assert_int_equal(errs[0].class, ERR_CONFLICT);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(db_write_end(others[i]), puts[i].result);
+	assert_int_equal(ask_db(db, ROWS), 1);
+	assert_int_equal(ask_db(db, "SELECT last_used_ns FROM binding_use WHERE path = 'third'"), 2);
+	assert_int_equal(put(db, "fifth", 4, 0, NULL), 0);
 }
 
 /* Read by everybody at once, and synced by whoever needs it next. */
@@ -882,6 +912,7 @@ int main(void)
 		TEST(who_waits_alone_writes_himself),
 		TEST(a_write_in_two_parts_leaves_its_caller_time),
 		TEST(jobs_that_wait_share_a_commit),
+		TEST(the_first_job_of_a_commit_is_undone_alone_too),
 		TEST(a_relaxed_write_costs_no_sync),
 		TEST(a_relaxed_write_that_outgrows_the_cache_outlives_a_kill),
 		TEST(a_relaxed_write_shares_the_next_commit),
