@@ -229,6 +229,8 @@ static int find_double(struct asking *asking, struct run *ret, struct err *err)
 {
 	const struct run_request *request = asking->request;
 	int found = 0;
+	if (request->call_id.n == 0 && asking->request_key.n == 0)
+		return 0;
 	struct db_tx *tx = db_read(asking->runs->control->db);
 	if (request->call_id.n > 0)
 		found = run_find_call(tx, asking->arena, request->caller.id, request->call_id, ret, err);
