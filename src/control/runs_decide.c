@@ -21,6 +21,16 @@ struct deciding {
 	struct run_change change;
 };
 
+/* Its end, which ends the grants that there are, is a job as well: none comes after it. */
+static int issue_grant(struct db_tx *tx, const struct deciding *d, struct err *err)
+{
+	int over = session_is_over_in(tx, d->grant.session, err);
+	if (over > 0)
+		fail(err, ERR_CONFLICT,
+		     "the session that asked has ended, and a grant with it; approve this one request");
+	return over != 0 ? -1 : grant_issue(tx, &d->grant, &d->decision->by, err);
+}
+
 static int do_decide(struct db_tx *tx, void *user, struct err *err)
 {
 	struct deciding *d = user;
@@ -28,7 +38,7 @@ static int do_decide(struct db_tx *tx, void *user, struct err *err)
 		return -1;
 	if (d->change.event != RUN_EVENT_APPROVE || d->grant.id.n == 0)
 		return 0;
-	return grant_issue(tx, &d->grant, &d->decision->by, err);
+	return issue_grant(tx, d, err);
 }
 
 static int write_down(struct deciding *d, enum run_event event, struct str reason, struct err *err)
@@ -134,9 +144,6 @@ static int make_grant(struct deciding *d, struct err *err)
 	char id[ULID_SIZE];
 	uint64_t now = clock_wall_ns(NULL);
 	ulid_make(now, id);
-	if (session_is_over(d->runs->control->db, d->run.caller.session))
-		return fail(err, ERR_CONFLICT,
-			    "the session that asked has ended, and a grant with it; approve this one request");
 	*grant = (struct grant){
 		.id = arena_str(d->arena, str_from(id)),
 		.caller = d->run.caller.id,

@@ -47,26 +47,35 @@ int session_list(struct db_tx *tx, const struct session_query *query, session_ro
 	return got < 0 ? -1 : 0;
 }
 
-static bool is_there(struct db *db, struct str id, bool ended)
+static int is_there(struct db_tx *tx, struct str id, bool ended, struct err *err)
 {
-	struct db_tx *tx = db_read(db);
 	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND (ended_ns IS NOT NULL) = ?");
 	db_bind_str(q, id);
 	db_bind_int(q, ended ? 1 : 0);
-	bool there = db_step(q, NULL) == 1;
+	int there = db_step(q, err);
 	db_finish(q);
-	db_done(tx);
 	return there;
 }
 
 bool session_is_open(struct db *db, struct str id)
 {
-	return is_there(db, id, false);
+	struct db_tx *tx = db_read(db);
+	bool open = is_there(tx, id, false, NULL) == 1;
+	db_done(tx);
+	return open;
+}
+
+int session_is_over_in(struct db_tx *tx, struct str id, struct err *err)
+{
+	return is_there(tx, id, true, err);
 }
 
 bool session_is_over(struct db *db, struct str id)
 {
-	return is_there(db, id, true);
+	struct db_tx *tx = db_read(db);
+	bool over = session_is_over_in(tx, id, NULL) == 1;
+	db_done(tx);
+	return over;
 }
 
 bool session_is_to_continue(struct db *db, struct str id, struct str caller)
