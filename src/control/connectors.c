@@ -201,8 +201,9 @@ static int tell_change(struct control *control, struct arena *arena, struct conn
 {
 	log_warn("connector_changed", log_str("connector", opened->row.fqn), log_str("from", opened->row.content_hash),
 		 log_str("to", opened->content_hash));
+	known_connectors_change_begin(control->known);
 	int rc = db_write(control->db, write_change, opened, err);
-	known_connectors_forget(control->known);
+	known_connectors_change_end(control->known);
 	if (rc < 0)
 		return -1;
 	if (opened->manifest->credential.kind == CREDENTIAL_OAUTH2)

@@ -178,9 +178,10 @@ static int tell_link(const struct request *r, enum audit_type type, struct str c
 	member_bool(w, "aileron.connector.linked", true);
 	member_bool(w, "aileron.connector.signed", false);
 	int rc = event_end(&job->event, err);
+	known_connectors_change_begin(r->control->known);
 	if (rc == 0)
 		rc = db_write(r->control->db, write, job, err);
-	known_connectors_forget(r->control->known);
+	known_connectors_change_end(r->control->known);
 	event_release(&job->event);
 	if (rc == 0)
 		actions_touch(r->control->actions);

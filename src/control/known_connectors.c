@@ -11,6 +11,7 @@ struct known {
 struct known_connectors {
 	pthread_mutex_t lock; /* held for moments */
 	uint64_t version;
+	size_t changes; /* under way */
 	size_t n, next;
 	struct known items[KNOWN_CONNECTORS_MAX];
 	struct arena *arenas[KNOWN_CONNECTORS_MAX]; /* where an item's strings live */
@@ -78,7 +79,7 @@ void known_connectors_keep(struct known_connectors *known, uint64_t version, str
 			   const struct connector_row *row)
 {
 	pthread_mutex_lock(&known->lock);
-	if (known->version == version && find(known, name) == NULL) {
+	if (known->version == version && known->changes == 0 && find(known, name) == NULL) {
 		size_t at = known->next++ % KNOWN_CONNECTORS_MAX;
 		if (known->arenas[at] == NULL)
 			known->arenas[at] = arena_new();
@@ -90,10 +91,19 @@ void known_connectors_keep(struct known_connectors *known, uint64_t version, str
 	pthread_mutex_unlock(&known->lock);
 }
 
-void known_connectors_forget(struct known_connectors *known)
+void known_connectors_change_begin(struct known_connectors *known)
 {
 	pthread_mutex_lock(&known->lock);
+	known->changes++;
 	known->version++;
 	known->n = known->next = 0;
+	pthread_mutex_unlock(&known->lock);
+}
+
+void known_connectors_change_end(struct known_connectors *known)
+{
+	pthread_mutex_lock(&known->lock);
+	known->changes--;
+	known->version++; /* what was read meanwhile may be of before */
 	pthread_mutex_unlock(&known->lock);
 }

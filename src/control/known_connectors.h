@@ -21,5 +21,6 @@ uint64_t known_connectors_version(struct known_connectors *known);
 /* What was read of that version; nothing happens when there is a newer one. */
 void known_connectors_keep(struct known_connectors *known, uint64_t version, struct str name,
 			   const struct connector_row *row);
-/* The table has another version: after the commit, and before anybody is told of the change. */
-void known_connectors_forget(struct known_connectors *known);
+/* Around the job that changes the table: who is told of its commit finds nothing of before, nor is that kept meanwhile. */
+void known_connectors_change_begin(struct known_connectors *known);
+void known_connectors_change_end(struct known_connectors *known);
