@@ -315,6 +315,33 @@ static void the_start_section_runs_first(void **state)
 	assert_str(trapped.done.trap, S("unreachable"));
 }
 
+/* More than the pool has for one module: it is served all the same. */
+static void a_module_may_have_many_tables(void **state)
+{
+	(void)state;
+	for (size_t v = 0; v < ARRAY_LEN(variants); v++) {
+		AUTO_WASM m;
+		AUTO_BUF code = BUF_INIT(256);
+		struct lab lab;
+		wasm_init(&m);
+		uint32_t fd_write = wasm_import(&m, WASI_MODULE, "fd_write", "iiii", "i");
+		op_write(&code, fd_write, 1, 0, 0x100, 2);
+		uint32_t start = wasm_function(&m, wasm_type(&m, "", ""), 0, &code);
+		wasm_memory(&m, 1);
+		wasm_data(&m, 0x100, S("ok"));
+		for (int i = 0; i < 20; i++)
+			wasm_table(&m, 2);
+		wasm_export(&m, "memory", WASM_MEMORY, 0);
+		wasm_export(&m, "_start", WASM_FUNC, start);
+		lab_start(&lab, wasm_finish(&m), &variants[v]);
+		AUTO_DONE done;
+		struct runner_call ask = lab_ask(S("{}"));
+		lab_call(&lab, &ask, NULL, &done);
+		assert_str(done.done.output, S("ok"));
+		lab_stop(&lab);
+	}
+}
+
 /* Data that does not fit in the memory: nothing of the guest ran. */
 static void a_failed_instantiation_is_no_trap(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
 		cmocka_unit_test(traps_have_names),
 		cmocka_unit_test(backtraces_use_the_name_section),
 		cmocka_unit_test(the_start_section_runs_first),
+		cmocka_unit_test(a_module_may_have_many_tables),
 		cmocka_unit_test(a_failed_instantiation_is_no_trap),
 		cmocka_unit_test(initial_memory_above_the_limit_is_named),
 		cmocka_unit_test(a_module_may_ask_for_too_much),

@@ -387,6 +387,20 @@ static void init_locks(struct server *server)
 	wait_init(&server->ticker_wakes);
 }
 
+/* What does not fit into a pool (it has many tables) has memory of its own for each call. */
+static struct program *load(struct engine_options options, int code_fd, struct engine **ret_engine, struct err *err)
+{
+	AUTO(engine) *engine = engine_new(&options);
+	struct program *program = program_load(engine, code_fd, host_modules, err);
+	if (program == NULL && options.pooling) {
+		options.pooling = false;
+		return load(options, code_fd, ret_engine, err);
+	}
+	if (program != NULL)
+		*ret_engine = TAKE(engine);
+	return program;
+}
+
 struct server *server_new(struct rpc_channel *channel, const struct runner_start *start, int code_fd, struct err *err)
 {
 	uint64_t begin = clock_monotonic_ns(NULL);
@@ -396,9 +410,10 @@ struct server *server_new(struct rpc_channel *channel, const struct runner_start
 		return NULL;
 
 	uint32_t threads = MAX(start->threads, 1U);
-	struct engine_options options = {.strategy = start->strategy, .pooling = start->pooling, .instances = threads};
-	AUTO(engine) *engine = engine_new(&options);
-	struct program *program = program_load(engine, code_fd, host_modules, err);
+	const struct engine_options options = {
+		.strategy = start->strategy, .pooling = start->pooling, .instances = threads};
+	AUTO(engine) *engine = NULL;
+	struct program *program = load(options, code_fd, &engine, err);
 	if (program == NULL)
 		return NULL;
 

@@ -10,8 +10,11 @@
 /* Address space that each linear memory reserves; with it, code needs no bounds checks. */
 #define MEMORY_RESERVATION (4 * GIB)
 
-/* Of one module, as Wasmtime's own validator bounds them. */
-#define TABLES_PER_MODULE 100
+/*
+ * Of one module in the pool, which maps all tables at their full size, 8 MiB each: what compilers make has one. A module
+ * with more is refused by an engine that pools.
+ */
+#define TABLES_PER_MODULE 2
 
 /*
  * How much of a linear memory the pool cleans by hand after a call instead of giving the pages back to the kernel. A C
