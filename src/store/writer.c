@@ -137,7 +137,7 @@ uint64_t db_tx_version(const struct db_tx *tx)
 	return tx->version;
 }
 
-/* Undoes what a job has done, and nothing else; the transaction goes on. */
+/* Undoes what a job has done, and nothing else: what follows has a transaction. */
 static int undo_job(struct db_tx *tx, bool first, bool in_transaction)
 {
 	int code = SQLITE_OK;
