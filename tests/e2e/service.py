@@ -40,10 +40,15 @@ class Service:
             self.context.load_cert_chain(self.ca, key)
         self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def close(self):
         self.hold.set()
+        # Who waits in accept() is sent away first: when this process is stopped and goes on (a machine that is put to sleep), the
+        # call begins anew, on whatever has the listener's number by then: another service, under this one's certificate.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.listener.close()
         self.folder.cleanup()
 
