@@ -45,11 +45,12 @@ class Service:
 
     def close(self):
         self.hold.set()
-        # Who waits in accept() is sent away first: when this process is stopped and goes on (a machine that is put to sleep), the
-        # call begins anew, on whatever has the listener's number by then: another service, under this one's certificate.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.accepting.join()
-        self.listener.close()
+        if self.listener.fileno() >= 0:
+            # Who waits in accept() is sent away first: when this process is stopped and goes on (a machine that is put to sleep),
+            # the call begins anew, on whatever has the listener's number by then: another service, under this one's certificate.
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.accepting.join()
+            self.listener.close()
         self.folder.cleanup()
 
     def flags(self, *hosts, port=443):
