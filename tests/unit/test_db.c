@@ -266,6 +266,22 @@ static int gate_job(struct db_tx *tx, void *user, struct err *err)
 	return gate->fails ? put_job(tx, &put, err) : 0;
 }
 
+static void wait_until_entered(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	while (!gate->entered)
+		pthread_cond_wait(&gate->changed, &gate->lock);
+	pthread_mutex_unlock(&gate->lock);
+}
+
+static void open_gate(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->open = true;
+	pthread_cond_broadcast(&gate->changed);
+	pthread_mutex_unlock(&gate->lock);
+}
+
 static struct gate *told_gate;
 
 static void count_told(void *user, const struct err *err)
@@ -361,10 +377,7 @@ static void a_write_in_two_parts_leaves_its_caller_time(void **state)
 	struct db_pending *second = db_write_begin(db, put_job, &good, &errs[1]);
 	struct db_pending *third = db_write_begin(db, put_job, &bad, &errs[2]);
 	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use"), 0);
-	pthread_mutex_lock(&gate.lock);
-	gate.open = true;
-	pthread_cond_broadcast(&gate.changed);
-	pthread_mutex_unlock(&gate.lock);
+	open_gate(&gate);
 	assert_int_equal(db_write_end(third), -1);
 	assert_int_equal(errs[2].class, ERR_CONFLICT);
 	assert_int_equal(db_write_end(second), 0);
@@ -382,10 +395,7 @@ static void jobs_that_wait_share_a_commit(void **state)
 	struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 	told_gate = &gate;
 	db_write_later(db, gate_job, &gate, count_nothing);
-	pthread_mutex_lock(&gate.lock);
-	while (!gate.entered)
-		pthread_cond_wait(&gate.changed, &gate.lock);
-	pthread_mutex_unlock(&gate.lock);
+	wait_until_entered(&gate);
 
 	static char names[JOBS][16];
 	static struct put puts[JOBS];
@@ -422,18 +432,12 @@ static void the_first_job_of_a_commit_is_undone_alone_too(void **state)
 	struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .fails = true};
 	struct err errs[4] = {0};
 	struct db_pending *first = db_write_begin(db, gate_job, &gate, &errs[0]);
-	pthread_mutex_lock(&gate.lock);
-	while (!gate.entered)
-		pthread_cond_wait(&gate.changed, &gate.lock);
-	pthread_mutex_unlock(&gate.lock);
+	wait_until_entered(&gate);
 	struct put puts[] = {{"second", 1, -1}, {"third", 2, 0}, {"fourth", 3, -1}};
 	struct db_pending *others[3];
 	for (size_t i = 0; i < 3; i++)
 		others[i] = db_write_begin(db, put_job, &puts[i], &errs[i + 1]);
-	pthread_mutex_lock(&gate.lock);
-	gate.open = true;
-	pthread_cond_broadcast(&gate.changed);
-	pthread_mutex_unlock(&gate.lock);
+	open_gate(&gate);
 	assert_int_equal(db_write_end(first), -1);
 	assert_int_equal(errs[0].class, ERR_CONFLICT);
 	for (size_t i = 0; i < 3; i++)
