@@ -17,8 +17,8 @@ struct engine;
 
 struct engine_options {
 	enum runner_strategy strategy;
-	bool pooling; /* memory for `instances` instances is set aside at the start; else each takes its own. Modules with
-			       more than two tables do not load then */
+	/* Memory for `instances` instances is set aside at the start, else each takes its own. Few tables a module (engine.c). */
+	bool pooling;
 	uint32_t instances; /* with pooling: most that live at once */
 };
 
