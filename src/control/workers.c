@@ -11,15 +11,26 @@ struct job {
 	void *user;
 };
 
+/* A thread that has nothing to do, on its own stack. */
+struct idle {
+	struct idle *below;
+	pthread_cond_t wanted;
+	bool woken;
+};
+
+/*
+ * Who became idle last is woken first: what it touched is in its processor's caches still, and the threads of one busy
+ * hour rest when there is little to do.
+ */
 struct workers {
 	size_t threads_max, waiting_max;
 	pthread_t *threads;
 	bool finished; /* all were joined */
 
 	pthread_mutex_t lock; /* all below */
-	pthread_cond_t added;
 	struct job *first, **last;
-	size_t waiting, n_threads, idle;
+	struct idle *idle; /* the last one first */
+	size_t waiting, n_threads, n_idle;
 	bool ending;
 };
 
@@ -35,17 +46,39 @@ static struct job *take(struct workers *workers)
 	return job;
 }
 
+/* Under the lock, which is let go of meanwhile. */
+static void be_idle(struct workers *workers, struct idle *me)
+{
+	me->woken = false;
+	me->below = workers->idle;
+	workers->idle = me;
+	workers->n_idle++;
+	while (!me->woken)
+		pthread_cond_wait(&me->wanted, &workers->lock);
+	workers->n_idle--;
+}
+
+/* Under the lock. */
+static void wake_one(struct workers *workers)
+{
+	struct idle *one = workers->idle;
+	if (one == NULL)
+		return;
+	workers->idle = one->below;
+	one->woken = true;
+	pthread_cond_signal(&one->wanted);
+}
+
 static void *work(void *user)
 {
 	struct workers *workers = user;
+	struct idle me = {0};
+	pthread_cond_init(&me.wanted, NULL);
 	pthread_mutex_lock(&workers->lock);
 	for (;;) {
 		struct job *job;
-		while ((job = take(workers)) == NULL && !workers->ending) {
-			workers->idle++;
-			pthread_cond_wait(&workers->added, &workers->lock);
-			workers->idle--;
-		}
+		while ((job = take(workers)) == NULL && !workers->ending)
+			be_idle(workers, &me);
 		if (job == NULL)
 			break;
 		pthread_mutex_unlock(&workers->lock);
@@ -54,6 +87,7 @@ static void *work(void *user)
 		pthread_mutex_lock(&workers->lock);
 	}
 	pthread_mutex_unlock(&workers->lock);
+	pthread_cond_destroy(&me.wanted);
 	return NULL;
 }
 
@@ -65,7 +99,6 @@ struct workers *workers_new(size_t threads_max, size_t waiting_max)
 	workers->threads = xcalloc(threads_max, sizeof *workers->threads);
 	workers->last = &workers->first;
 	pthread_mutex_init(&workers->lock, NULL);
-	pthread_cond_init(&workers->added, NULL);
 	return workers;
 }
 
@@ -73,7 +106,8 @@ void workers_finish(struct workers *workers)
 {
 	pthread_mutex_lock(&workers->lock);
 	workers->ending = true;
-	pthread_cond_broadcast(&workers->added);
+	while (workers->idle != NULL)
+		wake_one(workers);
 	pthread_mutex_unlock(&workers->lock);
 	/* No thread is started any more. */
 	for (size_t i = 0; i < workers->n_threads; i++)
@@ -87,7 +121,6 @@ void workers_free(struct workers *workers)
 		return;
 	if (!workers->finished)
 		workers_finish(workers);
-	pthread_cond_destroy(&workers->added);
 	pthread_mutex_destroy(&workers->lock);
 	free(workers->threads);
 	free(workers);
@@ -108,7 +141,7 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 {
 	pthread_mutex_lock(&workers->lock);
 	/* Jobs that wait have idle threads promised to them. */
-	if (!workers->ending && workers->waiting >= workers->idle && workers->n_threads < workers->threads_max)
+	if (!workers->ending && workers->waiting >= workers->n_idle && workers->n_threads < workers->threads_max)
 		start_thread(workers);
 	bool taken = !workers->ending && workers->n_threads > 0 && workers->waiting < workers->waiting_max;
 	if (taken) {
@@ -117,10 +150,9 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 		*workers->last = job;
 		workers->last = &job->next;
 		workers->waiting++;
+		wake_one(workers);
 	}
 	pthread_mutex_unlock(&workers->lock);
-	if (taken) /* who wakes finds the lock free */
-		pthread_cond_signal(&workers->added);
 	return taken;
 }
 

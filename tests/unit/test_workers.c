@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* Jobs that wait at a gate, and how many got there. */
@@ -65,6 +66,45 @@ static void as_many_threads_as_there_is_work_and_no_more(void **state)
 	open_gate(&gate);
 	workers_free(workers);
 	assert_int_equal(gate.done, 7);
+}
+
+/* Who did the last job, and how many one after the other were the same one's. */
+struct streak {
+	struct gate gate;
+	pthread_t last;
+	size_t length;
+};
+
+static void count_streak(void *user)
+{
+	struct streak *streak = user;
+	bool same = streak->gate.inside > 0 && pthread_equal(streak->last, pthread_self()) != 0;
+	streak->length = same ? streak->length + 1 : 1;
+	streak->last = pthread_self();
+	pass(&streak->gate);
+}
+
+static void who_was_busy_last_is_woken_first(void **state)
+{
+	(void)state;
+	enum { THREADS = 4, WANTED = 2 * THREADS, TRIES = 2000 };
+	struct gate all = GATE;
+	struct streak streak = {.gate = GATE};
+	streak.gate.open = true;
+	struct workers *workers = workers_new(THREADS, 1);
+	for (size_t i = 1; i <= THREADS; i++) {
+		assert_true(workers_add(workers, pass, &all));
+		wait_inside(&all, i);
+	}
+	open_gate(&all);
+	/* One that is not back in time has lost its turn, on a busy machine. In turns none would be twice in a row. */
+	for (size_t i = 1; streak.length < WANTED && i <= TRIES; i++) {
+		assert_int_equal(usleep(1000), 0);
+		assert_true(workers_add(workers, count_streak, &streak));
+		wait_inside(&streak.gate, i);
+	}
+	assert_int_equal(streak.length, WANTED);
+	workers_free(workers);
 }
 
 static void a_thread_that_is_idle_is_used_again(void **state)
@@ -134,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_many_threads_as_there_is_work_and_no_more),
 		cmocka_unit_test(a_thread_that_is_idle_is_used_again),
+		cmocka_unit_test(who_was_busy_last_is_woken_first),
 		cmocka_unit_test(what_waits_is_done_in_order),
 		cmocka_unit_test(what_comes_too_late_is_not_taken),
 	};
