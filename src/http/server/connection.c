@@ -49,12 +49,12 @@ static void disconnect(struct connection *connection)
 	struct http_server *server = connection->server;
 	struct http_exchange *x = &connection->exchange;
 	loop_source_free(TAKE(connection->watch));
-	close(TAKE_FD(connection->fd));
-	server->n--;
 	pthread_mutex_lock(&server->lock);
-	x->broken = true;
+	x->broken = true; /* before the socket goes, which another thread may be writing to */
 	pthread_cond_broadcast(&x->room);
 	pthread_mutex_unlock(&server->lock);
+	close(TAKE_FD(connection->fd));
+	server->n--;
 }
 
 void connection_free(struct connection *connection)
