@@ -74,7 +74,8 @@ static const struct verb_flag run_flags[] = {
 	{"otlp-endpoint", FLAG_TEXT, "URL", false, "send spans there (AILERON_OTLP_ENDPOINT)"},
 	{"otlp-service", FLAG_TEXT, "NAME", false, "what the spans call this service (AILERON_OTLP_SERVICE)"},
 	{"audit-keep-days", FLAG_NUMBER, "DAYS", false,
-	 "drop older events of the audit (AILERON_AUDIT_KEEP_DAYS; default never)"},
+	 "drop older events of the audit, and runs, sessions and grants that ended before "
+	 "(AILERON_AUDIT_KEEP_DAYS; default never)"},
 	{"spawned", FLAG_SWITCH, NULL, false, NULL},
 	FLAGS_END,
 };

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "base/wait.h"
+#include "control/history.h"
 #include "control/keeper_client.h"
 #include "control/workers.h"
 #include "text/wire.h"
@@ -75,6 +76,7 @@ static int make_checkpoint(struct audit_service *service, struct err *err)
 }
 
 struct retention {
+	int64_t (*drop)(struct db_tx *tx, uint64_t older_than_ns, struct err *err);
 	uint64_t older_than_ns;
 	int64_t dropped;
 };
@@ -82,8 +84,24 @@ struct retention {
 static int retain(struct db_tx *tx, void *user, struct err *err)
 {
 	struct retention *retention = user;
-	retention->dropped = audit_retain(tx, retention->older_than_ns, err);
+	retention->dropped = retention->drop(tx, retention->older_than_ns, err);
 	return retention->dropped < 0 ? -1 : 0;
+}
+
+/* Piece by piece, so that others write in between. */
+static uint64_t drop_all(struct audit_service *service, struct retention *retention)
+{
+	struct err err;
+	err_clear(&err);
+	uint64_t all = 0;
+	do {
+		if (db_write(service->control->db, retain, retention, &err) < 0) {
+			log_warn("old_rows_not_dropped", log_err(&err));
+			return all;
+		}
+		all += (uint64_t)retention->dropped;
+	} while (retention->dropped > 0 && !service->control->over);
+	return all;
 }
 
 /* Once an hour is often enough; each time is a commit, which is a reason to look again. */
@@ -95,19 +113,11 @@ static void drop_old(struct audit_service *service)
 	if (service->retained_ns != 0 && monotonic - service->retained_ns < TIME_HOUR)
 		return;
 	service->retained_ns = monotonic;
-	struct retention retention = {.older_than_ns = now - service->keep_ns};
-	struct err err;
-	err_clear(&err);
-	uint64_t all = 0;
-	do {
-		if (db_write(service->control->db, retain, &retention, &err) < 0) {
-			log_warn("audit_not_pruned", log_err(&err));
-			return;
-		}
-		all += (uint64_t)retention.dropped;
-	} while (retention.dropped > 0 && !service->control->over);
-	if (all > 0)
-		log_info("audit_pruned", log_u64("dropped", all));
+	struct retention events = {.drop = audit_retain, .older_than_ns = now - service->keep_ns};
+	struct retention history = {.drop = history_forget, .older_than_ns = events.older_than_ns};
+	uint64_t n_events = drop_all(service, &events), n_rows = drop_all(service, &history);
+	if (n_events > 0 || n_rows > 0)
+		log_info("old_rows_dropped", log_u64("events", n_events), log_u64("history", n_rows));
 }
 
 static void look(void *user)

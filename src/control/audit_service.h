@@ -2,8 +2,8 @@
  * audit_service: what the record needs beside the writing
  *
  * Follows the commits: signs the head when a checkpoint is due (the keeper's device key, on a worker), drops old
- * checkpoints when the user has asked for that (START's audit_keep_days; off by default), and lets followers wait for
- * what comes next.
+ * checkpoints and the history of that time (history.h) when the user has asked for that (START's audit_keep_days; off by
+ * default), and lets followers wait for what comes next.
  */
 #pragma once
 #include "control/control.h"

@@ -1,0 +1,16 @@
+/*
+ * history: what is over and old is forgotten
+ *
+ * Runs that ended with their steps and tasks, sessions, grants, and agents that were revoked: their rows hold what agents said
+ * and what was answered, and are kept as long as the events of the record that tell of them (audit_service.h).
+ */
+#pragma once
+#include "store/db.h"
+
+#define HISTORY_AT_ONCE 256 /* rows of a kind: other writers wait for that long */
+
+/*
+ * In a job: what began and ended before that time. How many rows went: call again, in another job, while it is more than 0.
+ * -1 on failure.
+ */
+int64_t history_forget(struct db_tx *tx, uint64_t older_than_ns, struct err *err) __attribute__((warn_unused_result));
