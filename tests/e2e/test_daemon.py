@@ -1,10 +1,12 @@
 """The daemon's life: it starts by itself, once, tells what it is, and loses nothing when a part of it dies."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import stat
 import struct
 import unittest
@@ -54,6 +56,23 @@ class Life(unittest.TestCase):
             self.assertEqual((home.state / "daemon.pid").read_text(), f"{found['pid']}\n")
             self.assertRegex(found["token"], "^[0-9a-f]{64}$")
             self.assertRegex(found["url"], r"^http://127\.0\.0\.1:[0-9]+$")
+
+    def test_what_is_as_old_as_the_record_is_forgotten(self):
+        with Home(AILERON_AUDIT_KEEP_DAYS="30") as home:
+            home.start()
+            home.ok("daemon", "stop")
+            with contextlib.closing(sqlite3.connect(home.state / "control" / "aileron.db")) as db, db:
+                for id in ("00000000000000000000000001", "7ZZZZZZZZZ0000000000000001"):
+                    db.execute("INSERT INTO sessions (id, agent, working_dir, started_ns, ended_ns) VALUES (?, 'a', '/', 1, 2)", (id,))
+            home.start()
+
+            def shown():
+                return [session["id"] for session in home.ok("sessions", "list", "--json").lines]
+
+            self.assertIn("7ZZZZZZZZZ0000000000000001", shown())
+            wait_for(lambda: "00000000000000000000000001" not in shown(), "the old session to be forgotten")
+            self.assertEqual(shown(), ["7ZZZZZZZZZ0000000000000001"])
+            self.assertIn("old_rows_dropped", (home.state / "daemon.log").read_text())
 
     def test_many_at_once_leave_one(self):
         with Home() as home:
