@@ -268,6 +268,7 @@ static int start_tokens(struct control *control, struct err *err)
 		.address = supervise_setting(control->start, SETTING_LISTEN),
 		.db = control->db,
 		.agents = control->agents,
+		.sessions = control->sessions,
 	};
 	if (spec.daemon_token.n == 0 || spec.caveat_key.n == 0)
 		return fail(err, ERR_PROTOCOL, "the parent gave no keys");
@@ -349,10 +350,10 @@ static int start_up(struct running *running, struct err *err)
 	if (start_store(control, err) < 0)
 		return -1;
 	control->agents = agents_new(control->db, NULL, err);
-	if (control->agents == NULL || start_tokens(control, err) < 0)
+	if (control->agents == NULL)
 		return -1;
 	control->sessions = sessions_new(control->loop, control->db, control->agents, err);
-	if (control->sessions == NULL)
+	if (control->sessions == NULL || start_tokens(control, err) < 0)
 		return -1;
 	control->processes = processes_new(control->db);
 	control->vault = vault_watch_new(control->db);

@@ -14,11 +14,13 @@
 /* One job of the writer. What nobody waits for has its strings in an arena of its own. */
 struct change {
 	struct sessions *sessions;
-	struct change *next; /* of those that could not be written */
+	struct change *next;        /* of those that could not be written */
+	struct change *next_ending; /* of ends that are final */
 	struct arena *arena;
 	struct session session;
 	struct audit_event by;
 	bool final;
+	bool is_ending; /* among `ending` */
 	bool had_ended; /* what the job found */
 	bool failed;    /* before */
 };
@@ -35,6 +37,7 @@ struct sessions {
 	size_t n_listeners;
 	bool stopped;
 	struct change *failed; /* ends; one a session */
+	struct change *ending; /* ends that are final, from before they are written until they are */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- listeners */
@@ -79,6 +82,55 @@ static bool is_had(struct sessions *sessions, struct str id)
 	}
 	pthread_mutex_unlock(&sessions->lock);
 	return had;
+}
+
+/* ------------------------------------------------------------------------------------ final ends that are not written */
+
+/* Under the lock. */
+static void join_ending(struct change *change)
+{
+	struct sessions *sessions = change->sessions;
+	if (change->is_ending)
+		return;
+	change->is_ending = true;
+	change->next_ending = sessions->ending;
+	sessions->ending = change;
+}
+
+static void leave_ending(struct change *change)
+{
+	if (!change->is_ending)
+		return;
+	struct sessions *sessions = change->sessions;
+	pthread_mutex_lock(&sessions->lock);
+	struct change **link = &sessions->ending;
+	while (*link != change)
+		link = &(*link)->next_ending;
+	*link = change->next_ending;
+	pthread_mutex_unlock(&sessions->lock);
+	change->is_ending = false;
+}
+
+/* From now on, whatever becomes of its row. */
+static void begin_end(struct change *change)
+{
+	struct sessions *sessions = change->sessions;
+	if (change->final) {
+		pthread_mutex_lock(&sessions->lock);
+		join_ending(change);
+		pthread_mutex_unlock(&sessions->lock);
+	}
+	cut_off(sessions, change->session.id);
+}
+
+bool sessions_is_open(struct sessions *sessions, struct str id)
+{
+	bool ends = false;
+	pthread_mutex_lock(&sessions->lock);
+	for (const struct change *change = sessions->ending; change != NULL && !ends; change = change->next_ending)
+		ends = str_eq(change->session.id, id);
+	pthread_mutex_unlock(&sessions->lock);
+	return !ends && session_is_open(sessions->db, id);
 }
 
 /* --------------------------------------------------------------------------------------------------- in the database */
@@ -150,6 +202,7 @@ static struct change *change_new(struct sessions *sessions, const struct session
 
 static void change_free(struct change *change)
 {
+	leave_ending(change);
 	arena_free(change->arena);
 	free(change);
 }
@@ -195,6 +248,8 @@ static void try_again(struct change *change)
 	struct change *before = *link;
 	change->next = before != NULL ? before->next : NULL;
 	change->final = change->final || (before != NULL && before->final);
+	if (change->final)
+		join_ending(change);
 	*link = change;
 	pthread_mutex_unlock(&sessions->lock);
 	if (before != NULL)
@@ -226,10 +281,10 @@ void sessions_end_later(struct sessions *sessions, const struct session *session
 {
 	const struct audit_event by =
 		session->caller.n > 0 ? by_agent(session) : audit_of_service(AUDIT_SESSION_ENDED, "daemon");
-	cut_off(sessions, session->id);
 	struct change *change = change_new(sessions, session, &by);
 	change->session.ended_ns = clock_wall_ns(NULL);
 	change->final = final;
+	begin_end(change);
 	db_write_later(sessions->db, do_end, change, ended);
 }
 
@@ -316,20 +371,22 @@ int sessions_continue(struct sessions *sessions, struct str id, const struct aud
 int sessions_end(struct sessions *sessions, struct str id, int exit_code, const struct audit_event *by, struct err *err)
 {
 	struct change change = {
+		.sessions = sessions,
 		.session = {.id = id, .ended_ns = clock_wall_ns(NULL), .exit_code = exit_code},
 		.by = *by,
 		.final = true,
 	};
-	cut_off(sessions, id);
+	begin_end(&change);
 	int rc = db_write(sessions->db, do_end, &change, err);
 	cut_off(sessions, id); /* what was being registered meanwhile */
-	if (rc == 0 && change.had_ended)
-		return fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id));
 	if (rc < 0 && (err == NULL || is_to_try_again(err))) {
 		struct change *later = change_new(sessions, &change.session, by);
 		later->final = true;
 		try_again(later);
 	}
+	leave_ending(&change);
+	if (rc == 0 && change.had_ended)
+		return fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id));
 	return rc;
 }
 

@@ -60,6 +60,9 @@ void sessions_continue_later(struct sessions *sessions, const struct session *se
 /* Id, exit code and caller; without a caller the daemon does it. `final`: nobody continues it. */
 void sessions_end_later(struct sessions *sessions, const struct session *session, bool final);
 
+/* Not when its end is only to be written still: what cannot be, because the disk is full, is over all the same. */
+bool sessions_is_open(struct sessions *sessions, struct str id);
+
 /*
  * On the loop's thread: what an earlier control left and nobody has taken up again. By itself after SESSIONS_RETURN_MS, and
  * again as long as it is false: the database did not tell of all.

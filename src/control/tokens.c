@@ -2,7 +2,7 @@
 #include "base/base64.h"
 #include "base/rand.h"
 #include "control/agents.h"
-#include "control/session.h"
+#include "control/sessions.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
 #include "text/json_members.h"
@@ -28,6 +28,7 @@ struct tokens {
 	struct secret *daemon_token, *caveat_key;
 	struct db *db;
 	struct agents *agents;
+	struct sessions *sessions;
 	const struct clock *clock;
 	char instance[TOKENS_NAME_MAX], address[TOKENS_NAME_MAX];
 	unsigned char nobody[SHA256_SIZE]; /* random: what proofs of tokens that there are not come from */
@@ -81,6 +82,7 @@ struct tokens *tokens_new(const struct tokens_spec *spec, struct err *err)
 	pthread_mutex_init(&tokens->lock, NULL);
 	tokens->db = spec->db;
 	tokens->agents = spec->agents;
+	tokens->sessions = spec->sessions;
 	tokens->clock = spec->clock;
 	rand_bytes(tokens->nobody, sizeof tokens->nobody);
 	if (copy_name(spec->instance, tokens->instance, err) < 0 || copy_name(spec->address, tokens->address, err) < 0)
@@ -233,6 +235,11 @@ static bool find_person(struct tokens *tokens, struct str token, struct identity
 	return found;
 }
 
+static bool session_stands(struct tokens *tokens, const struct identity *identity)
+{
+	return tokens->sessions == NULL || sessions_is_open(tokens->sessions, str_from(identity->session));
+}
+
 int tokens_identify(struct tokens *tokens, struct str authorization, struct identity *ret, struct err *err)
 {
 	struct str scheme, token = str_cut(authorization, ' ', &scheme);
@@ -249,8 +256,7 @@ int tokens_identify(struct tokens *tokens, struct str authorization, struct iden
 	    agents_identify(tokens->agents, token, ret))
 		return 0;
 	if (str_starts(token, S(JWT_HEADER ".")) &&
-	    caveat_verify(secret_borrow(tokens->caveat_key), token, &identity) &&
-	    (tokens->db == NULL || session_is_open(tokens->db, str_from(identity.session)))) {
+	    caveat_verify(secret_borrow(tokens->caveat_key), token, &identity) && session_stands(tokens, &identity)) {
 		*ret = identity;
 		return 0;
 	}
@@ -272,8 +278,7 @@ bool tokens_stand(struct tokens *tokens, const struct identity *identity)
 {
 	if (identity->kind == IDENTITY_PERSON)
 		return person_stands(tokens, identity->token_id);
-	return identity->kind != IDENTITY_SESSION || tokens->db == NULL ||
-	       session_is_open(tokens->db, str_from(identity->session));
+	return identity->kind != IDENTITY_SESSION || session_stands(tokens, identity);
 }
 
 static int check_session(const struct identity *identity, enum capability needed, const char *name, struct str session,

@@ -42,12 +42,13 @@ enum capability {
 #define CAPABILITIES_ALL 15u
 
 struct tokens_spec {
-	struct str daemon_token; /* copied into memory of its own */
-	struct str caveat_key;   /* the same */
-	struct str instance;     /* of the daemon: another one's person tokens are good no more; copied */
-	struct str address;      /* "127.0.0.1:8443", where the page finds us; copied */
-	struct db *db;           /* NULL in a test without persons */
-	struct agents *agents;   /* NULL = there are none */
+	struct str daemon_token;   /* copied into memory of its own */
+	struct str caveat_key;     /* the same */
+	struct str instance;       /* of the daemon: another one's person tokens are good no more; copied */
+	struct str address;        /* "127.0.0.1:8443", where the page finds us; copied */
+	struct db *db;             /* NULL in a test without persons */
+	struct agents *agents;     /* NULL = there are none */
+	struct sessions *sessions; /* NULL in a test where they do not end */
 	const struct clock *clock;
 };
 /* Reads the person tokens that are still valid. PROTOCOL when a name is too long. */

@@ -3,8 +3,9 @@
  */
 #include "control/tokens.h"
 #include "base/base64.h"
-#include "control/session.h"
+#include "control/sessions.h"
 #include "crypto/hmac.h"
+#include "os/loop.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -38,26 +39,29 @@ static const struct clock fake_clock = {read_fake, read_fake, NULL};
 
 struct stage {
 	struct db *db;
+	struct loop *loop;
+	struct sessions *sessions;
 	struct tokens *tokens;
 };
 
 /* As one start of the daemon has them, at one address. */
-static struct tokens *make_tokens_of(struct db *db, const char *instance, const char *address)
+static struct tokens *make_tokens_of(const struct stage *stage, const char *instance, const char *address)
 {
 	const struct tokens_spec spec = {.daemon_token = S(DAEMON_TOKEN),
 					 .caveat_key = str_of(zero_key, sizeof zero_key),
 					 .instance = str_from(instance),
 					 .address = str_from(address),
-					 .db = db,
+					 .db = stage->db,
+					 .sessions = stage->sessions,
 					 .clock = &fake_clock};
 	struct tokens *tokens = tokens_new(&spec, NULL);
 	assert_non_null(tokens);
 	return tokens;
 }
 
-static struct tokens *make_tokens(struct db *db)
+static struct tokens *make_tokens(const struct stage *stage)
 {
-	return make_tokens_of(db, INSTANCE, ADDRESS);
+	return make_tokens_of(stage, INSTANCE, ADDRESS);
 }
 
 static void set_up(struct stage *stage)
@@ -65,13 +69,18 @@ static void set_up(struct stage *stage)
 	fake_ns = UINT64_C(1767225600) * TIME_SECOND;
 	stage->db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
 	assert_non_null(stage->db);
-	stage->tokens = make_tokens(stage->db);
+	stage->loop = loop_new(NULL);
+	stage->sessions = sessions_new(stage->loop, stage->db, NULL, NULL);
+	assert_non_null(stage->sessions);
+	stage->tokens = make_tokens(stage);
 }
 
 static void tear_down(struct stage *stage)
 {
 	tokens_free(stage->tokens);
 	db_close(stage->db);
+	sessions_free(stage->sessions);
+	loop_free(stage->loop);
 }
 
 static enum identity_kind who(struct tokens *tokens, const char *token)
@@ -311,7 +320,7 @@ static void a_person_token_survives_a_restart_of_control_and_ends_by_time_or_by_
 	assert_int_equal(tokens_identify(stage.tokens, buf_str(&header), &identity, NULL), 0);
 
 	tokens_free(stage.tokens);
-	stage.tokens = make_tokens(stage.db);
+	stage.tokens = make_tokens(&stage);
 	assert_int_equal(who(stage.tokens, first), IDENTITY_PERSON);
 	assert_true(tokens_stand(stage.tokens, &identity));
 	assert_int_equal(tokens_revoke(stage.tokens, identity.token_id, NULL), 0);
@@ -323,7 +332,7 @@ static void a_person_token_survives_a_restart_of_control_and_ends_by_time_or_by_
 	assert_int_equal(err.class, ERR_NOT_FOUND);
 
 	tokens_free(stage.tokens);
-	stage.tokens = make_tokens(stage.db);
+	stage.tokens = make_tokens(&stage);
 	assert_int_equal(who(stage.tokens, first), IDENTITY_NOBODY);
 	fake_ns += TOKENS_PERSON_S * TIME_SECOND;
 	assert_int_equal(who(stage.tokens, second), IDENTITY_NOBODY);
@@ -338,7 +347,7 @@ static void a_person_token_ends_with_the_daemon_that_gave_it_out(void **state)
 	char token[TOKENS_TEXT_MAX];
 	issue(&stage, token);
 	tokens_free(stage.tokens);
-	stage.tokens = make_tokens_of(stage.db, "another", ADDRESS);
+	stage.tokens = make_tokens_of(&stage, "another", ADDRESS);
 	assert_int_equal(who(stage.tokens, token), IDENTITY_NOBODY);
 	/* Those of before take nobody's place. */
 	for (size_t i = 0; i < TOKENS_PERSONS; i++)
@@ -386,7 +395,7 @@ static void the_daemon_proves_that_it_knows_a_token_at_its_own_address_alone(voi
 	assert_false(proves(stage.tokens, id, token, nonces[0], "localhost:8443"));
 
 	tokens_free(stage.tokens);
-	stage.tokens = make_tokens(stage.db); /* another control */
+	stage.tokens = make_tokens(&stage); /* another control */
 	assert_true(proves(stage.tokens, id, token, nonces[0], ADDRESS));
 	assert_int_equal(tokens_revoke(stage.tokens, id, NULL), 0);
 	assert_false(proves(stage.tokens, id, token, nonces[0], ADDRESS));
@@ -403,7 +412,7 @@ static void another_start_of_the_daemon_proves_nothing(void **state)
 	char token[TOKENS_TEXT_MAX];
 	uint64_t id = issue(&stage, token);
 	tokens_free(stage.tokens);
-	stage.tokens = make_tokens_of(stage.db, "another", ADDRESS);
+	stage.tokens = make_tokens_of(&stage, "another", ADDRESS);
 	assert_false(proves(stage.tokens, id, token, nonces[0], ADDRESS));
 	tear_down(&stage);
 }
