@@ -279,8 +279,8 @@ static bool wants_vault(const struct err *err)
 		str_eq(required, S("vault.passphrase")) && err_detail_get(err, "ran", &ran) && str_eq(ran, S("no")));
 }
 
-/* An action that runs at once and needs the vault: a person at a terminal may open it. */
-static int ask_first(struct running *running, struct json **ret, struct err *err)
+/* One call. Whoever interrupts it, or loses its answer, is told that it may have run. */
+static int ask_once(struct running *running, struct json **ret, struct err *err)
 {
 	static struct err first;
 	err_clear(&first);
@@ -293,13 +293,19 @@ static int ask_first(struct running *running, struct json **ret, struct err *err
 		return 0;
 	if (first.class == ERR_UNREACHABLE && running->cli->client != NULL)
 		return ask_again(running, &first, ret, err);
-	if (wants_vault(&first)) {
-		begin_call(running);
-		return unlock_before_verb(running->cli, err) < 0 ? -1 : ask(running, 0, false, ret, err);
-	}
-	if (err != NULL)
-		*err = first;
+	*err = first;
 	return -1;
+}
+
+/* An action that runs at once and needs the vault: a person at a terminal may open it. */
+static int ask_first(struct running *running, struct json **ret, struct err *err)
+{
+	if (ask_once(running, ret, err) == 0)
+		return 0;
+	if (!wants_vault(err))
+		return -1;
+	err_clear(err);
+	return unlock_before_verb(running->cli, err) < 0 ? -1 : ask_once(running, ret, err);
 }
 
 int verb_action_run(struct cli *cli, struct err *err)

@@ -152,7 +152,7 @@ class Running(Cli):
 
     def test_what_was_cut_off_may_have_run(self):
         self.add("send", gated=False)
-        for cut in ("time", "interrupt", "kill"):
+        for cut in ("time", "interrupt", "kill", "kill"):  # the last finds the vault locked, and opens it
             self.service.asked.clear()
             flags = ("--timeout", "2s") if cut == "time" else ()
             running = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/hold", *flags), env=self.home.env,
@@ -168,7 +168,7 @@ class Running(Cli):
             self.assertEqual(running.returncode, -signal.SIGINT if cut == "interrupt" else 1, err)
             newest = wait_for(lambda: (run := self.home.ok("runs", "--json").lines[0])["state"] != "running" and run, "the run to end", 20)
             self.assertEqual(newest["state"], "outcome_unknown")
-        self.assertEqual(self.paths(), ["/hold"] * 3)
+        self.assertEqual(self.paths(), ["/hold"] * 4)
 
     def test_a_locked_vault_is_unlocked_before_it_runs(self):
         self.add("send", gated=False)
