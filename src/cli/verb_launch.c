@@ -13,6 +13,7 @@
 
 #define REQUEST_MAX   ((size_t)64 << 10)
 #define VARIABLES_MAX ((size_t)4096)
+#define LISTED_MAX    1000 /* of the operation */
 
 extern char **environ;
 
@@ -143,27 +144,37 @@ static bool is_open(const struct json *list, const char *id)
 	return false;
 }
 
-/* What launches left behind that were killed: files that we name ourselves, of sessions that have ended. */
+/* What launches left behind that were killed: a file that we name ourselves, of a session that has ended. */
+static void sweep_folder(const char *all, const char *name, const struct json *open)
+{
+	if (name[0] == '.' || is_open(open, name))
+		return;
+	AUTO_FREE char *folder = xasprintf("%s/%s", all, name);
+	AUTO_FREE char *file = xasprintf("%s/" PLAN_FILE, folder);
+	(void)unlink(file);
+	(void)rmdir(folder);
+}
+
+/* The folders are listed first: a launch that begins meanwhile has its session before its folder. */
 static int sweep_folders(struct cli *cli, struct err *err)
 {
-	AUTO(json) *list = NULL;
-	const struct client_request call = {.operation = OP_SESSION_LIST, .query = S("active_only=true&limit=1000")};
-	if (cli_call(cli, &call, &list, err) < 0)
-		return -1;
 	AUTO_FREE char *all = xasprintf("%s/run/launch", cli->state_dir);
-	DIR *entries = opendir(all);
-	if (entries == NULL)
+	struct dirent **entries = NULL;
+	int n = scandir(all, &entries, NULL, NULL);
+	if (n < 0)
 		return errno == ENOENT ? 0 : fail_errno(err, "cannot read '%s'", all);
-	for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-		if (entry->d_name[0] == '.' || is_open(list, entry->d_name))
-			continue;
-		AUTO_FREE char *folder = xasprintf("%s/%s", all, entry->d_name);
-		AUTO_FREE char *file = xasprintf("%s/" PLAN_FILE, folder);
-		(void)unlink(file);
-		(void)rmdir(folder);
+	AUTO(json) *list = NULL;
+	AUTO_FREE char *query = xasprintf("active_only=true&limit=%d", LISTED_MAX);
+	const struct client_request call = {.operation = OP_SESSION_LIST, .query = str_from(query)};
+	int rc = cli_call(cli, &call, &list, err);
+	bool all_listed = rc == 0 && json_length(json_member(list, S("items"))) < LISTED_MAX;
+	for (int i = 0; i < n; i++) {
+		if (all_listed)
+			sweep_folder(all, entries[i]->d_name, list);
+		free(entries[i]);
 	}
-	closedir(entries);
-	return 0;
+	free(entries);
+	return rc;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the plan */
