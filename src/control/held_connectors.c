@@ -22,6 +22,7 @@ struct item {
 	struct str folder; /* as it was asked for */
 	uint32_t watch;    /* 0 = none: outdated from the beginning */
 	uint64_t last_used;
+	uint64_t strange; /* of the table, before it was watched */
 
 	pthread_mutex_t copying; /* of what follows */
 	int copy_fd;             /* -1 = none yet */
@@ -84,6 +85,54 @@ void held_connector_release(const struct held_connector *connector)
 		let_go(item_of(connector));
 }
 
+/* ------------------------------------------------------------------------------------------------------------- changes */
+
+struct look {
+	struct held_connectors *held;
+	char *folder;
+};
+
+static int list_rows(struct control *control, struct arena *arena, struct connector_rows *ret, struct err *err)
+{
+	struct db_tx *tx = db_read(control->db);
+	int rc = connectors_list(tx, arena, ret, err);
+	db_done(tx);
+	return rc;
+}
+
+/* Opening it tells what changed. */
+static void look_at_folder(void *user)
+{
+	struct err err;
+	err_clear(&err);
+	struct look *look = user;
+	struct control *control = look->held->control;
+	AUTO(arena) *arena = arena_new();
+	struct connector_rows rows = {0};
+	if (list_rows(control, arena, &rows, &err) < 0)
+		log_error("connectors_not_read", log_err(&err));
+	for (size_t i = 0; i < rows.n; i++) {
+		if (!str_eq(rows.items[i].path, str_from(look->folder)))
+			continue;
+		AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+		if (connector_open(control, arena, rows.items[i].fqn, &opened, &err) < 0)
+			log_warn("connector_changed", log_str("connector", rows.items[i].fqn), log_err(&err));
+	}
+	free(look->folder);
+	free(look);
+}
+
+/* When there is too much to do the next use sees it. */
+static void look_later(struct held_connectors *held, struct str folder)
+{
+	struct look *look = NEW(struct look);
+	*look = (struct look){held, str_dup(folder)};
+	if (workers_add(held->control->workers, look_at_folder, look))
+		return;
+	free(look->folder);
+	free(look);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- opening */
 
 /* What is wrong with it the user finds again, and says. */
@@ -99,32 +148,24 @@ static void read_manifest(struct item *item)
 		item->public.manifest = item->manifest = TAKE(manifest);
 }
 
-static uint64_t count_strange(struct held_connectors *held)
-{
-	pthread_mutex_lock(&held->lock);
-	uint64_t n = held->strange;
-	pthread_mutex_unlock(&held->lock);
-	return n;
-}
-
 /* Watched first: what changes from then on is told. One that cannot be watched is good for one use. */
 static struct item *open_item(struct held_connectors *held, struct str path, struct err *err)
 {
-	uint64_t strange = count_strange(held);
 	struct parent_client *parent = held->control->parent;
 	struct item *item = NEW(struct item);
 	*item = (struct item){
 		.holders = 2, .arena = arena_new(), .public = {.manifest_fd = -1, .module_fd = -1}, .copy_fd = -1};
 	pthread_mutex_init(&item->copying, NULL);
 	item->folder = arena_str(item->arena, path);
+	pthread_mutex_lock(&held->lock);
+	item->strange = held->strange;
+	pthread_mutex_unlock(&held->lock);
 	const struct parent_watch watch = {SUPERVISE_WATCH_CONNECTOR, true, path};
 	if (parent_watch(parent, &watch, item->arena, &item->watch, NULL, NULL) < 0)
 		item->outdated = true;
 	if (parent_open_folder(parent, path, item->arena, &item->public.path, &item->public.manifest_fd,
 			       &item->public.module_fd, err) == 0) {
 		read_manifest(item);
-		if (count_strange(held) != strange)
-			item->outdated = true;
 		return item;
 	}
 	if (item->watch != 0)
@@ -178,8 +219,13 @@ static void keep(struct held_connectors *held, struct item *item)
 	struct item **place = place_for(held, item->folder);
 	struct item *before = *place;
 	item->last_used = ++held->uses;
+	bool told = held->strange != item->strange; /* perhaps of this one */
+	if (told)
+		item->outdated = true;
 	*place = item;
 	pthread_mutex_unlock(&held->lock);
+	if (told)
+		look_later(held, item->folder);
 	if (before != NULL && before->watch != 0)
 		parent_unwatch(held->control->parent, before->watch);
 	let_go(before);
@@ -234,59 +280,20 @@ void held_connector_outdated(const struct held_connector *connector)
 	item_of(connector)->outdated = true;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- changes */
-
-struct look {
-	struct held_connectors *held;
-	char *folder;
-};
-
-static int list_rows(struct control *control, struct arena *arena, struct connector_rows *ret, struct err *err)
-{
-	struct db_tx *tx = db_read(control->db);
-	int rc = connectors_list(tx, arena, ret, err);
-	db_done(tx);
-	return rc;
-}
-
-/* Opening it tells what changed. */
-static void look_at_folder(void *user)
-{
-	struct err err;
-	err_clear(&err);
-	struct look *look = user;
-	struct control *control = look->held->control;
-	AUTO(arena) *arena = arena_new();
-	struct connector_rows rows = {0};
-	if (list_rows(control, arena, &rows, &err) < 0)
-		log_error("connectors_not_read", log_err(&err));
-	for (size_t i = 0; i < rows.n; i++) {
-		if (!str_eq(rows.items[i].path, str_from(look->folder)))
-			continue;
-		AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
-		if (connector_open(control, arena, rows.items[i].fqn, &opened, &err) < 0)
-			log_warn("connector_changed", log_str("connector", rows.items[i].fqn), log_err(&err));
-	}
-	free(look->folder);
-	free(look);
-}
-
 void held_connectors_told(struct held_connectors *held, uint32_t watch)
 {
-	struct look *look = NULL;
+	char *folder = NULL;
 	pthread_mutex_lock(&held->lock);
-	for (size_t i = 0; i < HELD_CONNECTORS_MAX && look == NULL; i++) {
+	for (size_t i = 0; i < HELD_CONNECTORS_MAX && folder == NULL; i++) {
 		struct item *item = held->items[i];
 		if (item == NULL || item->watch != watch)
 			continue;
 		item->outdated = true;
-		look = NEW(struct look);
-		*look = (struct look){held, str_dup(item->folder)};
+		folder = str_dup(item->folder);
 	}
-	held->strange += look == NULL;
+	held->strange += folder == NULL;
 	pthread_mutex_unlock(&held->lock);
-	if (look == NULL || workers_add(held->control->workers, look_at_folder, look))
-		return;
-	free(look->folder); /* too much to do: the next use sees it */
-	free(look);
+	if (folder != NULL)
+		look_later(held, str_from(folder));
+	free(folder);
 }
