@@ -18,6 +18,7 @@
 #define RUNNER_THREADS 8
 #define RUNNER_IDLE_NS (300 * TIME_SECOND)
 #define GONE_POLL_NS   (250 * TIME_MILLISECOND) /* how often a waiting worker asks whether its client is still there */
+#define RUN_TRIES      3
 #define OUTPUT_MAX     (6 * LIMIT_STDOUT + MIB)
 
 /*
@@ -560,8 +561,8 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 	buf_init(&ret->output, OUTPUT_MAX);
 	ret->report = (struct call_report){0};
 	ret->warm = true;
-	/* A runner may end between being provided and being used; twice in a row it is the connector's fault. */
-	for (int tries = 0; tries < 3; tries++) {
+	/* A runner may end between being provided and being used; when it does so each time it is the connector's fault. */
+	for (int tries = 1; tries <= RUN_TRIES; tries++) {
 		struct run run = {.spec = spec, .ret = ret};
 		task_init(&run.task, begin_run);
 		run.task.tick = tick_run;
@@ -569,7 +570,7 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 		if (!run.missing)
 			return;
 		ret->warm = false;
-		if (provide(calls, spec, &ret->error) < 0)
+		if (tries < RUN_TRIES && provide(calls, spec, &ret->error) < 0)
 			return;
 	}
 	fail(&ret->error, ERR_CONNECTOR_RUNTIME_ERROR, "the runner of '%.*s' ends before it is used",

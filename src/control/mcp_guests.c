@@ -183,7 +183,8 @@ static void guest_end(struct guest *guest, bool broken)
 	http_on_gone(x, NULL, NULL);
 	guest_free(guest);
 	(broken ? http_stream_break : http_stream_end)(x);
-	const struct session lost = {.id = str_from(id), .caller = str_from(agent)};
+	/* Who lets go of its connection has ended in order, as far as is known; an end that nobody saw has no code. */
+	const struct session lost = {.id = str_from(id), .caller = str_from(agent), .exit_code = 0};
 	if (ends)
 		sessions_end_later(sessions, &lost, false);
 }
