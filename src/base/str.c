@@ -126,3 +126,14 @@ bool str_to_u64(struct str s, uint64_t max, uint64_t *ret)
 	*ret = value;
 	return true;
 }
+
+bool str_listed(struct str list, struct str item)
+{
+	while (list.n > 0) {
+		struct str one;
+		list = str_cut(list, ',', &one);
+		if (str_eq_fold(str_trim(one), item))
+			return true;
+	}
+	return false;
+}

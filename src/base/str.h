@@ -37,6 +37,8 @@ size_t str_find_last_char(struct str s, char c);
 struct str str_slice(struct str s, size_t from, size_t to);
 /* Splits at the first `c`: *ret_head gets what is before it, the result is what is after; without one, head = s. */
 struct str str_cut(struct str s, char c, struct str *ret_head);
+/* Whether a comma-separated list has it, case and blanks aside: fields of HTTP such as Connection (RFC 9110, 5.6.1). */
+bool str_listed(struct str list, struct str item);
 struct str str_trim(struct str s); /* without ASCII space, tab, CR, LF, VT, FF at both ends */
 bool str_blank(struct str s);      /* empty or only such characters */
 

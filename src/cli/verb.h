@@ -55,7 +55,6 @@ struct verb {
 };
 extern const struct verb verbs[]; /* ended by words NULL; verbs of a group stand together */
 
-#define VERB_FLAGS_MAX  32
 #define VERB_VALUES_MAX 128
 struct verb_value {
 	const struct verb_flag *flag;

@@ -1,8 +1,9 @@
 /*
  * calls: the connectors' calls of all workers, driven by one of them at a time
  *
- * The pool of runners and the link to egress are not thread-safe: one thread leads, and runs what the others hand over. Who waits
- * leads when nobody does; a thread of its own sees to what the clock asks for meanwhile. A worker whose connector has no living runner loads it itself (connector/load.h, which blocks) and gives it to the pool.
+ * The pool of runners and the link to egress are not thread-safe: one thread leads, and runs what the others hand over. Who
+ * waits leads when nobody does; a thread of its own sees to what the clock asks for meanwhile. A worker whose connector has no
+ * living runner loads it itself (connector/load.h, which blocks) and gives it to the pool.
  */
 #pragma once
 #include "base/arena.h"

@@ -1,8 +1,8 @@
 /*
  * control: the half of the daemon that decides
  *
- * One loop thread owns the HTTP connections and the links to parent and keeper; the calls' thread owns the runners and the
- * link to egress (calls.h). A bounded pool of workers runs the handlers of operations, which read top to bottom and may
+ * One loop thread owns the HTTP connections and the links to parent and keeper; whoever waits for a call of a connector drives
+ * the runners and the link to egress (calls.h). A bounded pool of workers runs the handlers of operations, which read top to bottom and may
  * wait: for the keeper (keeper_client.h), for a commit (store/db.h), for a call of a connector (calls.h). Rows marked
  * API_QUICK are answered on the loop's thread.
  *

@@ -12,17 +12,25 @@
 #include "text/wire.h"
 #include <stdlib.h>
 
-#define AGAIN_FIRST_MS 100
-#define AGAIN_MS       1000
+#define PROVIDER_NAME_MAX 32
+#define AGAIN_FIRST_MS    100
+#define AGAIN_MS          1000
 
 static const struct {
-	const char *segment; /* behind the capability */
-	const char *under;   /* what the target begins with; "/" = anything */
+	const char *under; /* what the target begins with, behind the name; "/" = anything */
 	const char *url, *inject;
 } providers[STREAM_PROVIDER__MAX] = {
-	[STREAM_ANTHROPIC] = {"anthropic", "/", SETTING_GATEWAY_ANTHROPIC, SETTING_GATEWAY_INJECT_ANTHROPIC},
-	[STREAM_OPENAI] = {"openai", "/v1", SETTING_GATEWAY_OPENAI, SETTING_GATEWAY_INJECT_OPENAI},
+	[STREAM_ANTHROPIC] = {"/", SETTING_GATEWAY_ANTHROPIC, SETTING_GATEWAY_INJECT_ANTHROPIC},
+	[STREAM_OPENAI] = {"/v1", SETTING_GATEWAY_OPENAI, SETTING_GATEWAY_INJECT_OPENAI},
 };
+
+/* What stands behind the capability in an address. */
+static void put_place(struct buf *out, enum stream_provider provider)
+{
+	const char *under = providers[provider].under;
+	buf_add_z(out, stream_provider_name(provider));
+	buf_add_z(out, strcmp(under, "/") == 0 ? "" : under);
+}
 
 static struct str key_of(const uint32_t *id)
 {
@@ -225,7 +233,7 @@ static bool read_address(const struct http_exchange *x, struct address *ret)
 	segment = str_slice(rest, 0, slash);
 	ret->path = slash == STR_NPOS ? STR_EMPTY : str_slice(rest, slash, rest.n);
 	for (int i = 0; i < STREAM_PROVIDER__MAX; i++) {
-		if (!str_eq(segment, str_from(providers[i].segment)))
+		if (!str_eq(segment, str_from(stream_provider_name((enum stream_provider)i))))
 			continue;
 		ret->provider = (enum stream_provider)i;
 		return true;
@@ -331,13 +339,18 @@ void gateway_serve(struct gateway *gateway, struct http_exchange *x)
 	err_clear(&err);
 	struct address address;
 	if (!read_address(x, &address)) {
-		fail(&err, ERR_NOT_FOUND, "there is no such provider; there are 'anthropic' and 'openai/v1'");
+		AUTO_BUF places = BUF_INIT(256);
+		for (size_t i = 0; i < STREAM_PROVIDER__MAX; i++) {
+			buf_add_z(&places, i == 0 ? "'" : "' and '");
+			put_place(&places, (enum stream_provider)i);
+		}
+		fail(&err, ERR_NOT_FOUND, "there is no such provider; there are %.*s'", STR_FMT(buf_str(&places)));
 		gateway_refuse(x, STREAM_OPENAI, &err);
 		return;
 	}
 	struct pass *pass = pass_new(gateway, x, &address);
 	if (admit(gateway, x, &address, pass, &err) < 0) {
-		log_info("gateway_refused", log_z("provider", providers[address.provider].segment), log_err(&err));
+		log_info("gateway_refused", log_z("provider", stream_provider_name(address.provider)), log_err(&err));
 		free(pass);
 		gateway_refuse(x, address.provider, &err);
 		return;
@@ -358,15 +371,16 @@ void gateway_put_session(struct gateway *gateway, const char *capability, struct
 {
 	struct str listen = supervise_setting(gateway->control->start, SETTING_LISTEN);
 	AUTO_BUF url = BUF_INIT_SECRET(512);
-	buf_addf(&url, "http://%.*s/llm/%s/", STR_FMT(listen), capability);
-	size_t base = url.n;
 	member_begin_object(w, "gateway");
 	member_z(w, "capability", capability);
-	buf_add_z(&url, "anthropic");
-	member_str(w, "anthropic_url", buf_str(&url));
-	buf_truncate(&url, base);
-	buf_add_z(&url, "openai/v1");
-	member_str(w, "openai_url", buf_str(&url));
+	for (size_t i = 0; i < STREAM_PROVIDER__MAX; i++) {
+		char member[PROVIDER_NAME_MAX];
+		snprintf(member, sizeof member, "%s_url", stream_provider_name((enum stream_provider)i));
+		buf_clear(&url);
+		buf_addf(&url, "http://%.*s/llm/%s/", STR_FMT(listen), capability);
+		put_place(&url, (enum stream_provider)i);
+		member_str(w, member, buf_str(&url));
+	}
 	jsonw_end_object(w);
 }
 

@@ -13,9 +13,6 @@
 #define PERMIT_NS  (90 * TIME_SECOND) /* to find the upstream and connect to it in */
 #define PERMIT_MAX ((size_t)4 << 10)
 
-static const char *const provider_names[STREAM_PROVIDER__MAX] = {
-	[STREAM_ANTHROPIC] = "anthropic", [STREAM_OPENAI] = "openai"};
-
 /* ---------------------------------------------------------------------------------------------------------- the end */
 
 static uint64_t ms_since(uint64_t from, uint64_t to)
@@ -32,7 +29,7 @@ static void record(struct pass *pass)
 						 .actor_id = str_from(pass->session)});
 	struct json_writer *w = &event.json;
 	member_z(w, "aileron.session.id", pass->session);
-	member_z(w, "aileron.gateway.provider", provider_names[pass->provider]);
+	member_z(w, "aileron.gateway.provider", stream_provider_name(pass->provider));
 	member_z(w, "aileron.gateway.method", pass->method);
 	member_z(w, "aileron.gateway.path", pass->path);
 	member_str_given(w, "aileron.gateway.model", gateway_model_found(&pass->model));
@@ -60,8 +57,8 @@ static void pass_free(struct pass *pass)
 static void refuse(struct pass *pass, const struct err *err)
 {
 	pass->status = gateway_refuse(pass->x, pass->provider, err);
-	log_info("gateway_refused", log_z("provider", provider_names[pass->provider]), log_u64("status", pass->status),
-		 log_err(err));
+	log_info("gateway_refused", log_z("provider", stream_provider_name(pass->provider)),
+		 log_u64("status", pass->status), log_err(err));
 	record(pass);
 	pass_free(pass);
 }
@@ -82,7 +79,7 @@ void pass_ended(struct pass *pass, const struct err *err)
 	} else {
 		http_stream_break(pass->x);
 		if (!pass->given_up)
-			log_warn("gateway_answer_broken", log_z("provider", provider_names[pass->provider]),
+			log_warn("gateway_answer_broken", log_z("provider", stream_provider_name(pass->provider)),
 				 log_u64("bytes", pass->received), log_err(err));
 	}
 	record(pass);

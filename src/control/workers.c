@@ -156,6 +156,14 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 	return taken;
 }
 
+size_t workers_idle(struct workers *workers)
+{
+	pthread_mutex_lock(&workers->lock);
+	size_t n = workers->n_idle;
+	pthread_mutex_unlock(&workers->lock);
+	return n;
+}
+
 size_t workers_threads(struct workers *workers)
 {
 	pthread_mutex_lock(&workers->lock);

@@ -2,7 +2,7 @@
  * workers: a bounded pool of threads for what may wait
  *
  * Threads are started when there is work and none is idle, up to a maximum, and stay. What is added is done in that
- * order; above `waiting_max` jobs nothing more is taken. Stacks are small: a job keeps large things in an arena.
+ * order, by the thread that was busy last; above `waiting_max` jobs nothing more is taken. Stacks are small: a job keeps large things in an arena.
  */
 #pragma once
 #include "base/err.h"
@@ -21,3 +21,4 @@ DEFINE_AUTO(workers, workers_free)
 /* Any thread. False when too many wait, no thread can be had, or it is finishing; `work` is then never called. */
 bool workers_add(struct workers *workers, void (*work)(void *user), void *user) __attribute__((warn_unused_result));
 size_t workers_threads(struct workers *workers); /* that were started */
+size_t workers_idle(struct workers *workers);    /* of them, that wait for something to do */

@@ -52,18 +52,6 @@ static struct str canonical(struct arena *arena, struct str name)
 	return str_of(p, name.n);
 }
 
-/* Whether a comma-separated list, as Connection has one, names the field. */
-static bool lists(struct str list, struct str name)
-{
-	while (list.n > 0) {
-		struct str item;
-		list = str_cut(list, ',', &item);
-		if (str_eq_fold(str_trim(item), name))
-			return true;
-	}
-	return false;
-}
-
 static bool has_prefix(struct str name, struct str prefix)
 {
 	return str_eq_fold(str_slice(name, 0, prefix.n), prefix);
@@ -75,7 +63,7 @@ static bool is_dropped(struct str name, struct str connection)
 		if (str_eq_fold(name, str_from(dropped_names[i])))
 			return true;
 	}
-	return has_prefix(name, S("Proxy-")) || lists(connection, name);
+	return has_prefix(name, S("Proxy-")) || str_listed(connection, name);
 }
 
 static void note_dropped(struct buf *dropped, struct str name)

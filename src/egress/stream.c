@@ -12,11 +12,10 @@
 
 /* How each provider is given a key, and what of a request is left out for it. */
 static const struct {
-	const char *name; /* of the pool of connections */
 	const char *header, *before;
 } providers[STREAM_PROVIDER__MAX] = {
-	[STREAM_ANTHROPIC] = {"gateway of anthropic", "x-api-key", ""},
-	[STREAM_OPENAI] = {"gateway of openai", "Authorization", "Bearer "},
+	[STREAM_ANTHROPIC] = {"x-api-key", ""},
+	[STREAM_OPENAI] = {"Authorization", "Bearer "},
 };
 static const char *const key_headers[] = {"Authorization", "x-api-key", "api-key"};
 
@@ -218,7 +217,7 @@ static void dial(struct egress_stream *stream)
 	struct sockaddr_storage *address = &stream->addresses[stream->next_address++];
 	address_set_port(address, stream->url.port);
 	const struct http_call call = {
-		.pool = str_from(providers[stream->open.provider].name),
+		.pool = arena_printf(stream->arena, "gateway of %s", stream_provider_name(stream->open.provider)),
 		.method = stream->open.method,
 		.url = stream->text,
 		.peer = url_authority(stream->arena, &stream->url),

@@ -35,15 +35,11 @@ bool stream_header_is_good(const struct stream_header *header)
 	return header->name.n > 0;
 }
 
-static bool lists(struct str list, struct str name)
+const char *stream_provider_name(enum stream_provider provider)
 {
-	while (list.n > 0) {
-		struct str item;
-		list = str_cut(list, ',', &item);
-		if (str_eq_fold(str_trim(item), name))
-			return true;
-	}
-	return false;
+	static const char *const names[STREAM_PROVIDER__MAX] = {
+		[STREAM_ANTHROPIC] = "anthropic", [STREAM_OPENAI] = "openai"};
+	return names[provider];
 }
 
 bool stream_header_is_of_hop(struct str name, struct str connection)
@@ -57,7 +53,7 @@ bool stream_header_is_of_hop(struct str name, struct str connection)
 		if (str_eq_fold(name, str_from(names[i])))
 			return true;
 	}
-	return str_eq_fold(str_slice(name, 0, 6), S("Proxy-")) || lists(connection, name);
+	return str_eq_fold(str_slice(name, 0, 6), S("Proxy-")) || str_listed(connection, name);
 }
 
 struct str stream_connection_of(struct arena *arena, const struct stream_headers *headers)

@@ -44,6 +44,7 @@ extern const struct rpc_rule stream_control_rules[]; /* … and control */
 
 /* The upstreams that a person set; egress has their URLs from the parent, control cannot name another. */
 enum stream_provider { STREAM_ANTHROPIC, STREAM_OPENAI, STREAM_PROVIDER__MAX };
+const char *stream_provider_name(enum stream_provider provider); /* in addresses, the record and logs: "anthropic" */
 
 struct stream_header {
 	struct str name, value; /* as sent */

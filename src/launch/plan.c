@@ -144,9 +144,10 @@ static int plan_extension(struct planning *p, struct err *err)
 	if (!str_eq(first, S("session")) && !str_eq(first, S("run")))
 		return fail(err, ERR_USAGE, "goose can be launched as 'session' or 'run', not as '%.*s'",
 			    STR_FMT(first));
-	if (str_find_char(guest->path, ' ') != STR_NPOS || str_find_char(guest->state_home, ' ') != STR_NPOS)
+	struct str blank = str_find_char(guest->path, ' ') != STR_NPOS ? guest->path : guest->state_home;
+	if (str_find_char(blank, ' ') != STR_NPOS)
 		return fail(err, ERR_USAGE, "goose cannot be told of '%.*s', which has a blank in its path",
-			    STR_FMT(guest->path));
+			    STR_FMT(blank));
 	add_argument(p, first);
 	add_argument(p, S("--with-extension"));
 	struct str home = guest->state_home.n > 0

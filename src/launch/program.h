@@ -43,7 +43,6 @@ enum program_launch {
 /* Which of the gateway's two faces it is pointed at. */
 enum program_route { PROGRAM_ROUTE_NONE, PROGRAM_ROUTE_ANTHROPIC, PROGRAM_ROUTE_OPENAI };
 
-#define PROGRAM_KEYS_MAX 2
 struct program {
 	const char *name;    /* on the command line */
 	const char *title;   /* for people */

@@ -5,8 +5,8 @@
 #include "text/json_members.h"
 #include <math.h>
 
-#define TOLD_MAX (MCP_ANSWER_MAX + KIB_)
-#define KIB_     ((size_t)64 << 10)
+#define FRAME_MAX ((size_t)64 << 10) /* around an answer */
+#define TOLD_MAX  (MCP_ANSWER_MAX + FRAME_MAX)
 
 /* ---- Its life ---- */
 
@@ -384,10 +384,6 @@ const struct json *mcp_call_meta(const struct mcp_call *call)
 const struct mcp_caller *mcp_call_caller(const struct mcp_call *call)
 {
 	return &call->caller.is;
-}
-enum mcp_version mcp_call_version(const struct mcp_call *call)
-{
-	return call->version;
 }
 struct str mcp_call_client(const struct mcp_call *call)
 {

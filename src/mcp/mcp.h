@@ -166,7 +166,6 @@ const struct json *mcp_call_arguments(const struct mcp_call *call); /* an object
 struct str mcp_call_arguments_text(const struct mcp_call *call);    /* the same as sent; "{}" */
 const struct json *mcp_call_meta(const struct mcp_call *call);      /* params._meta, or NULL */
 const struct mcp_caller *mcp_call_caller(const struct mcp_call *call);
-enum mcp_version mcp_call_version(const struct mcp_call *call);
 struct str mcp_call_client(const struct mcp_call *call); /* what it calls itself, for display: "name version" or "" */
 
 /* Gave up: the client cancelled, or is gone where that means the same. Asked now and then by what takes long. */

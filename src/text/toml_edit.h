@@ -10,10 +10,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define TOML_EDIT_PATH_MAX 8
-
 struct toml_edit {
-	const struct str *path; /* of keys, 1 to TOML_EDIT_PATH_MAX */
+	const struct str *path; /* of keys, one at least */
 	size_t n_path;
 	struct str lines; /* "key = value" lines of the table, and headers of tables below it; NULL p removes it */
 };

@@ -11,7 +11,7 @@ struct yaml_value {
 	bool boolean;
 	int64_t integer;
 	struct str text, name; /* of a scalar; of a member */
-	uint32_t line, column;
+	uint32_t line;
 	struct yaml_span span;
 	size_t n;
 	struct yaml_value *first, *last, *next;
@@ -120,7 +120,6 @@ static struct yaml_value *new_value(struct reading *r, const yaml_event_t *event
 	r->values++;
 	struct yaml_value *value = ARENA_NEW(r->arena, struct yaml_value);
 	value->line = (uint32_t)event->start_mark.line + 1;
-	value->column = (uint32_t)event->start_mark.column + 1;
 	value->span.begin = byte_of(r, event->start_mark);
 	value->span.key = value->span.begin;
 	value->span.end = byte_of(r, event->end_mark);
@@ -303,11 +302,6 @@ const char *yaml_kind_name(enum yaml_kind kind)
 uint32_t yaml_line(const struct yaml_value *value)
 {
 	return value == NULL ? 0 : value->line;
-}
-
-uint32_t yaml_column(const struct yaml_value *value)
-{
-	return value == NULL ? 0 : value->column;
 }
 
 bool yaml_get_bool(const struct yaml_value *value, bool *ret)

@@ -28,7 +28,6 @@ int yaml_parse(struct arena *arena, struct str text, const char *file, const str
 enum yaml_kind yaml_kind(const struct yaml_value *value); /* NULL, which stands for "absent", is YAML_NULL */
 const char *yaml_kind_name(enum yaml_kind kind);          /* with its article: "a list" */
 uint32_t yaml_line(const struct yaml_value *value);
-uint32_t yaml_column(const struct yaml_value *value);
 
 /* Each answers false when the value is of another kind (NULL included) and leaves *ret alone. */
 bool yaml_get_bool(const struct yaml_value *value, bool *ret);

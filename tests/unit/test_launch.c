@@ -340,6 +340,11 @@ static void test_plans_that_cannot_be(void **state)
 	input.n_arguments = 0;
 	input.guest.path = S("/a b/aileron-guest");
 	assert_int_equal(plan_make(&input, arena, &plan, &err), -1);
+	assert_non_null(strstr(err.message, "'/a b/aileron-guest'"));
+	input.guest.path = S(GUEST);
+	input.guest.state_home = S("/c d/.aileron");
+	assert_int_equal(plan_make(&input, arena, &plan, &err), -1);
+	assert_non_null(strstr(err.message, "'/c d/.aileron'"));
 	input.program = program_named(S("gemini"));
 	assert_int_equal(plan_make(&input, arena, &plan, &err), -1);
 	input.program = program_named(S("opencode"));

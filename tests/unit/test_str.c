@@ -47,6 +47,8 @@ static void slices_and_cuts_stay_within(void **state)
 	assert_true(str_eq(head, s));
 	assert_int_equal(str_find_last_char(s, '='), 5);
 	assert_true(str_eq(str_trim(S(" \t\r\n\v\fa b\f ")), S("a b")));
+	assert_true(str_listed(S("close,\tUpgrade , x"), S("upgrade")) && str_listed(S("x"), S("x")));
+	assert_false(str_listed(S("upgraded, up"), S("upgrade")) || str_listed(STR_EMPTY, S("x")));
 	assert_false(str_blank(S(" \xc2\xa0"))); /* only ASCII is blank */
 	assert_false(str_blank(S("\0")));
 }

@@ -2,7 +2,8 @@
  * connection: what the parts of the server share
  *
  * server.c accepts, keeps time and drains; connection.c reads requests and writes what is to be written; answer.c makes answers
- * and streams, on any thread; exchange.c reads requests; upgrade.c lets another protocol have the connection. Only they include
+ * and streams, on any thread; exchange.c has the request of an exchange: its parts, its id, whether it may
+ * reach the handler; upgrade.c lets another protocol have the connection. Only they include
  * this.
  *
  * A connection and its exchange are one object, which lives until the socket is closed and its exchange, if somebody has one, is
@@ -66,7 +67,6 @@ struct http_exchange {
 	/* Of another protocol that has the connection; it is a stream without chunks. */
 	size_t (*receive)(void *user, struct str bytes); /* NULL = it is HTTP's */
 	void *receive_user;
-	bool is_held; /* nothing is read for now */
 };
 
 struct connection {

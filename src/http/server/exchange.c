@@ -64,7 +64,6 @@ void exchange_clear(struct http_exchange *x)
 	x->has_length = false;
 	x->gone = x->sent = NULL;
 	x->receive = NULL;
-	x->is_held = false;
 }
 
 static bool is_ours(const struct http_server *server, struct str host)

@@ -155,7 +155,7 @@ struct http_upgrade {
 	const struct h1_header *headers; /* of the 101, further ones */
 	size_t n_headers;
 	/*
-	 * On the loop's thread; may write, hold and end. How many it took: the rest comes again when no more than
+	 * On the loop's thread; may write and end. How many it took: the rest comes again when no more than
 	 * HTTP_STREAM_HIGH waits to be sent, so who took less had written more.
 	 */
 	size_t (*receive)(void *user, struct str bytes);
@@ -171,5 +171,3 @@ void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade);
  */
 int http_upgraded_write(struct http_exchange *x, struct str bytes) __attribute__((warn_unused_result));
 uint64_t http_upgrades_excess(struct http_server *server); /* any thread */
-/* Whether `receive` is called: false leaves what comes in the socket. Any thread. */
-void http_upgraded_hold(struct http_exchange *x, bool hold);

@@ -5,20 +5,9 @@
 /* More is left to the loop: others wait for the lock. */
 #define SENT_AT_ONCE_MAX ((size_t)64 << 10)
 
-static bool names(struct str list, struct str name)
-{
-	while (list.n > 0) {
-		struct str item;
-		list = str_cut(list, ',', &item);
-		if (str_eq_fold(str_trim(item), name))
-			return true;
-	}
-	return false;
-}
-
 struct str http_upgrade_asked(const struct http_exchange *x)
 {
-	if (x->is_old || !names(http_header(x, S("Connection")), S("Upgrade")))
+	if (x->is_old || !str_listed(http_header(x, S("Connection")), S("Upgrade")))
 		return STR_EMPTY;
 	return http_header(x, S("Upgrade"));
 }
@@ -92,18 +81,11 @@ uint64_t http_upgrades_excess(struct http_server *server)
 	return unsent > max ? unsent - max : 0;
 }
 
-void http_upgraded_hold(struct http_exchange *x, bool hold)
-{
-	pthread_mutex_lock(&x->connection->server->lock);
-	x->is_held = hold;
-	answer_hand_over(x);
-}
-
 bool upgrade_reads(struct http_exchange *x)
 {
 	struct http_server *server = x->connection->server;
 	pthread_mutex_lock(&server->lock);
-	bool reads = x->receive != NULL && !x->is_held && !x->finished && x->unsent <= HTTP_STREAM_HIGH;
+	bool reads = x->receive != NULL && !x->finished && x->unsent <= HTTP_STREAM_HIGH;
 	pthread_mutex_unlock(&server->lock);
 	return reads;
 }
