@@ -3,123 +3,17 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "base/vec.h"
-#include "base/wait.h"
 #include "connector/load.h"
-#include "connector/runner_pool.h"
+#include "control/calls_private.h"
 #include "control/loads.h"
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#define RUNNERS_MAX    32
 #define RUNNER_THREADS 8
 #define RUNNER_IDLE_NS (300 * TIME_SECOND)
-#define GONE_POLL_NS   (250 * TIME_MILLISECOND) /* how often a waiting worker asks whether its client is still there */
 #define RUN_TRIES      3
 #define OUTPUT_MAX     (6 * LIMIT_STDOUT + MIB)
-
-/*
- * The pool of runners and the link to egress are driven by one thread at a time: it leads. Whoever waits for a task leads when
- * nobody does, until that is done, so that a call alone pays for no switch of threads; then one of the others that wait does.
- * While nobody waits, the thread sees to what has its time, in a moment of leading.
- */
-
-/* What a worker hands over and waits for; it lies on the worker's stack. */
-struct task {
-	struct task *next;
-	struct task *next_awaited;
-	void (*begin)(struct calls *calls, struct task *task);
-	/* Every quarter of a second, without the lock; may be NULL. */
-	void (*tick)(struct calls *calls, struct task *task);
-	bool done;
-	pthread_cond_t wake;
-};
-
-/* A runner of the pool, by name. */
-struct served {
-	const struct runner *runner;
-	uint8_t hash[CODE_FILE_HASH];
-	char *connector;
-	uint64_t calls;
-};
-
-struct calls {
-	const struct peer_launcher *launcher;
-	struct code_cache *cache;
-	struct str allowed; /* boundaries that the user goes without */
-	struct loads *loads;
-	pthread_t thread;
-	int wake_fd, thread_fd; /* of who leads; of the thread */
-
-	pthread_mutex_t lock; /* of what follows */
-	struct task *first, **last;
-	struct task *awaited; /* by somebody who does not lead */
-	bool led;
-	uint64_t thread_until; /* when the thread looks by itself */
-	int egress_fd;         /* to be attached; -1 = none */
-	bool stopping;
-	VEC(struct served) served; /* changed by who leads alone */
-
-	/* of who leads */
-	struct runner_pool *pool;
-	struct egress_link *link;
-	struct run *running;
-	uint64_t due; /* when there is something to do by the clock */
-};
-
-/* -------------------------------------------------------------------------------------------------- between the threads */
-
-static void ring(int fd)
-{
-	const uint64_t one = 1;
-	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
-		;
-}
-
-/* Who leads looks again, and the thread, should that one have had its last look. */
-static void wake(struct calls *calls)
-{
-	ring(calls->wake_fd);
-	ring(calls->thread_fd);
-}
-
-static void task_init(struct task *task, void (*begin)(struct calls *, struct task *))
-{
-	*task = (struct task){.begin = begin};
-	wait_init(&task->wake);
-}
-
-/* Under the lock. */
-static void leave_awaited(struct calls *calls, const struct task *task)
-{
-	for (struct task **at = &calls->awaited; *at != NULL; at = &(*at)->next_awaited) {
-		if (*at == task) {
-			*at = task->next_awaited;
-			return;
-		}
-	}
-}
-
-/* By who leads. The task is its worker's again, and may be gone at once. */
-static void finish(struct calls *calls, struct task *task)
-{
-	pthread_mutex_lock(&calls->lock);
-	task->done = true;
-	leave_awaited(calls, task);
-	pthread_cond_signal(&task->wake);
-	pthread_mutex_unlock(&calls->lock);
-}
-
-/* Under the lock: one of those who wait leads on. */
-static void pass_on(struct calls *calls)
-{
-	calls->led = false;
-	if (calls->awaited != NULL)
-		pthread_cond_signal(&calls->awaited->wake);
-}
 
 /* ------------------------------------------------------------------------------------------------------------ one call */
 
@@ -179,7 +73,7 @@ static void begin_run(struct calls *calls, struct task *task)
 	/* One that has ended meanwhile, and told it on its socket, is as good as none. */
 	run->missing = runner == NULL || runner_process(runner, NULL) < 0;
 	if (run->missing) {
-		finish(calls, task);
+		calls_finish(calls, task);
 		return;
 	}
 	const struct call_spec call = {
@@ -193,7 +87,7 @@ static void begin_run(struct calls *calls, struct task *task)
 	};
 	run->call = call_start(&call, runner, calls->link, &run->ret->error);
 	if (run->call == NULL) {
-		finish(calls, task);
+		calls_finish(calls, task);
 		return;
 	}
 	struct served *served = find_served(calls, runner);
@@ -216,8 +110,7 @@ static void conclude_run(struct run *run)
 	call_free(run->call);
 }
 
-/* Gives back the runs that have ended, and cancels those whose worker asks for it. */
-static void tend_runs(struct calls *calls, bool stopping)
+void calls_tend_runs(struct calls *calls, bool stopping)
 {
 	for (struct run **at = &calls->running; *at != NULL;) {
 		struct run *run = *at;
@@ -232,7 +125,7 @@ static void tend_runs(struct calls *calls, bool stopping)
 		}
 		*at = run->next;
 		conclude_run(run);
-		finish(calls, &run->task);
+		calls_finish(calls, &run->task);
 	}
 }
 
@@ -244,7 +137,7 @@ static void tick_run(struct calls *calls, struct task *task)
 	pthread_mutex_lock(&calls->lock);
 	run->cancel = true;
 	pthread_mutex_unlock(&calls->lock);
-	wake(calls);
+	calls_wake(calls);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ a runner */
@@ -277,8 +170,7 @@ static bool is_served(struct calls *calls, const uint8_t hash[CODE_FILE_HASH])
 	return found;
 }
 
-/* What the pool has ended meanwhile is served no more. */
-static void prune_served(struct calls *calls)
+void calls_prune_served(struct calls *calls)
 {
 	for (size_t i = calls->served.n; i > 0; i--) {
 		bool lives = false;
@@ -298,7 +190,7 @@ static void begin_add(struct calls *calls, struct task *task)
 	if (add->runner != NULL && !add->found) {
 		add->rc = runner_pool_add(calls->pool, hash, add->runner, now, add->err);
 		if (add->rc == 0) {
-			prune_served(calls);
+			calls_prune_served(calls);
 			struct served served = {.runner = add->runner};
 			memcpy(served.hash, hash, sizeof served.hash);
 			served.connector = str_dup(add->spec->manifest->name);
@@ -310,171 +202,7 @@ static void begin_add(struct calls *calls, struct task *task)
 			add->runner = NULL;
 		}
 	}
-	finish(calls, task);
-}
-
-/* ------------------------------------------------------------------------------------------------------------- leading */
-
-static int until(uint64_t deadline)
-{
-	if (deadline == UINT64_MAX)
-		return -1;
-	uint64_t now = clock_monotonic_ns(NULL);
-	uint64_t left = deadline > now ? (deadline - now + MS - 1) / MS : 0;
-	return (int)MIN(left, UINT64_C(3600000));
-}
-
-static void wait_for_something(struct calls *calls, uint64_t deadline)
-{
-	struct pollfd fds[RUNNERS_MAX + 2];
-	size_t n = 0;
-	fds[n++] = (struct pollfd){.fd = calls->wake_fd, .events = POLLIN};
-	fds[n++] = (struct pollfd){.fd = egress_link_fd(calls->link), .events = egress_link_events(calls->link)};
-	deadline = MIN(deadline, egress_link_deadline(calls->link));
-	for (size_t i = 0; i < runner_pool_count(calls->pool) && n < ARRAY_LEN(fds); i++) {
-		const struct runner *runner = runner_pool_at(calls->pool, i);
-		fds[n++] = (struct pollfd){.fd = runner_fd(runner), .events = runner_events(runner)};
-		deadline = MIN(deadline, runner_deadline(runner));
-	}
-	(void)poll(fds, n, until(deadline));
-	uint64_t count;
-	if (fds[0].revents != 0)
-		(void)!read(calls->wake_fd, &count, sizeof count);
-}
-
-static void attach_egress(struct calls *calls, int fd)
-{
-	struct err err = {0};
-	if (egress_link_attach(calls->link, fd, &err) < 0)
-		log_error("egress_not_attached", log_err(&err));
-}
-
-/* Takes over what workers handed in. True when all is to end. */
-static bool take_tasks(struct calls *calls)
-{
-	pthread_mutex_lock(&calls->lock);
-	struct task *task = TAKE(calls->first);
-	calls->last = &calls->first;
-	int egress = TAKE_FD(calls->egress_fd);
-	bool stopping = calls->stopping;
-	pthread_mutex_unlock(&calls->lock);
-	if (egress >= 0)
-		attach_egress(calls, egress);
-	while (task != NULL) {
-		struct task *next = task->next;
-		task->begin(calls, task);
-		task = next;
-	}
-	return stopping;
-}
-
-static void process_runners(struct calls *calls)
-{
-	for (size_t i = 0; i < runner_pool_count(calls->pool); i++)
-		(void)runner_process(runner_pool_at(calls->pool, i), NULL);
-}
-
-/* What there is to do now. */
-static void look_round(struct calls *calls)
-{
-	bool stopping = take_tasks(calls);
-	egress_link_process(calls->link);
-	process_runners(calls);
-	tend_runs(calls, stopping);
-	uint64_t now = clock_monotonic_ns(NULL);
-	calls->due = MIN(runner_pool_expire(calls->pool, now), egress_link_deadline(calls->link));
-	if (runner_pool_count(calls->pool) != calls->served.n)
-		prune_served(calls);
-	if (loads_tend(calls->loads))
-		calls->due = MIN(calls->due, now + LOADS_POLL_NS);
-}
-
-/* Under the lock, which is let go of meanwhile: until the task is done. */
-static void lead(struct calls *calls, struct task *task)
-{
-	calls->led = true;
-	pthread_mutex_unlock(&calls->lock);
-	uint64_t poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
-	for (;;) {
-		look_round(calls);
-		if (task->done) /* by us alone, now */
-			break;
-		wait_for_something(calls, task->tick != NULL ? MIN(poll_ns, calls->due) : calls->due);
-		if (task->tick != NULL && clock_monotonic_ns(NULL) >= poll_ns) {
-			task->tick(calls, task);
-			poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
-		}
-	}
-	pthread_mutex_lock(&calls->lock);
-	pass_on(calls);
-	/* Who waits sees to everything; when nobody does, the thread. */
-	if (calls->awaited == NULL && (calls->due < calls->thread_until || calls->egress_fd >= 0 || calls->stopping))
-		ring(calls->thread_fd);
-}
-
-/* Under the lock: until it is done, or its turn to lead may have come. */
-static void follow(struct calls *calls, struct task *task)
-{
-	uint64_t poll_ns = task->tick != NULL ? clock_monotonic_ns(NULL) + GONE_POLL_NS : UINT64_MAX;
-	task->next_awaited = calls->awaited;
-	calls->awaited = task;
-	while (!task->done && calls->led) {
-		if (wait_until(&task->wake, &calls->lock, poll_ns) || task->done)
-			continue;
-		pthread_mutex_unlock(&calls->lock);
-		task->tick(calls, task);
-		pthread_mutex_lock(&calls->lock);
-		poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
-	}
-	leave_awaited(calls, task);
-}
-
-/* Hands it over and waits until it is done. */
-static void perform(struct calls *calls, struct task *task)
-{
-	pthread_mutex_lock(&calls->lock);
-	*calls->last = task;
-	calls->last = &task->next;
-	if (calls->led)
-		ring(calls->wake_fd);
-	while (!task->done) {
-		if (calls->led)
-			follow(calls, task);
-		else
-			lead(calls, task);
-	}
-	pthread_mutex_unlock(&calls->lock);
-	pthread_cond_destroy(&task->wake);
-}
-
-/* Looks when it is rung for and when it is time, until all is to end and nobody waits for anything. */
-static void *thread_main(void *user)
-{
-	struct calls *calls = user;
-	pthread_mutex_lock(&calls->lock);
-	for (;;) {
-		calls->thread_until = UINT64_MAX; /* the last who leads rings */
-		if (!calls->led) {
-			calls->led = true;
-			pthread_mutex_unlock(&calls->lock);
-			look_round(calls);
-			pthread_mutex_lock(&calls->lock);
-			calls->thread_until = calls->due;
-			pass_on(calls);
-			if (calls->stopping && calls->awaited == NULL && calls->running == NULL)
-				break;
-			if (calls->egress_fd >= 0) /* came after the look */
-				continue;
-		}
-		struct pollfd bell = {.fd = calls->thread_fd, .events = POLLIN};
-		uint64_t count, until_ns = calls->thread_until;
-		pthread_mutex_unlock(&calls->lock);
-		(void)poll(&bell, 1, until(until_ns));
-		(void)!read(calls->thread_fd, &count, sizeof count);
-		pthread_mutex_lock(&calls->lock);
-	}
-	pthread_mutex_unlock(&calls->lock);
-	return NULL;
+	calls_finish(calls, task);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ loading */
@@ -513,8 +241,8 @@ static struct runner *load(struct calls *calls, const struct calls_spec *spec, i
 /* Gives the pool the runner that `add` has, or looks whether one is there. */
 static void look_or_add(struct calls *calls, struct add *add)
 {
-	task_init(&add->task, begin_add);
-	perform(calls, &add->task);
+	calls_task_init(&add->task, begin_add);
+	calls_perform(calls, &add->task);
 }
 
 static void load_and_add(struct calls *calls, struct add *add, int cancel_fd)
@@ -543,7 +271,7 @@ static int provide(struct calls *calls, const struct calls_spec *spec, struct er
 		if (mine > 0)
 			break;
 	}
-	wake(calls); /* it asks from now on whether somebody has gone */
+	calls_wake(calls); /* it asks from now on whether somebody has gone */
 	load_and_add(calls, &add, turn.cancel_fd);
 	loads_leave(calls->loads, &turn);
 	return add.rc;
@@ -564,9 +292,9 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 	/* A runner may end between being provided and being used; when it does so each time it is the connector's fault. */
 	for (int tries = 1; tries <= RUN_TRIES; tries++) {
 		struct run run = {.spec = spec, .ret = ret};
-		task_init(&run.task, begin_run);
+		calls_task_init(&run.task, begin_run);
 		run.task.tick = tick_run;
-		perform(calls, &run.task);
+		calls_perform(calls, &run.task);
 		if (!run.missing)
 			return;
 		ret->warm = false;
@@ -575,74 +303,6 @@ void calls_run(struct calls *calls, const struct calls_spec *spec, struct calls_
 	}
 	fail(&ret->error, ERR_CONNECTOR_RUNTIME_ERROR, "the runner of '%.*s' ends before it is used",
 	     STR_FMT(spec->manifest->name));
-}
-
-/* ------------------------------------------------------------------------------------------------------------- errands */
-
-struct errand {
-	struct task task;
-	struct calls *calls;
-	const struct egress_oauth *oauth;
-	const struct egress_post *post;
-	struct arena *arena;
-	struct egress_oauth_result *ret_oauth;
-	struct err *err;
-	int rc;
-	int status;
-};
-
-static void on_oauth(void *owner, const struct egress_oauth_result *result)
-{
-	struct errand *errand = owner;
-	struct arena *arena = errand->arena;
-	struct egress_oauth_result *ret = errand->ret_oauth;
-	*ret = *result;
-	ret->scope = arena_str(arena, result->scope);
-	ret->user_code = arena_str(arena, result->user_code);
-	ret->verification_uri = arena_str(arena, result->verification_uri);
-	ret->verification_uri_complete = arena_str(arena, result->verification_uri_complete);
-	errand->rc = result->err.class == ERR_NONE ? 0 : -1;
-	if (errand->rc < 0 && errand->err != NULL)
-		*errand->err = result->err;
-	finish(errand->calls, &errand->task);
-}
-
-static void on_post(void *owner, const struct egress_result *result)
-{
-	struct errand *errand = owner;
-	errand->rc = result->rc == 0 ? 0 : -1;
-	errand->status = result->status;
-	if (errand->rc < 0 && errand->err != NULL)
-		*errand->err = result->err;
-	finish(errand->calls, &errand->task);
-}
-
-static void begin_errand(struct calls *calls, struct task *task)
-{
-	struct errand *errand = (struct errand *)task;
-	if (errand->oauth != NULL)
-		egress_link_oauth(calls->link, errand->oauth, on_oauth, errand);
-	else
-		egress_link_post(calls->link, errand->post, on_post, errand);
-}
-
-int calls_oauth(struct calls *calls, const struct egress_oauth *request, struct arena *arena,
-		struct egress_oauth_result *ret, struct err *err)
-{
-	struct errand errand = {.calls = calls, .oauth = request, .arena = arena, .ret_oauth = ret, .err = err};
-	task_init(&errand.task, begin_errand);
-	perform(calls, &errand.task);
-	return errand.rc;
-}
-
-int calls_post(struct calls *calls, const struct egress_post *request, int *ret_status, struct err *err)
-{
-	struct errand errand = {.calls = calls, .post = request, .err = err};
-	task_init(&errand.task, begin_errand);
-	perform(calls, &errand.task);
-	if (errand.rc == 0)
-		*ret_status = errand.status;
-	return errand.rc;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- status */
@@ -657,9 +317,9 @@ struct listing {
 static void begin_listing(struct calls *calls, struct task *task)
 {
 	struct listing *listing = (struct listing *)task;
-	process_runners(calls); /* some may have ended since somebody looked */
+	calls_process_runners(calls); /* some may have ended since somebody looked */
 	(void)runner_pool_expire(calls->pool, clock_monotonic_ns(NULL));
-	prune_served(calls);
+	calls_prune_served(calls);
 	listing->items = arena_array(listing->arena, calls->served.n + 1, sizeof *listing->items);
 	for (size_t i = 0; i < calls->served.n; i++) {
 		const struct served *served = &calls->served.items[i];
@@ -677,14 +337,14 @@ static void begin_listing(struct calls *calls, struct task *task)
 			item->proof = copy;
 		}
 	}
-	finish(calls, task);
+	calls_finish(calls, task);
 }
 
 size_t calls_list_runners(struct calls *calls, struct arena *arena, struct calls_runner **ret)
 {
 	struct listing listing = {.arena = arena};
-	task_init(&listing.task, begin_listing);
-	perform(calls, &listing.task);
+	calls_task_init(&listing.task, begin_listing);
+	calls_perform(calls, &listing.task);
 	*ret = listing.items;
 	return listing.n;
 }
@@ -719,12 +379,12 @@ struct calls *calls_new(const struct peer_launcher *launcher, const char *cache,
 	calls->loads = loads_new();
 	calls->last = &calls->first;
 	calls->egress_fd = -1;
-	calls->served.cap = RUNNERS_MAX;
+	calls->served.cap = CALLS_RUNNERS_MAX;
 	pthread_mutex_init(&calls->lock, NULL);
 	calls->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	calls->thread_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	calls->cache = code_cache_open(cache, CODE_CACHE_MAX, err);
-	calls->pool = runner_pool_new(RUNNERS_MAX, RUNNER_IDLE_NS);
+	calls->pool = runner_pool_new(CALLS_RUNNERS_MAX, RUNNER_IDLE_NS);
 	calls->link = egress_link_new(&link);
 	if (calls->cache == NULL || calls->wake_fd < 0 || calls->thread_fd < 0) {
 		int rc = calls->cache == NULL ? wrap(err, "opening the cache of compiled code")
@@ -733,7 +393,7 @@ struct calls *calls_new(const struct peer_launcher *launcher, const char *cache,
 		(void)rc;
 		return NULL;
 	}
-	int failed = pthread_create(&calls->thread, NULL, thread_main, calls);
+	int failed = pthread_create(&calls->thread, NULL, calls_thread, calls);
 	if (failed != 0) {
 		errno = failed;
 		(void)fail_errno(err, "cannot start the thread of calls");
@@ -750,8 +410,7 @@ void calls_free(struct calls *calls)
 	pthread_mutex_lock(&calls->lock);
 	calls->stopping = true;
 	pthread_mutex_unlock(&calls->lock);
-	ring(calls->wake_fd);
-	ring(calls->thread_fd);
+	calls_wake(calls);
 	pthread_join(calls->thread, NULL);
 	release(calls);
 }
@@ -764,5 +423,5 @@ void calls_attach_egress(struct calls *calls, int fd)
 	pthread_mutex_unlock(&calls->lock);
 	if (old >= 0)
 		close(old);
-	wake(calls);
+	calls_wake(calls);
 }
