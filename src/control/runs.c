@@ -214,14 +214,9 @@ static int decide_gate(struct asking *asking, struct err *err)
 	return 0;
 }
 
-struct insert_job {
-	const struct run_new *new;
-};
-
 static int do_insert(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct insert_job *job = user;
-	return run_insert(tx, job->new, err);
+	return run_insert(tx, user, err);
 }
 
 /* The run that was there first. */
@@ -240,11 +235,10 @@ static int find_double(struct asking *asking, struct run *ret, struct err *err)
 	return found;
 }
 
-static int ask_person(struct asking *asking, const struct run_new *new, struct err *err)
+static int ask_person(struct asking *asking, struct run_new *new, struct err *err)
 {
 	struct runs *runs = asking->runs;
-	struct insert_job job = {new};
-	if (db_write(runs->control->db, do_insert, &job, err) < 0)
+	if (db_write(runs->control->db, do_insert, new, err) < 0)
 		return -1;
 	runs_mind(runs);
 	runs_announce(runs, asking->run.id, asking->run.state);
@@ -282,7 +276,7 @@ static int ask(struct asking *asking, struct run *ret, struct err *err)
 		*ret = asking->run;
 		return 0;
 	}
-	const struct run_new new = {
+	struct run_new new = {
 		.run = &asking->run, .request_key = asking->request_key, .who = asking->request->by};
 	int rc = asking->gated ? ask_person(asking, &new, err) : run_now(asking, &new, err);
 	if (rc < 0 && err->class == ERR_CONFLICT) {
@@ -321,8 +315,7 @@ int runs_request(struct runs *runs, struct arena *arena, const struct run_reques
 
 /* --------------------------------------------------------------------------------------------------------- asked about */
 
-static int get(struct runs *runs, struct arena *arena, struct str caller, struct str id, struct run *ret,
-	       struct err *err)
+int runs_get(struct runs *runs, struct arena *arena, struct str caller, struct str id, struct run *ret, struct err *err)
 {
 	struct run run;
 	struct db_tx *tx = db_read(runs->control->db);
@@ -335,11 +328,6 @@ static int get(struct runs *runs, struct arena *arena, struct str caller, struct
 			    STR_FMT(str_slice(id, 0, RUN_APPROVAL_ID_SIZE)));
 	*ret = run;
 	return 0;
-}
-
-int runs_get(struct runs *runs, struct arena *arena, struct str caller, struct str id, struct run *ret, struct err *err)
-{
-	return get(runs, arena, caller, id, ret, err);
 }
 
 static uint64_t changes_so_far(struct runs *runs)
@@ -376,10 +364,10 @@ int runs_wait(struct runs *runs, struct arena *arena, struct str caller, struct 
 		uint64_t seen = changes_so_far(runs);
 		/* Not the caller's arena: it would grow with each change of others. */
 		AUTO(arena) *own = arena_new();
-		if (get(runs, own, caller, id, &run, err) < 0)
+		if (runs_get(runs, own, caller, id, &run, err) < 0)
 			return -1;
 		if (run_state_is_terminal(run.state) || !wait_for_change(runs, seen, until_ns, gone, user))
-			return get(runs, arena, caller, id, ret, err);
+			return runs_get(runs, arena, caller, id, ret, err);
 	}
 }
 
@@ -427,7 +415,7 @@ int runs_cancel(struct runs *runs, struct str caller, struct str id, const struc
 {
 	AUTO(arena) *arena = arena_new();
 	struct run run;
-	if (get(runs, arena, caller, id, &run, err) < 0)
+	if (runs_get(runs, arena, caller, id, &run, err) < 0)
 		return -1;
 	if (stop_running(runs, run.id))
 		return 0;

@@ -5,7 +5,9 @@
  *   runs_plan.c      an action with all that it takes, opened and hashed
  *   runs_work.c      its steps
  *   runs_ends.c      an end that could not be written
- *   runs_executor.c  what a person approved: claimed and run on threads of its own; what time, vault and changes do to the rest
+ *   runs_executor.c  what a person approved: claimed and run on threads of its own
+ *   runs_preview.c   what a person is shown before, fetched on threads of its own
+ *   runs_minder.c    what time, vault and changes do to those that wait; start and stop
  *   runs_decide.c    decisions
  *   runs_show.c      as JSON
  */
@@ -50,7 +52,7 @@ struct runs {
 	} listeners[RUNS_LISTENERS_MAX];
 	size_t n_listeners;
 
-	/* The thread that minds the clock (runs_executor.c). */
+	/* The thread that minds the clock (runs_minder.c). */
 	pthread_t minder;
 	pthread_cond_t wake;
 	bool minding, stopping, draining;
@@ -141,10 +143,43 @@ void runs_forget_ends(struct runs *runs);
 
 /* An approved run has its turn; on an executor. */
 void runs_execute_later(struct runs *runs, struct str id);
+
+/* A job of a thread for approved runs or previews, which frees it. */
+struct turn {
+	struct runs *runs;
+	char id[RUN_ID_SIZE];
+};
+/* What is not taken stays as it is in the database; `otherwise` is then the minder's, in a while. */
+void runs_later(struct runs *runs, struct workers *by, struct str id, void (*work)(void *user), unsigned otherwise);
+/* Of a run that waits. One that its state does not take any more was changed by somebody else, who won. */
+void runs_apply(struct runs *runs, struct run_change *change, enum run_state state);
+void runs_refuse(struct runs *runs, struct str id, struct str part);
+
+/* ------------------------------------------------------------------------------------------------------------- preview */
+
+#define RUNS_PREVIEW_LOCKED "{\"unavailable\":\"vault locked\"}" /* fetched once more when a person unlocks */
+
 /* The preview of one that waits, fetched on a thread for previews. */
 void runs_preview_later(struct runs *runs, struct str id);
 /* Whether it waits for a person without the preview that its action has. */
 bool runs_awaits_preview(struct runs *runs, const struct run *run);
+
+/* -------------------------------------------------------------------------------------------------------------- minder */
+
+/* What the minder has to do. */
+enum {
+	MIND_DUE = 1,      /* there is a new row with a time of its own */
+	MIND_LOCKED = 2,   /* grants end */
+	MIND_UNLOCKED = 4, /* what awaits the vault goes on, and what could not be shown without it */
+	MIND_PARTS = 8,    /* some action or connector is another */
+	MIND_QUEUED = 16,
+	MIND_PREVIEWS = 32, /* some were not fetched */
+	MIND_ENDS = 64,     /* of runs, that could not be written (runs_ends.c) */
+	/* What a database that failed may have come between. */
+	MIND_CHANGES = MIND_UNLOCKED | MIND_PARTS | MIND_QUEUED,
+};
+/* In a while: something is away. */
+void runs_mind_soon(struct runs *runs, unsigned tasks);
 /* There is a new row with a time of its own. */
 void runs_mind(struct runs *runs);
 /* There is an end that could not be written: the minder tries it again in a second. */
