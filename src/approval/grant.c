@@ -1,5 +1,5 @@
+#include "approval/grant.h"
 #include "approval/record.h"
-#include "approval/run_table.h"
 #include "base/vec.h"
 
 #define GRANTS_MAX 1000
@@ -81,14 +81,14 @@ static int read_grants(struct db_stmt *q, struct arena *arena, struct grant_list
 	return 0;
 }
 
-#define COLUMNS                                                                                                        \
+#define SELECT_OPEN                                                                                                    \
 	"SELECT id, caller, coalesce(session, ''), action, bound, issued_ns, expires_ns,"                              \
 	" coalesce((SELECT name FROM agents WHERE agents.id = grants.caller), caller) FROM grants WHERE ended_ns IS "  \
 	"NULL"
 
 int grant_list(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct grant_list *ret, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, COLUMNS " AND expires_ns > ? ORDER BY issued_ns DESC");
+	struct db_stmt *q = db_stmt(tx, SELECT_OPEN " AND expires_ns > ? ORDER BY issued_ns DESC");
 	db_bind_int(q, (int64_t)now_ns);
 	return read_grants(q, arena, ret, err);
 }
@@ -113,7 +113,7 @@ int64_t grant_end(struct db_tx *tx, const struct grant_end *end, struct err *err
 	struct grant_list list;
 	do {
 		AUTO(arena) *arena = arena_new();
-		struct db_stmt *q = db_stmt(tx, COLUMNS " AND (?1 = '' OR id = ?1) AND (?2 = '' OR session = ?2)");
+		struct db_stmt *q = db_stmt(tx, SELECT_OPEN " AND (?1 = '' OR id = ?1) AND (?2 = '' OR session = ?2)");
 		db_bind_str(q, end->id);
 		db_bind_str(q, end->session);
 		list = (struct grant_list){0};

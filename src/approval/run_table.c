@@ -1,4 +1,5 @@
 #include "approval/run_table.h"
+#include "approval/grant.h"
 #include "approval/digest.h"
 #include "approval/record.h"
 #include "base/vec.h"

@@ -4,6 +4,7 @@
 #include "base/rand.h"
 #include "base/vec.h"
 #include "control/event.h"
+#include "control/session.h"
 #include "crypto/constant_time.h"
 #include "crypto/hmac.h"
 #include <pthread.h>
@@ -203,13 +204,10 @@ static int check_session(struct db_tx *tx, struct str session, struct err *err)
 {
 	if (session.n == 0)
 		return 0;
-	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND ended_ns IS NULL");
-	db_bind_str(q, session);
-	int got = db_step(q, err);
-	db_finish(q);
-	if (got < 0)
+	int open = session_is_open_in(tx, session, err);
+	if (open < 0)
 		return -1;
-	return got == 1 ? 0 : refuse_session(session, err);
+	return open == 1 ? 0 : refuse_session(session, err);
 }
 
 static int store_registration(struct db_tx *tx, void *user, struct err *err)

@@ -1,4 +1,5 @@
 /* Approvals and grants over HTTP. */
+#include "approval/grant.h"
 #include "approval/run_table.h"
 #include "base/limits.h"
 #include "base/log.h"

@@ -13,6 +13,7 @@
  */
 #pragma once
 #include "approval/digest.h"
+#include "approval/grant.h"
 #include "approval/run_table.h"
 #include "control/actions.h"
 #include "control/connectors.h"

@@ -60,9 +60,14 @@ static int is_there(struct db_tx *tx, struct str id, bool ended, struct err *err
 bool session_is_open(struct db *db, struct str id)
 {
 	struct db_tx *tx = db_read(db);
-	bool open = is_there(tx, id, false, NULL) == 1;
+	bool open = session_is_open_in(tx, id, NULL) == 1;
 	db_done(tx);
 	return open;
+}
+
+int session_is_open_in(struct db_tx *tx, struct str id, struct err *err)
+{
+	return is_there(tx, id, false, err);
 }
 
 int session_is_over_in(struct db_tx *tx, struct str id, struct err *err)

@@ -32,7 +32,8 @@ int session_list(struct db_tx *tx, const struct session_query *query, session_ro
 bool session_is_open(struct db *db, struct str id);
 /* False, too, of what is no row: the session of an agent over HTTP is the agent itself. */
 bool session_is_over(struct db *db, struct str id);
-/* The same: 1, 0 or -1. */
+/* The same two in a transaction: 1, 0 or -1. */
+int session_is_open_in(struct db_tx *tx, struct str id, struct err *err) __attribute__((warn_unused_result));
 int session_is_over_in(struct db_tx *tx, struct str id, struct err *err) __attribute__((warn_unused_result));
 /* Whether that agent's guest had this session, and may go on with it. */
 bool session_is_to_continue(struct db *db, struct str id, struct str caller);

@@ -1,5 +1,5 @@
 #include "control/sessions.h"
-#include "approval/run_table.h"
+#include "approval/grant.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "base/vec.h"

@@ -2,7 +2,7 @@
  * sessions: what starts, continues and ends a session
  *
  * A session is a row (session.h) and what lives with it: tokens of a launch (agents.h), a capability of the gateway
- * (gateway.h), grants (approval/run_table.h), the stream that holds it (holds.h) or its guest's connection (mcp_guests.h).
+ * (gateway.h), grants (approval/grant.h), the stream that holds it (holds.h) or its guest's connection (mcp_guests.h).
  * Here alone it begins, goes on and ends, each with its event.
  *
  * An end takes effect in this process at once, whatever becomes of the rest: tokens and capability open nothing any more,

@@ -3,6 +3,7 @@
  * who come second are told.
  */
 #include "approval/digest.h"
+#include "approval/grant.h"
 #include "approval/run_table.h"
 #include "base/map.h"
 #include "text/jcs.h"

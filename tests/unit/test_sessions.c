@@ -3,7 +3,7 @@
  * and what an earlier control left is ended unless somebody has it.
  */
 #include "control/sessions.h"
-#include "approval/run_table.h"
+#include "approval/grant.h"
 #include "base/time.h"
 #include "base/ulid.h"
 #include "control/agents.h"
