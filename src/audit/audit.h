@@ -160,8 +160,9 @@ void audit_head_message(const struct audit_head *head, uint64_t count, unsigned 
 int audit_checkpoint_store(struct db_tx *tx, const struct audit_head *head, struct str signature, struct str public_key,
 			   struct err *err) __attribute__((warn_unused_result));
 /*
- * Drops whole checkpoints whose newest event is older; their hashes stay. At most AUDIT_RETAIN_CHECKPOINTS at once, so that writers do not wait long: call again, in another job, while it returns more
- * than 0. Returns how many events went, -1 on failure.
+ * Drops whole checkpoints whose newest event is older; their hashes stay. At most AUDIT_RETAIN_CHECKPOINTS at once,
+ * so that writers do not wait long: call again, in another job, while it returns more than 0. Returns how many events
+ * went, -1 on failure.
  */
 #define AUDIT_RETAIN_CHECKPOINTS 16
 int64_t audit_retain(struct db_tx *tx, uint64_t older_than_ns, struct err *err) __attribute__((warn_unused_result));

@@ -1,8 +1,8 @@
 /*
  * passphrase: where what unlocks comes from
  *
- * In this order: a key file, a passphrase file (line ends at its end are left out; one that others may read is told), AILERON_VAULT_PASSPHRASE (as it is),
- * a question at the terminal without echo, twice when something is made with it. The variable was moved to secret memory
+ * In this order: a key file, a passphrase file (line ends at its end are left out; one that others may read is told),
+ * AILERON_VAULT_PASSPHRASE (as it is), a question at the terminal without echo, twice when something is made with it. The variable was moved to secret memory
  * when the program started and is inherited by nobody.
  */
 #pragma once

@@ -27,8 +27,9 @@ struct credential_use {
 int credential_choose(struct control *control, struct arena *arena, const struct credential_owner *owner,
 		      struct credential_use *ret, struct err *err) __attribute__((warn_unused_result));
 /*
- * A permit for each, until `until_ns` (monotonic). BINDING_REQUIRED when the vault is locked, missing or its keeper away;
- * BINDING_FAILED when the person agreed to none of the hosts, or what is fixed has become another. What was permitted is ended by credential_end() in any case.
+ * A permit for each, until `until_ns` (monotonic). BINDING_REQUIRED when the vault is locked, missing or its keeper
+ * away; BINDING_FAILED when the person agreed to none of the hosts, or what is fixed has become another. What was
+ * permitted is ended by credential_end() in any case.
  */
 int credential_permit(struct control *control, struct arena *arena, const struct credential_owner *owner,
 		      struct credential_use *use, uint64_t until_ns, struct err *err)

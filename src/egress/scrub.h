@@ -12,11 +12,11 @@
  *     JSON-escaped  any mix of plain bytes, \uXXXX (surrogate pairs too) and short escapes
  *
  * and base64, hex and raw also where they lie line-wrapped, inside JSON, inside a URL, or one inside the other (two
- * deep). Where escapes are undone a form may lack its first five characters (two, when it has fewer than 15; none, when
- * fewer than 8): a guest's byte in front may have made an escape of them. Forms of fewer than SCRUB_MIN bytes are left alone: they would hit ordinary text (the whole header value of so
- * short a credential is a form of its own). Of forms longer than SCRUB_KEY the last SCRUB_KEY characters decide, and
- * what stands in front is struck out as far as it is the secret's. A body without any form stays as it is, byte for
- * byte.
+ * deep). Where escapes are undone a form may lack its first five characters (two, when it has fewer than 15; none,
+ * when fewer than 8): a guest's byte in front may have made an escape of them. Forms of fewer than SCRUB_MIN bytes
+ * are left alone: they would hit ordinary text (the whole header value of so short a credential is a form of its
+ * own). Of forms longer than SCRUB_KEY the last SCRUB_KEY characters decide, and what stands in front is struck out
+ * as far as it is the secret's. A body without any form stays as it is, byte for byte.
  *
  * Time grows linearly with the body. A scrubber keeps no copy of a secret; its tables lie in secret memory. Not
  * thread-safe for scrub_add(); any number of threads may then use it.

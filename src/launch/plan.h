@@ -43,6 +43,9 @@ struct plan_input {
 	size_t n_arguments;
 	struct str content; /* PROGRAM_LAUNCH_CONTENT: what holds without us; "" = nothing */
 };
-/* USAGE when there are too many arguments, or none that could take ours; PARSE_ERROR for a configuration that is none; PROTOCOL for an address that is none. */
+/*
+ * USAGE when there are too many arguments, or none that could take ours; PARSE_ERROR for a configuration that is none;
+ * PROTOCOL for an address that is none.
+ */
 int plan_make(const struct plan_input *input, struct arena *arena, struct plan *ret, struct err *err)
 	__attribute__((warn_unused_result));
