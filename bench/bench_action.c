@@ -3,7 +3,8 @@
  * reads and one that writes, called through aileron-guest and through the connection that the guest has.
  *
  *   - one call at a time, over lines to a trivial process and back through pipes, or a socket (the floor: the budget is
- *     three of them and 100 us, with a write two commits that are synced more)
+ *     three of them and 100 us, with a write two commits that are synced more), and beside what SQLite alone takes for
+ *     the rows that such a call writes
  *   - 32 calls in flight, and one, against an echo server of the official TypeScript SDK behind the same pipes (the peer)
  *   - tools/list of 500 actions in one page, as it was kept and after a change
  *
@@ -13,6 +14,7 @@
  */
 #include "base/mem.h"
 #include "home.h"
+#include "rows.h"
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +130,14 @@ static void disk_commit(struct disk *disk)
 	samples_add(&disk->samples, now_us() - start);
 }
 
+static void write_rows(struct rows *rows, struct samples *ret)
+{
+	double start = now_us();
+	rows_write(rows);
+	if (ret != NULL)
+		samples_add(ret, now_us() - start);
+}
+
 enum { PIPES, SOCKET, LOOK_GUEST, LOOK_LINES, CHANGE_GUEST, CHANGE_LINES, WAYS };
 
 static void report_way(const char *subject, struct way *way, struct way *floor, double more)
@@ -142,6 +152,9 @@ static void measure_alone(const struct talk *guest, const struct talk *lines)
 {
 	struct talk cat, echo;
 	struct disk disk = {0};
+	struct samples alone = {0};
+	AUTO_FREE char *name = xasprintf("%s/rows.db", home.folder);
+	struct rows *rows = rows_open(name);
 	talk_echo(&echo);
 	talk_start(&cat, &home, (const char *const[]){"/usr/bin/cat", "-u", NULL});
 	disk_open(&disk);
@@ -159,6 +172,8 @@ static void measure_alone(const struct talk *guest, const struct talk *lines)
 				ask(&ways[i], turn > 0);
 				if (i >= CHANGE_GUEST && turn > 0 && n % 4 == 0) /* among those that commit, too */
 					disk_commit(&disk);
+				if (i == LOOK_LINES)
+					write_rows(rows, turn > 0 ? &alone : NULL);
 			}
 		}
 	}
@@ -166,6 +181,7 @@ static void measure_alone(const struct talk *guest, const struct talk *lines)
 	report("action", "floor: a line through pipes and back, p50", p50(&ways[PIPES]), "us", 0);
 	report("action", "floor: a line through a socket and back, p50", p50(&ways[SOCKET]), "us", 0);
 	report("action", "floor: a commit that is synced, p50", commit, "us", 0);
+	report("action", "floor: the rows of a read by SQLite alone, p50", samples_at(&alone, 0.5), "us", 0);
 	report_way("reads, through the guest", &ways[LOOK_GUEST], &ways[PIPES], 0);
 	report_way("reads, through control's lines", &ways[LOOK_LINES], &ways[SOCKET], 0);
 	report_way("writes, through the guest", &ways[CHANGE_GUEST], &ways[PIPES], 2 * commit);
@@ -173,6 +189,8 @@ static void measure_alone(const struct talk *guest, const struct talk *lines)
 	for (size_t i = 0; i < WAYS; i++)
 		samples_release(&ways[i].samples);
 	samples_release(&disk.samples);
+	samples_release(&alone);
+	rows_close(rows);
 	sqlite3_close(disk.handle);
 	talk_end(&cat);
 	talk_end(&echo);
