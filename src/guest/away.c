@@ -124,9 +124,15 @@ void away_lost_call(struct buf *out, const struct away_request *request, struct 
 {
 	AUTO_BUF text = BUF_INIT(4096);
 	buf_addf(&text,
-		 "The connection to the Aileron daemon was lost while this was under way: it may have run. Now: %.*s. "
-		 "When that is mended, call check_action_status with {\"call_id\":\"%.*s\"} before you try it again.",
-		 STR_FMT(request->why), STR_FMT(call_id));
+		 "The connection to the Aileron daemon was lost while this was under way: it may have run. Now: %.*s. ",
+		 STR_FMT(request->why));
+	if (call_id.n > 0)
+		buf_addf(&text,
+			 "When that is mended, call check_action_status with {\"call_id\":\"%.*s\"} before you try it "
+			 "again.",
+			 STR_FMT(call_id));
+	else
+		buf_add_z(&text, "A person can see with `aileron runs list` whether it did, before you try it again.");
 	put_tool_text(out, request, buf_str(&text), true);
 }
 

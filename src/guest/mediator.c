@@ -27,9 +27,9 @@ struct open_request {
 	struct str params; /* when kept */
 	struct str meta;   /* params._meta, unless that is too long */
 	struct buf copy;
-	char call_id[MEDIATOR_CALL_ID + 1];
-	uint64_t asked;    /* number of our own request */
-	uint64_t until_ms; /* answered here then, when the daemon is away */
+	char call_id[MEDIATOR_CALL_ID + 1]; /* "": it could not be put into the line, which is sent once then */
+	uint64_t asked;                     /* number of our own request */
+	uint64_t until_ms;                  /* answered here then, when the daemon is away */
 };
 
 struct mediator {
@@ -196,11 +196,6 @@ static bool is_quoted(struct str raw)
 	return raw.n >= 2 && raw.p[0] == '"';
 }
 
-static struct str unquoted(struct str raw)
-{
-	return is_quoted(raw) ? str_slice(raw, 1, raw.n - 1) : STR_EMPTY;
-}
-
 /* The time in front of 80 random bits: the calls of one time lie together in the daemon's index of them. */
 static void make_call_id(char ret[MEDIATOR_CALL_ID + 1])
 {
@@ -210,19 +205,30 @@ static void make_call_id(char ret[MEDIATOR_CALL_ID + 1])
 	hex_format(str_of(bytes, sizeof bytes), ret);
 }
 
-/* The line with "aileron/call-id" as the first member of params._meta; false when it has no object of params. */
+static size_t place_in(struct str line, struct str piece)
+{
+	return (size_t)(piece.p - line.p);
+}
+
+/* The line with "aileron/call-id" as the first member of params._meta; false when there is no object to put it into. */
 static bool put_call_id(struct buf *out, struct str line, struct str params, const char *call_id)
 {
 	struct scan_member meta = {.name = "_meta"};
 	if (params.n == 0 || !scan_object(params, &meta, 1))
 		return false;
 	bool has_meta = meta.value.n > 0;
+	if (str_eq(meta.value, S("null"))) {
+		buf_add_str(out, str_slice(line, 0, place_in(line, meta.value)));
+		buf_addf(out, "{\"" CALL_ID_KEY "\":\"%s\"}", call_id);
+		buf_add_str(out, str_slice(line, place_in(line, meta.value) + meta.value.n, line.n));
+		return true;
+	}
 	if (has_meta && meta.value.p[0] != '{')
 		return false;
 	struct str object = has_meta ? meta.value : params;
 	struct str tail = str_trim(str_slice(object, 1, object.n));
 	bool is_empty = tail.p[0] == '}';
-	size_t at = (size_t)(object.p - line.p) + 1;
+	size_t at = place_in(line, object) + 1;
 	buf_add_str(out, str_slice(line, 0, at));
 	if (!has_meta)
 		buf_add_z(out, "\"_meta\":{");
@@ -256,7 +262,8 @@ static void copy_pieces(struct open_request *request, const struct str pieces[4]
 
 static struct open_request *request_new(struct str line, const struct scan_member *members, uint64_t now_ms)
 {
-	struct str id = members[0].value, method = unquoted(members[1].value), params = members[2].value;
+	char text[SCAN_TEXT_MAX];
+	struct str id = members[0].value, method = scan_text(members[1].value, text), params = members[2].value;
 	struct open_request *request = NEW(struct open_request);
 	request->is_call = str_eq(method, S("tools/call"));
 	request->is_modern = says_modern(params);
@@ -268,8 +275,10 @@ static struct open_request *request_new(struct str line, const struct scan_membe
 				     meta.n <= MEDIATOR_KEPT_MAX ? meta : STR_EMPTY};
 	copy_pieces(request, pieces);
 	make_call_id(request->call_id);
-	if (!request->is_call || !put_call_id(&request->line, line, params, request->call_id))
+	if (!request->is_call || !put_call_id(&request->line, line, params, request->call_id)) {
+		request->call_id[0] = '\0';
 		buf_add_str(&request->line, line);
+	}
 	return request;
 }
 
@@ -283,7 +292,8 @@ static void send_request(struct mediator *mediator, struct open_request *request
 
 static void take_request(struct mediator *mediator, struct str line, const struct scan_member *members, uint64_t now_ms)
 {
-	struct str method = unquoted(members[1].value);
+	char text[SCAN_TEXT_MAX];
+	struct str method = scan_text(members[1].value, text);
 	if (mediator->n == MEDIATOR_OPEN_MAX) {
 		AUTO_BUF out = BUF_INIT(ANSWER_MAX);
 		away_error(&out, members[0].value, -32603, "too many requests are under way; wait for answers");
@@ -321,7 +331,8 @@ static bool take_cancelled(struct mediator *mediator, struct str params)
 
 static void take_notification(struct mediator *mediator, struct str line, const struct scan_member *members)
 {
-	struct str method = unquoted(members[1].value);
+	char text[SCAN_TEXT_MAX];
+	struct str method = scan_text(members[1].value, text);
 	if (str_eq(method, S("notifications/initialized")))
 		keep(&mediator->initialized, line);
 	if (str_eq(method, S("notifications/cancelled")) && !take_cancelled(mediator, members[2].value))
@@ -406,7 +417,7 @@ static void resume(struct mediator *mediator)
 	for (size_t i = 0; i < mediator->n;) {
 		struct open_request *request = mediator->open[i];
 		bool was_sent = request->progress == SENT;
-		bool can_ask = !request->is_modern || request->meta.n > 0;
+		bool can_ask = request->call_id[0] != '\0' && (!request->is_modern || request->meta.n > 0);
 		if (was_sent && (request->is_call ? !can_ask : !request->kept)) {
 			drop(mediator, i);
 			continue;
@@ -455,7 +466,8 @@ static bool is_unknown(struct str result)
 /* The answer to one of our own requests. */
 static void take_own(struct mediator *mediator, struct str line, const struct scan_member *members)
 {
-	struct str digits = unquoted(members[0].value);
+	char text[SCAN_TEXT_MAX];
+	struct str digits = scan_text(members[0].value, text);
 	uint64_t number;
 	if (!str_to_u64(str_slice(digits, strlen(OWN_PREFIX), digits.n), UINT64_MAX, &number))
 		return;
@@ -487,7 +499,8 @@ void mediator_from_daemon(struct mediator *mediator, struct str line)
 		mediator->options.to_client(mediator->options.user, line);
 		return;
 	}
-	if (is_quoted(id) && str_starts(unquoted(id), S(OWN_PREFIX))) {
+	char text[SCAN_TEXT_MAX];
+	if (str_starts(scan_text(id, text), S(OWN_PREFIX))) {
 		take_own(mediator, line, members);
 		return;
 	}

@@ -1,4 +1,5 @@
 #include "guest/scan.h"
+#include "base/hex.h"
 
 static bool is_blank(char c)
 {
@@ -133,4 +134,43 @@ struct str scan_member(struct str text, const char *name)
 bool scan_is_string(struct str raw, struct str text)
 {
 	return raw.n == text.n + 2 && raw.p[0] == '"' && str_eq(str_slice(raw, 1, raw.n - 1), text);
+}
+
+/* The character of an escape that begins here, and behind it; '\0' when it is none of ASCII. */
+static char take_escape(struct str text, size_t *at)
+{
+	static const char spelled[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+	char c = text.p[(*at)++];
+	const char *found = c != '\0' ? strchr(spelled, c) : NULL;
+	if (found != NULL)
+		return meant[found - spelled];
+	if (c != 'u' || text.n - *at < 4)
+		return '\0';
+	int value = 0;
+	for (size_t end = *at + 4; *at < end; (*at)++) {
+		int digit = hex_digit(text.p[*at]);
+		if (digit < 0)
+			return '\0';
+		value = value << 4 | digit;
+	}
+	return value < 0x80 ? (char)value : '\0';
+}
+
+struct str scan_text(struct str raw, char ret[SCAN_TEXT_MAX])
+{
+	if (raw.n < 2 || raw.p[0] != '"')
+		return STR_EMPTY;
+	struct str spelled = str_slice(raw, 1, raw.n - 1);
+	size_t n = 0;
+	for (size_t at = 0; at < spelled.n && n < SCAN_TEXT_MAX; n++) {
+		char c = spelled.p[at++];
+		if (c == '\\' && at < spelled.n)
+			c = take_escape(spelled, &at);
+		if (c == '\0')
+			return spelled;
+		ret[n] = c;
+		if (n + 1 == SCAN_TEXT_MAX && at < spelled.n)
+			return spelled;
+	}
+	return str_of(ret, n);
 }

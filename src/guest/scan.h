@@ -2,8 +2,8 @@
  * scan: members of a JSON object, found without reading the rest
  *
  * A line of somebody's is passed on as it is; all that is wanted of it are a few members, as raw text. What is found here is
- * read again, strictly, by whom it is meant for: this looks at the structure alone (strings, nesting), and neither unescapes
- * nor judges. Names are compared as spelled. Pure; any thread.
+ * read again, strictly, by whom it is meant for: this looks at the structure alone (strings, nesting), and does not judge.
+ * Names are compared as spelled. Pure; any thread.
  */
 #pragma once
 #include "base/str.h"
@@ -20,3 +20,9 @@ bool scan_object(struct str text, struct scan_member *members, size_t n) __attri
 struct str scan_member(struct str text, const char *name);
 /* Whether raw text is this string; one without escapes. */
 bool scan_is_string(struct str raw, struct str text);
+/*
+ * What raw text says when it is a short string of ASCII, its escapes undone ("tools\/call"), in `ret`; other strings as they are
+ * spelled, without their quotes; "" of what is no string.
+ */
+#define SCAN_TEXT_MAX 64
+struct str scan_text(struct str raw, char ret[SCAN_TEXT_MAX]);

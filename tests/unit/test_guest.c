@@ -33,6 +33,36 @@ static void members_are_found(void **state)
 	assert_false(scan_is_string(STR_EMPTY, STR_EMPTY));
 }
 
+static void short_texts_are_unescaped(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *raw, *text;
+	} cases[] = {
+		{"\"a/b\"", "a/b"},
+		{"\"a\\/b\"", "a/b"},
+		{"\"\\u0061\\u002Fb\\\\\\\"\"", "a/b\\\""},
+		{"\"\"", ""},
+		{"7", ""},
+		{"\"\\u00e4\"", "\\u00e4"},
+		{"\"\\u0000\"", "\\u0000"},
+		{"\"\\x\"", "\\x"},
+		{"\"\\u12\"", "\\u12"},
+	};
+	char text[SCAN_TEXT_MAX];
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_true(str_eq(scan_text(str_from(cases[i].raw), text), str_from(cases[i].text)));
+	char longest[SCAN_TEXT_MAX + 3] = {'"'};
+	memset(longest + 1, 'x', SCAN_TEXT_MAX);
+	longest[SCAN_TEXT_MAX + 1] = '"';
+	assert_int_equal(scan_text(str_from(longest), text).n, SCAN_TEXT_MAX);
+	assert_ptr_equal(scan_text(str_from(longest), text).p, text);
+	char longer[SCAN_TEXT_MAX + 4] = {'"'};
+	memset(longer + 1, 'x', SCAN_TEXT_MAX + 1);
+	longer[SCAN_TEXT_MAX + 2] = '"';
+	assert_ptr_equal(scan_text(str_from(longer), text).p, longer + 1);
+}
+
 static void what_is_no_object_is_refused(void **state)
 {
 	(void)state;
@@ -247,6 +277,7 @@ static void a_call_gets_an_id(void **state)
 		{"{ }", "\"params\":{\"_meta\":{\"aileron/call-id\":\"", "\"} }"},
 		{"{\"_meta\":{},\"name\":\"x\"}", "\"_meta\":{\"aileron/call-id\":\"", "\"},\"name\":\"x\"}"},
 		{"{\"_meta\":{\"progressToken\":0}}", "\"_meta\":{\"aileron/call-id\":\"", "\",\"progressToken\":0}}"},
+		{"{\"_meta\": null,\"name\":\"x\"}", "\"_meta\": {\"aileron/call-id\":\"", "\"},\"name\":\"x\"}"},
 	};
 	char ids[ARRAY_LEN(cases)][64];
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -321,6 +352,31 @@ static void a_call_that_it_never_took_is_sent(void **state)
 	assert_sent(&stage->daemon, same);
 	answer(stage, "{\"jsonrpc\":\"2.0\",\"id\":\"c\",\"result\":{}}");
 	assert_int_equal(mediator_open(stage->mediator), 0);
+}
+
+/* However its name is spelled; and one that could be given no id is never sent again. */
+static void no_call_is_sent_twice(void **state)
+{
+	struct stage *stage = *state;
+	begin(stage);
+	static const char *const spelled[] = {"tools\\/call", "tools\\u002fcall", "\\u0074ools/call"};
+	for (size_t i = 0; i < ARRAY_LEN(spelled); i++) {
+		AUTO_FREE char *line =
+			xasprintf("{\"id\":\"s%zu\",\"method\":\"%s\",\"params\":{\"name\":\"x\"}}", i, spelled[i]);
+		say(stage, line, 0);
+		assert_sent(&stage->daemon, "\"params\":{\"_meta\":{\"aileron/call-id\":\"");
+	}
+	say(stage, "{\"id\":\"none\",\"method\":\"tools/call\",\"params\":{\"name\":\"x\",\"_meta\":7}}", 0);
+	mediator_disconnected(stage->mediator, S("lost"), 0);
+	buf_clear(&stage->daemon);
+	buf_clear(&stage->client);
+	mediator_connected(stage->mediator);
+	assert_int_equal(str_find(buf_str(&stage->daemon), S("\"name\":\"x\"")), STR_NPOS);
+	assert_sent(&stage->daemon, "check_action_status");
+	assert_int_not_equal(str_find(buf_str(&stage->client), S("it may have run")), STR_NPOS);
+	assert_int_not_equal(str_find(buf_str(&stage->client), S("aileron runs list")), STR_NPOS);
+	assert_sent(&stage->client, "\"id\":\"none\"");
+	assert_int_equal(mediator_open(stage->mediator), ARRAY_LEN(spelled));
 }
 
 /* The next restart finds it asked for: it is asked for again, and never twice at once. */
@@ -490,6 +546,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_found),
+		cmocka_unit_test(short_texts_are_unescaped),
 		cmocka_unit_test(what_is_no_object_is_refused),
 		cmocka_unit_test(lines_are_whole),
 		cmocka_unit_test(only_numbers_are_addresses),
@@ -497,6 +554,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_call_gets_an_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_daemon_that_comes_back_hears_it_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_call_that_it_never_took_is_sent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_call_is_sent_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_restart_asks_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_daemon_it_answers_itself, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_stateless_revision_is_answered_in_its_way, set_up, tear_down),
