@@ -53,6 +53,17 @@ int grant_find(struct db_tx *tx, struct arena *arena, const struct grant *like, 
 	return got;
 }
 
+int grant_holds(struct db_tx *tx, struct str id, uint64_t now_ns, struct err *err)
+{
+	struct db_stmt *q = db_stmt(
+		tx, "SELECT 1 FROM grants WHERE id = ? AND ended_ns IS NULL AND issued_ns <= ?2 AND expires_ns > ?2");
+	db_bind_str(q, id);
+	db_bind_int(q, (int64_t)now_ns);
+	int got = db_step(q, err);
+	db_finish(q);
+	return got;
+}
+
 static int read_grants(struct db_stmt *q, struct arena *arena, struct grant_list *ret, struct err *err)
 {
 	AUTO_VEC(struct grant) rows = VEC_INIT(GRANTS_MAX);

@@ -26,6 +26,8 @@ int grant_issue(struct db_tx *tx, const struct grant *grant, const struct audit_
 /* One that holds at that time for that caller and exactly that text: 1 with its id in the arena, 0, -1. */
 int grant_find(struct db_tx *tx, struct arena *arena, const struct grant *like, uint64_t now_ns, struct str *ret_id,
 	       struct err *err) __attribute__((warn_unused_result));
+/* Whether that one holds at that time: 1, 0, -1. */
+int grant_holds(struct db_tx *tx, struct str id, uint64_t now_ns, struct err *err) __attribute__((warn_unused_result));
 /* Those that hold, newest first. */
 int grant_list(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct grant_list *ret, struct err *err)
 	__attribute__((warn_unused_result));

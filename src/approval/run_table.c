@@ -1,7 +1,8 @@
 #include "approval/run_table.h"
-#include "approval/grant.h"
 #include "approval/digest.h"
+#include "approval/grant.h"
 #include "approval/record.h"
+#include "base/time.h"
 #include "base/vec.h"
 
 #define ROWS_MAX 10000
@@ -168,6 +169,15 @@ static int refuse_double(const struct run *there, struct err *err)
 	return -1;
 }
 
+/* Its end is a job as well: what begins after it does not begin under it. */
+static int check_grant(struct db_tx *tx, const struct run *run, struct err *err)
+{
+	int holds = run->grant_id.n > 0 ? grant_holds(tx, run->grant_id, clock_wall_ns(NULL), err) : 1;
+	if (holds == 0)
+		return fail(err, ERR_CONFLICT, "the grant '%.*s' has ended", STR_FMT(run->grant_id));
+	return holds < 0 ? -1 : 0;
+}
+
 static int check_new(struct db_tx *tx, struct arena *arena, const struct run_new *new, struct err *err)
 {
 	const struct run *run = new->run;
@@ -178,7 +188,7 @@ static int check_new(struct db_tx *tx, struct arena *arena, const struct run_new
 	if (found != 0)
 		return found < 0 ? -1 : refuse_double(&there, err);
 	if (run->state != RUN_PENDING_APPROVAL)
-		return 0;
+		return check_grant(tx, run, err);
 	uint64_t pending = 0;
 	if (run_count_pending(tx, run->caller.id, &pending, err) < 0)
 		return -1;

@@ -39,8 +39,8 @@ int run_list_due(struct db_tx *tx, struct arena *arena, uint64_t now_ns, struct 
 
 /*
  * As its state says: pending_approval (approval.requested; `bound`, `request_key` and `expires_ns` are there) or running
- * (run.started). CONFLICT when the caller's call id was seen, or the same request waits already: look it up again. THROTTLED
- * when RUN_PENDING_MAX of the caller wait.
+ * (run.started). CONFLICT when the caller's call id was seen, or the same request waits already: look it up again. the
+ * same when the grant that it runs under has ended. THROTTLED when RUN_PENDING_MAX of the caller wait.
  */
 struct run_new {
 	const struct run *run;

@@ -266,7 +266,7 @@ static int run_now(struct asking *asking, const struct run_new *new, struct err 
 	return run_plan_pin(&asking->plan, err) < 0 ? -1 : run_work(&work, err);
 }
 
-static int ask(struct asking *asking, struct run *ret, struct err *err)
+static int ask_once(struct asking *asking, struct run *ret, struct err *err)
 {
 	if (begin_run(asking, err) < 0 || decide_gate(asking, err) < 0)
 		return -1;
@@ -276,8 +276,7 @@ static int ask(struct asking *asking, struct run *ret, struct err *err)
 		*ret = asking->run;
 		return 0;
 	}
-	struct run_new new = {
-		.run = &asking->run, .request_key = asking->request_key, .who = asking->request->by};
+	struct run_new new = {.run = &asking->run, .request_key = asking->request_key, .who = asking->request->by};
 	int rc = asking->gated ? ask_person(asking, &new, err) : run_now(asking, &new, err);
 	if (rc < 0 && err->class == ERR_CONFLICT) {
 		struct run there;
@@ -289,6 +288,15 @@ static int ask(struct asking *asking, struct run *ret, struct err *err)
 	if (rc == 0)
 		*ret = asking->run;
 	return rc;
+}
+
+static int ask(struct asking *asking, struct run *ret, struct err *err)
+{
+	int rc = ask_once(asking, ret, err);
+	if (rc == 0 || err->class != ERR_CONFLICT || asking->run.grant_id.n == 0)
+		return rc;
+	err_clear(err); /* the grant has ended meanwhile: a person is asked, or another one holds */
+	return ask_once(asking, ret, err);
 }
 
 int runs_request(struct runs *runs, struct arena *arena, const struct run_request *request, struct run *ret,
@@ -417,7 +425,8 @@ int runs_cancel(struct runs *runs, struct str caller, struct str id, const struc
 	struct run run;
 	if (runs_get(runs, arena, caller, id, &run, err) < 0)
 		return -1;
-	if (stop_running(runs, run.id))
+	/* One that an executor has and did not claim yet is cancelled by its row alone, or not at all. */
+	if (run.state == RUN_RUNNING && stop_running(runs, run.id))
 		return 0;
 	struct cancel_job job = {
 		.change =

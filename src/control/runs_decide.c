@@ -19,11 +19,15 @@ struct deciding {
 	struct run_edit edit;
 	struct grant grant;
 	struct run_change change;
+	uint64_t locks; /* of the vault, before it was found open */
 };
 
-/* Its end, which ends the grants that there are, is a job as well: none comes after it. */
+/* What ends the grants that there are, the session's end and a lock of the vault, does it in a job: none comes after it. */
 static int issue_grant(struct db_tx *tx, const struct deciding *d, struct err *err)
 {
+	if (runs_locks(d->runs) != d->locks)
+		return fail(err, ERR_CONFLICT,
+			    "the vault was locked meanwhile, which ends grants; unlock it and decide once more");
 	int over = session_is_over_in(tx, d->grant.session, err);
 	if (over > 0)
 		fail(err, ERR_CONFLICT,
@@ -91,6 +95,7 @@ static int check_vault(struct deciding *d, struct err *err)
 {
 	struct keeper_state state = {.state = KEEPER_UNLOCKED};
 	bool needed = d->plan.needs_vault || d->runs->confirms;
+	d->locks = runs_locks(d->runs);
 	if (needed && keeper_ask_state(d->runs->control->keeper, d->arena, &state, err) < 0)
 		return -1;
 	if (state.state == KEEPER_UNLOCKED)

@@ -184,11 +184,6 @@ static void execute(void *user)
 		runs_enter(runs, &running, str_from(turn->id));
 		execute_once(runs, &running, AGAIN_MAX);
 		runs_leave(runs, &running);
-		/* Whoever cancelled it meanwhile was told yes: it must not run later, if it was not claimed. */
-		struct run_change change = {
-			.id = str_from(running.id), .event = RUN_EVENT_CANCEL, .reason = S("cancelled")};
-		if (running.cancelled)
-			runs_apply(runs, &change, RUN_CANCELLED);
 	}
 	free(turn);
 }

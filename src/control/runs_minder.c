@@ -223,8 +223,19 @@ void runs_mind_ends(struct runs *runs)
 	runs_mind_soon(runs, MIND_ENDS);
 }
 
+uint64_t runs_locks(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	uint64_t locks = runs->locks;
+	pthread_mutex_unlock(&runs->lock);
+	return locks;
+}
+
 void runs_tell_vault(struct runs *runs, bool unlocked)
 {
+	pthread_mutex_lock(&runs->lock);
+	runs->locks += !unlocked; /* before the minder's job that ends the grants */
+	pthread_mutex_unlock(&runs->lock);
 	tell_minder(runs, unlocked ? MIND_UNLOCKED : MIND_LOCKED);
 }
 

@@ -21,7 +21,7 @@ struct at_work {
 	struct invoke_step place;
 	struct run_step row;
 	size_t step;
-	bool only_reads;   /* no step changes anything */
+	bool only_reads;   /* no step changes anything: its row may be written with its end */
 	bool inserted;     /* the row is there */
 	bool started;      /* a step's start was written, if its job was committed */
 	bool step_over;    /* the step had ended before it was written */
@@ -443,7 +443,8 @@ static bool only_reads(const struct action *action)
 static int carry_out(struct at_work *w, struct err *err)
 {
 	w->inserted = w->work->insert == NULL;
-	w->only_reads = only_reads(plan_of(w)->action);
+	/* Under a grant its row is written before, when the grant holds still. */
+	w->only_reads = only_reads(plan_of(w)->action) && w->work->run->grant_id.n == 0;
 	w->args = json_parse(w->work->run->args, JSON_READ_STRICT, err);
 	int rc = w->args != NULL ? do_steps(w, err) : -1;
 	if (rc < 0 && !w->inserted)

@@ -705,6 +705,16 @@ class Runs(unittest.TestCase):
         self.comes_to(queued, "cancelled")
         self.assertNotIn("/ok?queued", self.paths())
 
+    def test_a_cancel_that_cannot_be_written_down_is_none(self):
+        _, queued = self.fill_executors()
+        with self.without_room():
+            self.service.hold.set()  # from now on an executor has it, and cannot claim it
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                self.cancel(queued, 500)
+        self.comes_to(queued, "completed")
+        self.assertEqual(self.paths().count("/ok?queued"), 1)
+
     def test_killed_between_decision_and_claim(self):
         held, queued = self.fill_executors()
         self.kill()

@@ -6,6 +6,7 @@
 #include "approval/grant.h"
 #include "approval/run_table.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "text/jcs.h"
 #include "audit_fixture.h"
 
@@ -462,6 +463,53 @@ static int do_end_many(struct db_tx *tx, void *user, struct err *e)
 	return ended[0] < 0 || ended[1] < 0 ? -1 : 0;
 }
 
+static int do_end_grants(struct db_tx *tx, void *user, struct err *e)
+{
+	const struct grant_end end = {.id = str_from(user), .why = S("revoked"), .now_ns = 2000, .who = person};
+	return grant_end(tx, &end, e) == 1 ? 0 : -1;
+}
+
+static int do_grant(struct db_tx *tx, void *user, struct err *e)
+{
+	const uint64_t now = clock_wall_ns(NULL);
+	const struct grant grant = {.id = str_from(user),
+				    .caller = S("user"),
+				    .session = S("one"),
+				    .action = S("send"),
+				    .bound = S("{}"),
+				    .issued_ns = now,
+				    .expires_ns = now + TIME_HOUR};
+	return grant_issue(tx, &grant, &person, e);
+}
+
+static int do_run_under(struct db_tx *tx, void *user, struct err *e)
+{
+	const struct run run = {.id = S("run-granted"),
+				.caller = {.id = S("user"), .name = S("user")},
+				.action = S("send"),
+				.action_version = S("1.0.0"),
+				.action_hash = S("sha256:0"),
+				.args = S("{}"),
+				.state = RUN_RUNNING,
+				.grant_id = str_from(user),
+				.requested_ns = 1,
+				.claimed_ns = 1};
+	return run_insert(tx, &(struct run_new){.run = &run, .who = person}, e);
+}
+
+static void nothing_begins_under_a_grant_that_has_ended(void **state)
+{
+	struct db *db = *state;
+	char ended[] = "grant-ended", held[] = "grant-held", unknown[] = "grant-unknown";
+	assert_int_equal(db_write(db, do_grant, ended, &err), 0);
+	assert_int_equal(db_write(db, do_grant, held, &err), 0);
+	assert_int_equal(db_write(db, do_end_grants, ended, &err), 0);
+	assert_int_equal(db_write(db, do_run_under, ended, &err), -1);
+	assert_int_equal(err.class, ERR_CONFLICT);
+	assert_int_equal(db_write(db, do_run_under, unknown, &err), -1);
+	assert_int_equal(db_write(db, do_run_under, held, &err), 0);
+}
+
 static void a_lock_ends_every_grant_however_many(void **state)
 {
 	struct db *db = *state;
@@ -654,6 +702,7 @@ int main(void)
 		WITH_DB(what_waits_already_is_not_asked_twice),
 		WITH_DB(twenty_wait_at_most),
 		WITH_DB(a_lock_ends_every_grant_however_many),
+		WITH_DB(nothing_begins_under_a_grant_that_has_ended),
 		WITH_DB(a_kill_leaves_what_was_promised),
 		WITH_DB(the_first_wait_for_the_vault_says_until_when),
 		cmocka_unit_test(the_text_is_canonical),
