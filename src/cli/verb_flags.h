@@ -91,7 +91,7 @@ static const struct verb_flag passphrase_flags[] = {FLAGS_PASSPHRASE, FLAGS_END}
 static const struct verb_flag unlock_flags[] = {
 	FLAGS_PASSPHRASE,
 	{"accept-rollback", FLAG_SWITCH, NULL, false,
-	 "take a file that is older than the last one seen; this is recorded"},
+	 "take a file that is older than the last one seen, and make it the newest; this is recorded"},
 	FLAGS_END,
 };
 static const struct verb_flag put_flags[] = {

@@ -7,6 +7,7 @@
 #include "control/setup.h"
 #include "control/vault_record.h"
 #include "control/vault_status.h"
+#include "control/vault_watch.h"
 #include "text/canonical.h"
 #include "text/json_members.h"
 #include "text/wire.h"
@@ -82,6 +83,7 @@ int handle_vault_init(struct request *request, struct err *err)
 struct unlocked {
 	uint8_t upgraded_from;
 	struct str backup, member;
+	bool older; /* an older file was accepted */
 };
 
 static int read_unlocked(struct str body, struct unlocked *ret, struct err *err)
@@ -90,37 +92,31 @@ static int read_unlocked(struct str body, struct unlocked *ret, struct err *err)
 	ret->upgraded_from = wire_u8(&r);
 	ret->backup = wire_str(&r);
 	ret->member = wire_str(&r);
+	ret->older = wire_bool(&r);
 	return wire_done(&r, "unlocked", err);
 }
 
-/* A file that is older than the last one seen was taken because the person said so: from now on it is the newest. */
-static int record_unlocked(struct request *request, const struct vault_mark *seen, const struct unlocked *done,
-			   const struct keeper_state *state, struct err *err)
+static int record_unlocked(struct request *request, const struct unlocked *done, const struct keeper_state *state,
+			   struct err *err)
 {
 	struct vault_record record = {
 		.type = AUDIT_VAULT_UNLOCKED, .state = state, .member = done->member, .backup = done->backup};
 	if (vault_record(request, &record, err) < 0)
 		return -1;
-	bool same = str_eq(seen->vault_id, state->vault_id);
-	if (seen->generation == 0 || (same && state->generation >= seen->generation) ||
-	    !request_bool(request, "accept_rollback", false))
-		return 0;
-	const struct vault_mark mark = {.vault_id = state->vault_id, .generation = state->generation};
 	record.type = AUDIT_VAULT_ROLLBACK_ACCEPTED;
-	record.mark = &mark;
-	return vault_record(request, &record, err);
+	return done->older ? vault_record(request, &record, err) : 0;
 }
 
-static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret,
-		  struct vault_mark *ret_seen, struct err *err)
+static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret, struct err *err)
 {
-	if (vault_mark_find(request->control->db, request->arena, before->vault_id, ret_seen, err) < 0)
+	struct vault_mark seen;
+	if (vault_mark_find(request->control->db, request->arena, before->vault_id, &seen, err) < 0)
 		return -1;
 	struct keeper_sealed sealed = {
 		.operation = KEEPER_OP_UNLOCK,
 		.flags = request_bool(request, "accept_rollback", false) ? KEEPER_FLAG_ACCEPT_ROLLBACK : 0,
-		.high_vault_id = ret_seen->vault_id,
-		.high_generation = ret_seen->generation,
+		.high_vault_id = seen.vault_id,
+		.high_generation = seen.generation,
 	};
 	struct str body;
 	if (request_ask_sealed(request, &sealed, &body, err) < 0)
@@ -131,7 +127,6 @@ static int unlock(struct request *request, const struct keeper_state *before, st
 int handle_vault_unlock(struct request *request, struct err *err)
 {
 	struct keeper_state state;
-	struct vault_mark seen = {0};
 	struct unlocked done = {0};
 	if (ask_state(request, &state, err) < 0)
 		return -1;
@@ -140,13 +135,13 @@ int handle_vault_unlock(struct request *request, struct err *err)
 		put_status(&request->json, &state);
 		return 0;
 	}
-	if (unlock(request, &state, &done, &seen, err) < 0) {
+	if (unlock(request, &state, &done, err) < 0) {
 		/* Whoever must wait has not tried. */
 		if (err->class != ERR_THROTTLED && err->class != ERR_SEALED_REQUIRED)
 			vault_record_failure(request, AUDIT_VAULT_UNLOCK_FAILED, err);
 		return -1;
 	}
-	if (ask_state(request, &state, err) < 0 || record_unlocked(request, &seen, &done, &state, err) < 0)
+	if (ask_state(request, &state, err) < 0 || record_unlocked(request, &done, &state, err) < 0)
 		return -1;
 	struct json_writer *w = &request->json;
 	jsonw_begin_object(w);

@@ -66,29 +66,18 @@ static void put_payload(struct json_writer *w, const struct vault_record *record
 		member_z(w, "aileron.failure.class", err_row(record->failure->class)->name);
 }
 
-struct record_job {
-	struct event event;
-	const struct vault_mark *mark;
-};
-
 static int do_record(struct db_tx *tx, void *user, struct err *err)
 {
-	const struct record_job *job = user;
-	if (job->mark != NULL && vault_mark_store(tx, job->mark, true, err) < 0)
-		return -1;
-	return event_append(tx, &job->event, err);
+	const struct event *event = user;
+	return event_append(tx, event, err);
 }
 
 int vault_record(struct request *request, const struct vault_record *record, struct err *err)
 {
-	struct record_job job = {.mark = record->mark};
-	event_begin(&job.event, request_event(request, record->type));
-	put_payload(&job.event.json, record);
-	int rc = event_end(&job.event, err);
-	if (rc == 0)
-		rc = db_write(request->control->db, do_record, &job, err);
-	event_release(&job.event);
-	return rc;
+	AUTO_EVENT event;
+	event_begin(&event, request_event(request, record->type));
+	put_payload(&event.json, record);
+	return event_end(&event, err) < 0 ? -1 : db_write(request->control->db, do_record, &event, err);
 }
 
 void vault_record_failure(struct request *request, enum audit_type type, const struct err *failure)

@@ -6,7 +6,6 @@
  */
 #pragma once
 #include "control/control.h"
-#include "control/vault_watch.h"
 #include "vault/keeper_protocol.h"
 
 /* Of entries: of an export, or of an import. */
@@ -23,7 +22,6 @@ struct vault_record {
 	struct str kind;                          /* of a credential that is new: "passphrase", "key_file" */
 	const struct vault_record_counts *counts; /* NULL = there are none to tell */
 	const struct err *failure;                /* NULL = it succeeded */
-	const struct vault_mark *mark;            /* set exactly, in the same job; NULL = left alone */
 };
 int vault_record(struct request *request, const struct vault_record *record, struct err *err)
 	__attribute__((warn_unused_result));

@@ -47,17 +47,6 @@ int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, str
 	return got < 0 ? -1 : 0;
 }
 
-int vault_mark_store(struct db_tx *tx, const struct vault_mark *mark, bool exactly, struct err *err)
-{
-	struct db_stmt *q = db_stmt(tx, "INSERT INTO vault_seen (vault_id, generation) VALUES (?1, ?2)"
-					" ON CONFLICT (vault_id) DO UPDATE SET generation ="
-					" CASE WHEN ?3 THEN ?2 ELSE max(generation, ?2) END");
-	db_bind_str(q, mark->vault_id);
-	db_bind_int(q, (int64_t)mark->generation);
-	db_bind_int(q, exactly);
-	return db_run(q, err) < 0 ? -1 : 0;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- one job */
 
 /* What the keeper said, as long as the writer needs it. */
@@ -90,8 +79,12 @@ static void told_recorded(void *user, const struct err *err)
 static int record_mark(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct told *told = user;
-	const struct vault_mark mark = {.vault_id = told->vault_id, .generation = told->generation};
-	return vault_mark_store(tx, &mark, false, err);
+	struct db_stmt *q =
+		db_stmt(tx, "INSERT INTO vault_seen (vault_id, generation) VALUES (?1, ?2)"
+			    " ON CONFLICT (vault_id) DO UPDATE SET generation = max(generation, excluded.generation)");
+	db_bind_str(q, told->vault_id);
+	db_bind_int(q, (int64_t)told->generation);
+	return db_run(q, err) < 0 ? -1 : 0;
 }
 
 static void record_locked(struct db *db, struct str reason)

@@ -2,8 +2,9 @@
  * vault_watch: what the keeper tells of itself, put on record
  *
  * That it locked by itself (idle, signal, suspend; what a request asked for its handler records); how far the vault has
- * come: the high-water mark of generations, kept while it is unlocked, when the number is authenticated; and each use
- * of a credential: binding_use, vault.credential.read, binding.refreshed, binding.stale. Names alone, never a value.
+ * come: the high-water mark of each vault's generations, which is raised while that vault is unlocked, when the number is
+ * authenticated, and never lowered; and each use of a credential: binding_use, vault.credential.read, binding.refreshed,
+ * binding.stale. Names alone, never a value.
  */
 #pragma once
 #include "base/arena.h"
@@ -25,7 +26,4 @@ struct vault_mark {
 	uint64_t generation;
 };
 int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, struct vault_mark *ret, struct err *err)
-	__attribute__((warn_unused_result));
-/* In a job: raises the mark, or with `exactly` sets it, as somebody who accepts an older file wants. */
-int vault_mark_store(struct db_tx *tx, const struct vault_mark *mark, bool exactly, struct err *err)
 	__attribute__((warn_unused_result));

@@ -91,6 +91,7 @@ static int do_unlock(struct keeper *keeper, const struct call *call, struct buf 
 	wire_put_u8(out, (uint8_t)done.version);
 	wire_put_str(out, str_from(done.backup));
 	wire_put_str(out, str_from(done.member));
+	wire_put_bool(out, done.older);
 	if (!was_unlocked)
 		unlocked(keeper);
 	return 0;

@@ -85,7 +85,7 @@ extern const struct rpc_rule keeper_for_egress_rules[];  /* … and egress */
 /* Operations of KEEPER_SEALED: name for the associated data, what must be in the message, body of the answer. */
 enum keeper_operation {
 	KEEPER_OP_INIT = 1, /* "vault.init": passphrase or key file → empty (the vault is then unlocked) */
-	KEEPER_OP_UNLOCK, /* "vault.unlock": passphrase or key file → u8 upgraded from (0, 1, 2), str backup, str member */
+	KEEPER_OP_UNLOCK, /* "vault.unlock": passphrase or key file → u8 upgraded from (0, 1, 2), str backup, str member, bool older */
 	KEEPER_OP_PASSWD, /* "vault.passwd": passphrase | key file, new passphrase | new key file → str member, str kind of the new one, u32 n, str backup … that the old one opens */
 	KEEPER_OP_MEMBER_ADD, /* "vault.member.add": new passphrase | new key file; `name` → empty. The vault is unlocked */
 	KEEPER_OP_MEMBER_REMOVE, /* "vault.member.remove": passphrase | key file of any member that stays; `name` → u32 n, str backup … */

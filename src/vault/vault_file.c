@@ -261,24 +261,24 @@ int vault_prove(const struct vault *vault, const struct vault_credential *creden
 	return 0;
 }
 
+static bool is_vault_seen(const struct vault_document *document, const struct vault_unlock *options)
+{
+	char id[VAULT_ID_TEXT];
+	hex_format(str_of(document->id, VAULT_ID), id);
+	return document->version == 2 && str_eq(str_from(id), options->seen_vault_id);
+}
+
 /* Whether the file is older than one that was seen, or another's. */
 static bool is_older(const struct vault_document *document, const struct vault_unlock *options)
 {
-	char id[VAULT_ID_TEXT];
-	if (options->seen_vault_id.n == 0)
-		return false;
-	if (document->version != 2)
-		return true;
-	hex_format(str_of(document->id, VAULT_ID), id);
-	return !str_eq(str_from(id), options->seen_vault_id) || document->generation < options->seen_generation;
+	return options->seen_vault_id.n > 0 &&
+	       (!is_vault_seen(document, options) || document->generation < options->seen_generation);
 }
 
 static int refuse_older(const struct vault_document *document, const struct vault_unlock *options, struct err *err)
 {
-	char id[VAULT_ID_TEXT];
 	static const char advice[] = "if you brought it back yourself, use 'aileron vault unlock --accept-rollback'";
-	hex_format(str_of(document->id, VAULT_ID), id);
-	if (document->version == 2 && str_eq(str_from(id), options->seen_vault_id))
+	if (is_vault_seen(document, options))
 		return fail(err, ERR_VAULT_ROLLED_BACK,
 			    "the vault file is of generation %llu, and %llu was seen before; %s",
 			    (unsigned long long)document->generation, (unsigned long long)options->seen_generation,
@@ -349,6 +349,18 @@ static int unlock_legacy(struct vault *vault, const struct vault_credential *cre
 	return 0;
 }
 
+/*
+ * An older file that was accepted is written anew as the newest. The generations after it were given to the files that are
+ * given up by this: were they given again, one of those could come back unseen.
+ */
+static int write_as_newest(struct vault *vault, const struct vault_unlock *options, const struct vault_keys *keys,
+			   struct err *err)
+{
+	AUTO(vault_document) *next = vault_change_begin(vault);
+	next->generation = options->seen_generation + 1;
+	return vault_change_commit(vault, next, keys, err) < 0 ? wrap(err, "writing the older file as the newest") : 0;
+}
+
 /* Notes who and what was seen, when that changed. It can wait for another time, so a failure is none of the unlocking. */
 static void note_what_was_seen(struct vault *vault)
 {
@@ -388,6 +400,8 @@ static int unlock_current(struct vault *vault, const struct vault_credential *cr
 	if (older && !options->accept_older)
 		return refuse_older(document, options, err);
 	buf_release(&document->text);
+	if (older && is_vault_seen(document, options) && write_as_newest(vault, options, keys, err) < 0)
+		return -1;
 	vault->keys = TAKE(keys);
 	vault->private = TAKE(private);
 	vault->me = me;

@@ -83,7 +83,7 @@ struct vault_status {
 	enum vault_state state;
 	unsigned version;             /* of the file: 0, 1, 2; 0 when missing or in trouble */
 	char vault_id[VAULT_ID_TEXT]; /* "" before version 2 */
-	uint64_t generation;          /* grows by one at each write; 0 before version 2 */
+	uint64_t generation;          /* grows at each write; 0 before version 2 */
 	size_t n_entries, n_members;
 	enum err_class trouble;      /* why the file cannot be read; ERR_NONE */
 	const char *trouble_message; /* "" */
@@ -101,10 +101,11 @@ int vault_init(struct vault *vault, const struct vault_credential *credential, s
 
 /*
  * `seen` is the newest generation that the caller knows to have existed ("" = none): an older file, one of version 0 or 1
- * beside it, or one of another id is refused with VAULT_ROLLED_BACK unless `accept_older`. So is a vault key that somebody
- * else has set whom this member does not know yet (VAULT_FILE_TAMPERED; accept_older accepts it too). A file of version 0 or
- * 1 is upgraded: a copy is kept as `backup`, the member is VAULT_FIRST_MEMBER. Unlocking an unlocked vault only checks the
- * credential.
+ * beside it, or one of another id is refused with VAULT_ROLLED_BACK unless `accept_older`; then an older file of that id is
+ * written as the generation after seen_generation, so that what it replaces is older from now on. Refused too is a vault key
+ * that somebody else has set whom this member does not know yet (VAULT_FILE_TAMPERED; accept_older accepts it too). A file of
+ * version 0 or 1 is upgraded: a copy is kept as `backup`, the member is VAULT_FIRST_MEMBER. Unlocking an unlocked vault only
+ * checks the credential.
  */
 struct vault_unlock {
 	struct str seen_vault_id;

@@ -136,6 +136,40 @@ class Vault(unittest.TestCase):
         self.home.ok("vault", "unlock", "--accept-rollback")
         self.assertIn("vault.rollback_accepted", [e["event_type"] for e in self.home.events()])
 
+    def bring_back(self, file):
+        self.home.ok("vault", "lock")
+        self.home.ok("daemon", "stop")
+        shutil.copy(file, self.file())
+
+    def generation(self):
+        return json.loads(self.file().read_text())["generation"]
+
+    def test_what_an_accepted_file_replaced_cannot_come_back_unseen(self):
+        self.home.init()
+        old, given_up = self.home.root / "old", self.home.root / "given-up"
+        self.put("secret/one", "1")
+        shutil.copy(self.file(), old)
+        self.put("secret/given-up", "2")
+        shutil.copy(self.file(), given_up)
+        newest = self.generation()
+        self.bring_back(old)
+        self.home.ok("vault", "unlock", "--accept-rollback")
+        self.assertEqual(self.generation(), newest + 1)
+        accepted = self.told("vault.rollback_accepted")
+        self.assertEqual((accepted["aileron.vault.generation"], accepted["aileron.vault.member"]), (newest + 1, "owner"))
+        self.put("secret/new", "3")
+        self.bring_back(given_up)
+        done = self.home.cli("vault", "unlock")
+        self.assertEqual(done.code, 77)
+        self.assertIn("vault_rolled_back", done.err)
+        # Nor does the line that goes on have to be accepted again.
+        self.home.ok("vault", "unlock", "--accept-rollback")
+        self.home.ok("vault", "lock")
+        self.home.ok("vault", "unlock")
+        self.assertEqual([e["path"] for e in self.home.ok("vault", "list", "--json").lines],
+                         ["secret/given-up", "secret/one"])
+        self.assertEqual(len(self.home.events("--type", "vault.rollback_accepted")), 2)
+
     def test_a_file_that_was_changed_is_refused(self):
         self.home.init()
         self.put("secret/one", "1")

@@ -108,6 +108,7 @@ static void on_sealed(struct stage *stage, struct str request, struct buf *body,
 		wire_put_u8(body, 2);
 		wire_put_str(body, S(""));
 		wire_put_str(body, S("first"));
+		wire_put_bool(body, false);
 	} else if (m.operation == KEEPER_OP_PUT) {
 		/* What was left out is filled in, as whoever sealed the value did. */
 		if (!str_eq(m.metadata, S("{\"environment\":\"\",\"labels\":{\"a\":\"b\"},\"type\":\"text\"}")))

@@ -1067,7 +1067,15 @@ static void an_older_file_is_refused_until_it_is_accepted(void **state)
 	assert_class(rig, ERR_VAULT_ROLLED_BACK);
 	assert_false(keeper_is_unlocked(rig->keeper));
 	m.flags = KEEPER_FLAG_ACCEPT_ROLLBACK;
-	assert_int_equal(rig_sealed(rig, m, &passphrase, 1, NULL), 0);
+	struct str answer = STR_EMPTY;
+	assert_int_equal(rig_sealed(rig, m, &passphrase, 1, &answer), 0);
+	struct wire_reader r = wire_reader(answer);
+	assert_int_equal(wire_u8(&r), 2);
+	assert_int_equal(wire_str(&r).n, 0);
+	assert_true(str_eq(wire_str(&r), S("owner")));
+	assert_true(wire_bool(&r)); /* an older file was accepted */
+	assert_int_equal(wire_done(&r, "unlocked", &rig->err), 0);
+	assert_int_equal(rig_state(rig).generation, m.high_generation + 1);
 }
 
 static void tuning_proposes_what_takes_about_as_long(void **state)

@@ -403,6 +403,71 @@ static void a_killed_write_leaves_a_whole_generation(void **state)
 	}
 }
 
+enum { SEEN = 40 }; /* a generation beyond that of a prepared file */
+
+/* Takes the file for an older one, as long as it is. */
+static int accept_older(struct vault *vault)
+{
+	struct vault_status status;
+	struct vault_unlocked done;
+	struct vault_credential credential = credential_of(owners);
+	vault_get_status(vault, &status);
+	struct vault_unlock options = {
+		.seen_vault_id = str_from(status.vault_id), .seen_generation = SEEN, .accept_older = true};
+	return vault_unlock(vault, &credential, &options, &done, &err);
+}
+
+/* What a failure or a kill left: the older file as it was, which can be accepted still, or the newest. */
+static bool is_newest_and_opens(void)
+{
+	struct vault_status status;
+	AUTO(vault) *vault = open_vault();
+	vault_get_status(vault, &status);
+	OK(accept_older(vault));
+	return status.generation > SEEN;
+}
+
+static void an_older_file_is_opened_when_it_is_the_newest(void **state)
+{
+	(void)state;
+	bool struck = true;
+	for (long at = 1; struck; at++) {
+		vault_free(prepared());
+		AUTO(vault) *vault = open_vault();
+		mode = FAIL_ONE;
+		nth = at;
+		count = 0;
+		int result = accept_older(vault);
+		mode = NOTHING;
+		struck = count >= at;
+		assert_int_equal(vault_is_unlocked(vault), result == 0);
+		assert_int_equal(is_newest_and_opens(), result == 0);
+	}
+}
+
+static void a_killed_acceptance_leaves_a_whole_generation(void **state)
+{
+	(void)state;
+	bool killed = true;
+	for (long at = 1; killed; at++) {
+		vault_free(prepared());
+		pid_t child = fork();
+		if (child == 0) {
+			make_key_files();
+			struct vault *vault = open_vault();
+			mode = DIE;
+			nth = at;
+			count = 0;
+			_exit(accept_older(vault) == 0 ? 0 : 1);
+		}
+		int status = 0;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+		assert_true(killed || status == 0);
+		assert_true(is_newest_and_opens() || killed);
+	}
+}
+
 /* Puts numbers one after the other and tells each that was acknowledged, until it is killed. */
 static _Noreturn void put_numbers(int to)
 {
@@ -484,6 +549,8 @@ int main(void)
 		cmocka_unit_test(init_that_fails_leaves_no_vault),
 		cmocka_unit_test(an_upgrade_that_fails_keeps_the_old_file),
 		cmocka_unit_test(a_killed_write_leaves_a_whole_generation),
+		cmocka_unit_test(an_older_file_is_opened_when_it_is_the_newest),
+		cmocka_unit_test(a_killed_acceptance_leaves_a_whole_generation),
 		cmocka_unit_test(no_acknowledged_write_is_lost_by_killing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

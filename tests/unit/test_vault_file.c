@@ -444,6 +444,50 @@ static void an_older_file_is_refused_until_it_is_accepted(void **state)
 	assert_value(vault, "a/b/c", "old");
 }
 
+static uint64_t generation_of(const struct vault *vault)
+{
+	struct vault_status status;
+	vault_get_status(vault, &status);
+	return status.generation;
+}
+
+static void what_an_accepted_file_replaces_is_older(void **state)
+{
+	(void)state;
+	AUTO(vault) *vault = open_vault();
+	struct vault_credential a = passphrase("a"), b = passphrase("b");
+	struct vault_unlocked done;
+	struct vault_status status;
+	OK(init(vault, a));
+	OK(vault_member_add(vault, S("two"), &b, &err));
+	OK(put(vault, "a/b/c", "old"));
+	uint64_t sealed = vault_find(vault, S("a/b/c"))->generation;
+	AUTO_BUF old = BUF_INIT(65536), given_up = BUF_INIT(65536);
+	read_name(&old, "secrets.json");
+	OK(put(vault, "a/b/c", "given up"));
+	read_name(&given_up, "secrets.json");
+	vault_get_status(vault, &status);
+	struct vault_unlock seen = {
+		.seen_vault_id = str_from(status.vault_id), .seen_generation = status.generation, .accept_older = true};
+	vault_lock(vault);
+	write_name("secrets.json", buf_str(&old));
+	OK(vault_unlock(vault, &a, &seen, &done, &err));
+	assert_int_equal(generation_of(vault), seen.seen_generation + 1);
+	assert_int_equal(vault_find(vault, S("a/b/c"))->generation, sealed);
+	assert_int_equal(count_others("secrets.json"), 0);
+	/* It is the newest on the disk, for every member, and nothing needs to be accepted any more. */
+	seen = (struct vault_unlock){.seen_vault_id = seen.seen_vault_id, .seen_generation = generation_of(vault)};
+	vault_lock(vault);
+	OK(vault_unlock(vault, &b, &seen, &done, &err));
+	assert_false(done.older);
+	assert_value(vault, "a/b/c", "old");
+	OK(put(vault, "a/b/c", "new"));
+	seen.seen_generation = generation_of(vault);
+	vault_lock(vault);
+	write_name("secrets.json", buf_str(&given_up));
+	FAILS(vault_unlock(vault, &a, &seen, &done, &err), ERR_VAULT_ROLLED_BACK);
+}
+
 /* ------------------------------------------------------------------------------------------------------ versions 0 and 1 */
 
 /* Of docs/formats/vault.md; made by another program. */
@@ -769,6 +813,7 @@ int main(void)
 		TEST(members_come_and_go),
 		TEST(a_member_can_be_named),
 		TEST(an_older_file_is_refused_until_it_is_accepted),
+		TEST(what_an_accepted_file_replaces_is_older),
 		TEST(version_1_is_upgraded_and_a_copy_kept),
 		TEST(version_0_is_upgraded_and_a_copy_kept),
 		TEST(version_0_without_secrets_is_no_vault),
