@@ -106,6 +106,24 @@ class Binding(unittest.TestCase):
         self.assertTrue(self.header("signature")[0])
         self.assertIn('keyid="k1"', self.header("signature-input")[0])
 
+    def test_what_is_no_signing_key_is_refused_when_it_is_bound(self):
+        self.link('kind = "signing_key"\nalgorithm = "ed25519"\nkey_id = "k1"')
+        rsa = subprocess.run(["openssl", "genpkey", "-algorithm", "rsa"], check=True, capture_output=True, text=True).stdout
+        for garbage in ("no key of any kind", "x" * 33, rsa):
+            refused = self.bind(value=garbage, code=1)
+            self.assertIn("validation_error", refused.err)
+            self.assertIn("32 bytes of seed", refused.err)
+            self.assertNotIn(garbage, refused.out + refused.err)
+        self.assertEqual(self.home.ok("binding", "list", "--json").lines, [])
+        self.bind(value="x" * 32)
+        self.assertEqual(self.call(kind="signing_key").code, 0)
+        first = self.home.ok("vault", "get-meta", "signing_key/fixture/work", "--json").json
+        refused = self.home.cli("binding", "rebind", "signing_key/fixture/work", "--value-file", "-", "--yes", stdin="no key")
+        self.assertEqual(refused.code, 1, (refused.out, refused.err))
+        self.assertIn("32 bytes of seed", refused.err)
+        self.assertEqual(self.home.ok("vault", "get-meta", "signing_key/fixture/work", "--json").json, first)
+        self.assertEqual(self.call(kind="signing_key").code, 0)
+
     def test_another_host_was_not_consented(self):
         self.link()
         self.bind()
