@@ -111,3 +111,11 @@ int unlock_before_verb(struct cli *cli, struct err *err)
 		return make_vault_first(cli, err);
 	return unlock_vault(cli, false, &answer, err);
 }
+
+bool unlock_is_wanted(const struct err *err)
+{
+	struct str required, ran;
+	return err->class == ERR_VAULT_LOCKED ||
+	       (err->class == ERR_BINDING_REQUIRED && err_detail_get(err, "required", &required) &&
+		str_eq(required, S("vault.passphrase")) && err_detail_get(err, "ran", &ran) && str_eq(ran, S("no")));
+}

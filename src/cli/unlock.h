@@ -17,3 +17,8 @@ int unlock_make_vault(struct cli *cli, struct json **ret, struct err *err) __att
  * it is unlocked.
  */
 int unlock_before_verb(struct cli *cli, struct err *err) __attribute__((warn_unused_result));
+/*
+ * Whether something that may need the vault failed for want of it, and nothing of it ran: asked once more behind
+ * unlock_before_verb(), nothing runs twice.
+ */
+bool unlock_is_wanted(const struct err *err);

@@ -2,6 +2,7 @@
 #include "cli/arguments.h"
 #include "cli/consent.h"
 #include "cli/list.h"
+#include "cli/unlock.h"
 #include "cli/verb_functions.h"
 #include "text/json_members.h"
 #include "base/limits.h"
@@ -152,6 +153,19 @@ static void tell(struct cli *cli, const struct json *report)
 	printer_release(&out);
 }
 
+/* Whether it needs the vault is known when it is called: then a person at a terminal may open it. */
+static int call(struct cli *cli, const struct client_request *request, struct json **ret, struct err *err)
+{
+	static struct err first;
+	err_clear(&first);
+	if (cli_call(cli, request, ret, &first) == 0)
+		return 0;
+	if (unlock_is_wanted(&first))
+		return unlock_before_verb(cli, err) < 0 ? -1 : cli_call(cli, request, ret, err);
+	*err = first;
+	return -1;
+}
+
 int verb_connector_call(struct cli *cli, struct err *err)
 {
 	AUTO(json) *answer = NULL;
@@ -165,7 +179,7 @@ int verb_connector_call(struct cli *cli, struct err *err)
 		.body = buf_str(&body),
 		.timeout_ms = ms + LIMIT_COMPILE_MS + CLIENT_TIMEOUT_MS,
 	};
-	if (cli_call(cli, &request, &answer, err) < 0)
+	if (call(cli, &request, &answer, err) < 0)
 		return -1;
 	if (cli->json) {
 		print_json(&cli->out, answer);

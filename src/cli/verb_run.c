@@ -270,15 +270,6 @@ static int ask_again(struct running *running, const struct err *first, struct js
 	return -1;
 }
 
-/* And nothing of it ran, so that asking once more runs nothing twice. */
-static bool wants_vault(const struct err *err)
-{
-	struct str required, ran;
-	return err->class == ERR_VAULT_LOCKED ||
-	       (err->class == ERR_BINDING_REQUIRED && err_detail_get(err, "required", &required) &&
-		str_eq(required, S("vault.passphrase")) && err_detail_get(err, "ran", &ran) && str_eq(ran, S("no")));
-}
-
 /* One call. Whoever interrupts it, or loses its answer, is told that it may have run. */
 static int ask_once(struct running *running, struct json **ret, struct err *err)
 {
@@ -302,7 +293,7 @@ static int ask_first(struct running *running, struct json **ret, struct err *err
 {
 	if (ask_once(running, ret, err) == 0)
 		return 0;
-	if (!wants_vault(err))
+	if (!unlock_is_wanted(err))
 		return -1;
 	err_clear(err);
 	return unlock_before_verb(running->cli, err) < 0 ? -1 : ask_once(running, ret, err);

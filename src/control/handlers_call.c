@@ -67,6 +67,8 @@ static int call(struct request *r, struct invoke *invoke, struct err *err)
 	memcpy(r->audit_id, invoke->audit_id, sizeof r->audit_id);
 	if (rc == 0)
 		put_answer(&r->json, invoke);
+	else if (!invoke->sent)
+		err_detail(err, "ran", S("no")); /* it may be asked for once more */
 	return rc;
 }
 

@@ -202,7 +202,7 @@ class Binding(unittest.TestCase):
         self.link()
         self.bind()
         self.home.ok("vault", "lock")
-        del self.home.env["AILERON_VAULT_PASSPHRASE"]
+        passphrase = self.home.env.pop("AILERON_VAULT_PASSPHRASE")
         listed = self.home.ok("binding", "list", "--json").lines
         self.assertEqual((listed[0]["name"], listed[0]["verified"]), ("api_key/fixture/work", False))
         refused = self.call()
@@ -210,8 +210,13 @@ class Binding(unittest.TestCase):
         answer = self.home.request("POST", "/v1/connectors/github:%2F%2Facme%2Ffixture/call", {"op": "http_cred", "args": {
             "url": f"https://127.0.0.1:{self.service.port}/ok", "credential": "api_key"}})
         self.assertEqual((answer.status, answer.json["error"]["class"]), (412, "binding_required"))
-        self.assertEqual(answer.json["error"]["details"]["required"], "vault.passphrase")
+        details = answer.json["error"]["details"]
+        self.assertEqual((details["required"], details["ran"]), ("vault.passphrase", "no"))
         self.assertEqual(self.home.cli("vault", "put", "secret/x", "--value-file", "-", stdin="y").code, 77)
+        self.assertEqual(self.service.seen, [])
+        self.home.env["AILERON_VAULT_PASSPHRASE"] = passphrase
+        self.assertEqual(self.call().code, 0)
+        self.assertEqual(len(self.service.seen), 1)
 
     def test_what_is_left_open_by_a_crash_is_told_as_interrupted(self):
         self.link()
@@ -229,6 +234,26 @@ class Binding(unittest.TestCase):
         self.assertEqual(len(ended), 1)
         self.assertEqual(ended[0]["payload"]["aileron.reason"], "interrupted")
         self.assertEqual(len(self.service.seen), 1)
+
+
+class WithoutVault(unittest.TestCase):
+    def test_a_connector_that_needs_no_credential_needs_no_vault(self):
+        with Home() as home:
+            manifest = manifest_of("fixture", 443)
+            home.link("fixture", manifest=manifest[:manifest.index("[capabilities.credential]")])
+            del home.env["AILERON_VAULT_PASSPHRASE"]
+            done = home.ok("connector", "call", FQN, "--op", "echo", "--args", '{"value":"hello"}')
+            self.assertIn('"hello"', done.out)
+            self.assertEqual(home.ok("vault", "status", "--json").json["state"], "missing")
+
+    def test_what_is_not_bound_makes_no_vault(self):
+        with Home() as home:
+            home.link("fixture", port=443)
+            refused = home.cli("connector", "call", FQN, "--op", "http_cred", "--args", json.dumps(
+                {"url": "https://127.0.0.1:443/ok", "credential": "api_key"}))
+            self.assertEqual(refused.code, 1, (refused.out, refused.err))
+            self.assertIn("aileron binding setup", refused.err)
+            self.assertEqual(home.ok("vault", "status", "--json").json["state"], "missing")
 
 
 if __name__ == "__main__":
