@@ -13,6 +13,7 @@
 #define LIST_KEPT_MAX   (256 * KIB)
 #define ANSWER_MS       10000
 #define ANSWER_STATE_MS 3000 /* `status` is asked when something hangs, and has 5 s for all it tells */
+#define FIRST_PAIR_MS   1000 /* the keeper runs already when control alone was started anew */
 #define ANSWER_SEALED_MS                                                                                               \
 	60000 /* Argon2id takes its time, and a vault of many entries is sealed anew by `member remove` */
 
@@ -37,6 +38,8 @@ struct keeper_client {
 
 	pthread_mutex_t lock; /* all below; the channel is replaced under it and read by the loop's thread alone */
 	struct rpc_channel *channel;
+	bool fresh; /* there was no channel yet, and there may be one in a moment */
+	pthread_cond_t joined;
 	struct wait *waits;
 	uint32_t last_id;
 	uint64_t patience_ms; /* 0 = as said above */
@@ -80,6 +83,22 @@ static int wait_for(struct keeper_client *client, struct wait *wait, uint64_t ms
 		return wait->rc;
 	wait_take(client, wait->id);
 	return fail(wait->err, ERR_UNAVAILABLE, "the keeper did not answer within %llu ms", (unsigned long long)ms);
+}
+
+/* Under the lock, which is let go of while it waits. Only workers ask: the loop's thread is who joins the pair. */
+static void wait_for_first_pair(struct keeper_client *client)
+{
+	uint64_t deadline_ns = clock_monotonic_ns(NULL) + FIRST_PAIR_MS * TIME_MILLISECOND;
+	bool in_time = true;
+	while (client->fresh && in_time)
+		in_time = wait_until(&client->joined, &client->lock, deadline_ns);
+}
+
+/* Under the lock. */
+static void end_wait_for_first_pair(struct keeper_client *client)
+{
+	client->fresh = false;
+	pthread_cond_broadcast(&client->joined);
 }
 
 /* --------------------------------------------------------------------------------------------------------- the loop */
@@ -223,6 +242,8 @@ struct keeper_client *keeper_client_new(struct loop *loop, const struct keeper_l
 	client->loop = loop;
 	client->listener = *listener;
 	client->changes = 1;
+	client->fresh = true;
+	wait_init(&client->joined);
 	buf_init(&client->list.prefix, VAULT_PATH_MAX);
 	buf_init(&client->list.body, LIST_KEPT_MAX);
 	/* A control that was restarted speaks to the same keeper: its numbers must not be those of the last one. */
@@ -244,6 +265,7 @@ void keeper_client_free(struct keeper_client *client)
 	loop_source_free(client->wake);
 	buf_release(&client->list.prefix);
 	buf_release(&client->list.body);
+	pthread_cond_destroy(&client->joined);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
 }
@@ -251,6 +273,9 @@ void keeper_client_free(struct keeper_client *client)
 void keeper_client_close(struct keeper_client *client)
 {
 	detach(client);
+	pthread_mutex_lock(&client->lock);
+	end_wait_for_first_pair(client);
+	pthread_mutex_unlock(&client->lock);
 }
 
 int keeper_client_attach(struct keeper_client *client, int fd, struct err *err)
@@ -263,6 +288,7 @@ int keeper_client_attach(struct keeper_client *client, int fd, struct err *err)
 	}
 	pthread_mutex_lock(&client->lock);
 	client->channel = rpc_channel_new(fd, keeper_for_control_rules);
+	end_wait_for_first_pair(client);
 	pthread_mutex_unlock(&client->lock);
 	return 0;
 }
@@ -330,6 +356,7 @@ int keeper_ask(struct keeper_client *client, enum keeper_message type, struct st
 	struct wait wait = {.arena = ret_body != NULL ? arena : NULL, .err = err};
 	wait_init(&wait.answered);
 	pthread_mutex_lock(&client->lock);
+	wait_for_first_pair(client);
 	wait.id = next_id(client);
 	int rc = send(client, type, wait.id, body, err);
 	if (rc == 0) {

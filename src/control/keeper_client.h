@@ -1,9 +1,9 @@
 /*
  * keeper_client: control's end of its channel to the keeper
  *
- * Workers ask and wait; the loop's thread reads the channel and hands answers over. A new channel (the parent restarted
- * the keeper) ends every wait with UNAVAILABLE. What the keeper pushes (CHANGED, NOTED) goes to one listener on the
- * loop's thread.
+ * Workers ask and wait; the loop's thread reads the channel and hands answers over. Whoever asks before there was any
+ * channel waits a second for the first. A new channel (the parent restarted the keeper) ends every wait with UNAVAILABLE.
+ * What the keeper pushes (CHANGED, NOTED) goes to one listener on the loop's thread.
  */
 #pragma once
 #include "base/arena.h"

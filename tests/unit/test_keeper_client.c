@@ -1,6 +1,7 @@
 #include "control/keeper_client.h"
 #include "base/time.h"
 #include "text/wire.h"
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,8 +120,13 @@ static void tear_down(struct stage *stage)
 
 static struct rpc_frame expect(struct rpc_channel *keeper, uint16_t type)
 {
+	struct pollfd ready = {.fd = rpc_fd(keeper), .events = POLLIN};
 	struct rpc_frame frame;
-	assert_int_equal(rpc_recv(keeper, &frame, NULL), 1);
+	int got;
+	/* What is never asked fails the test, and does not hang it. */
+	while ((got = rpc_pump(keeper, &frame, NULL)) == 2)
+		assert_int_equal(poll(&ready, 1, 10000), 1);
+	assert_int_equal(got, 1);
 	assert_int_equal(frame.type, type);
 	return frame;
 }
@@ -264,6 +270,39 @@ static void a_keeper_that_ends_is_unavailable(void **state)
 	assert_int_equal(keeper_ask(stage.client, KEEPER_STATE, STR_EMPTY, NULL, NULL, &err), -1);
 	assert_int_equal(err.class, ERR_UNAVAILABLE);
 	keeper_tell_end_use(stage.client, 7); /* nothing to tell, nobody to tell it to */
+	tear_down(&stage);
+}
+
+/* Control was started anew, and is asked before the keeper that runs was joined to it. */
+static void the_first_keeper_is_waited_for(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, false);
+	struct question *questions = ask_many(&stage, MANY);
+	connect_keeper(&stage);
+	for (size_t i = 0; i < MANY; i++)
+		answer(stage.keeper, expect(stage.keeper, KEEPER_GET).id, S("here"));
+	for (size_t i = 0; i < MANY; i++) {
+		pthread_join(questions[i].thread, NULL);
+		assert_int_equal(questions[i].rc, 0);
+		assert_string_equal(questions[i].got, "here");
+	}
+	free(questions);
+	tear_down(&stage);
+}
+
+static void a_keeper_that_never_comes_is_unavailable(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage, false);
+	uint64_t begun = clock_monotonic_ns(NULL);
+	struct question *question = ask_many(&stage, 1);
+	pthread_join(question->thread, NULL);
+	assert_int_equal(question->err.class, ERR_UNAVAILABLE);
+	assert_true(clock_monotonic_ns(NULL) - begun < 5 * TIME_SECOND);
+	free(question);
 	tear_down(&stage);
 }
 
@@ -452,6 +491,8 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_the_workers_error),
 		cmocka_unit_test(a_replaced_keeper_ends_every_wait),
 		cmocka_unit_test(a_keeper_that_ends_is_unavailable),
+		cmocka_unit_test(the_first_keeper_is_waited_for),
+		cmocka_unit_test(a_keeper_that_never_comes_is_unavailable),
 		cmocka_unit_test(whoever_gave_up_gets_no_answer_and_disturbs_nobody),
 		cmocka_unit_test(what_the_keeper_would_not_take_is_not_sent),
 		cmocka_unit_test(pushes_reach_the_listener),
