@@ -4,7 +4,7 @@
 /*
  * Each script holds the table as cases and one small function: the words before the cursor, as far as they are words of verbs,
  * choose what may follow. What follows `--flag` is a path or nothing that could be known. What there is of a kind is asked of
- * the verb `names`; none of it is read as words of the shell.
+ * the verb `names`; none of it is read as words of the shell. What a verb passes on to another program is not completed.
  */
 
 #define WORDS_MAX ((size_t)256)
@@ -157,7 +157,11 @@ static void put_paths(struct writing *writing)
 static void put_bash_verb(struct buf *out, const struct verb *verb)
 {
 	const struct verb_flag *flag;
-	buf_addf(out, "\t'%s')\n\t\twords='", verb->words);
+	buf_addf(out, "\t'%s')\n", verb->words);
+	if ((verb->marks & VERB_PASSES_ON) != 0)
+		buf_add_z(out, "\t\twhile ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do ((i++)); done\n"
+			       "\t\t((i < COMP_CWORD)) && return\n");
+	buf_add_z(out, "\t\twords='");
 	for (size_t n = 0; (flag = flag_at(verb, n)) != NULL; n++)
 		buf_addf(out, "%s--%s", n > 0 ? " " : "", flag->name);
 	if (strchr(verb->arguments, '|') != NULL) {
@@ -236,7 +240,11 @@ static void put_zsh_verb(struct buf *out, const struct verb *verb)
 {
 	struct writing writing = {.out = out};
 	const struct verb_flag *flag;
-	buf_addf(out, "\t'%s')\n\t\tcandidates=(", verb->words);
+	buf_addf(out, "\t'%s')\n", verb->words);
+	if ((verb->marks & VERB_PASSES_ON) != 0)
+		buf_add_z(out, "\t\twhile ((i < CURRENT)) && [[ ${words[i]} == -* ]]; do ((i++)); done\n"
+			       "\t\t((i < CURRENT)) && return\n");
+	buf_add_z(out, "\t\tcandidates=(");
 	for (size_t n = 0; (flag = flag_at(verb, n)) != NULL; n++) {
 		AUTO_BUF word = BUF_INIT(WORDS_MAX);
 		buf_addf(&word, "--%s", flag->name);
@@ -350,14 +358,19 @@ void completion_fish(struct buf *out, const struct verb *table)
 		       "\tset -l at ''\n"
 		       "\tfor word in (commandline -opc)[2..-1]\n"
 		       "\t\tset -l longer (string trim -- \"$at $word\")\n"
-		       "\t\tcontains -- $longer");
+		       "\t\tif contains -- $longer");
 	each_group(table, fish_path, &writing);
 	for (const struct verb *verb = table; verb->words != NULL; verb++) {
 		if (shown(verb))
 			fish_path(&writing, str_from(verb->words));
 	}
-	buf_add_z(out, "\n\t\tor break\n\t\tset at $longer\n\tend\n\ttest \"$at\" = \"$argv[1]\"\nend\n"
-		       "complete -c aileron -f\n");
+	buf_add_z(out, "\n\t\t\tset at $longer\n\t\telse if not contains -- $at");
+	for (const struct verb *verb = table; verb->words != NULL; verb++) {
+		if ((verb->marks & VERB_PASSES_ON) != 0)
+			fish_path(&writing, str_from(verb->words));
+	}
+	buf_add_z(out, "\n\t\t\tbreak\n\t\telse if not string match -q -- '-*' $word\n\t\t\treturn 1\n\t\tend\n\tend\n"
+		       "\ttest \"$at\" = \"$argv[1]\"\nend\ncomplete -c aileron -f\n");
 	fish_group(&writing, STR_EMPTY);
 	each_group(table, fish_group, &writing);
 	for (const struct verb *verb = table; verb->words != NULL; verb++) {

@@ -50,17 +50,18 @@ static void put_flags(struct buf *out, const struct verb_flag *flags)
 	}
 }
 
-/* "PATH [-]" as macros: a name is Ar, what stands in brackets Op. */
+/* "PATH [NAME [-]]" as macros: a name is Ar, what stands in brackets, which all end with the line, Op. */
 static void put_arguments(struct buf *out, const char *arguments)
 {
 	struct str rest = str_from(arguments);
 	while (rest.n > 0) {
 		struct str word;
 		rest = str_cut(rest, ' ', &word);
-		if (str_starts(word, S("[")))
-			buf_addf(out, " Op Ar %.*s", STR_FMT(str_slice(word, 1, word.n - 1)));
-		else
-			buf_addf(out, " Ar %.*s", STR_FMT(word));
+		bool optional = str_starts(word, S("["));
+		size_t end = word.n;
+		while (end > 0 && word.p[end - 1] == ']')
+			end--;
+		buf_addf(out, "%s Ar %.*s", optional ? " Op" : "", STR_FMT(str_slice(word, optional, end)));
 	}
 }
 

@@ -252,6 +252,10 @@ static int parse_rest(struct verb_line *line, int argc, char **argv, struct err 
 			if (line->n_arguments == VERB_VALUES_MAX)
 				return fail(err, ERR_USAGE, "there are more than %d arguments", VERB_VALUES_MAX);
 			line->arguments[line->n_arguments++] = argv[i++];
+			if ((line->verb->marks & VERB_PASSES_ON) == 0 || only_arguments)
+				continue;
+			only_arguments = true;
+			i += i < argc && strcmp(argv[i], "--") == 0;
 		}
 	}
 	return 0;

@@ -6,7 +6,7 @@
  *
  * Flags are Go's: "-x" and "--x" are the same, a value follows after '=' or as the next argument, a switch takes "=true" or
  * "=false", flags may stand before, between and after the arguments, "--" ends them, and the last one holds unless the flag
- * may be repeated. Nothing is abbreviated. Every verb takes --json and --help.
+ * may be repeated. Nothing is abbreviated. Every verb takes --json and --help. What VERB_PASSES_ON passes on is not read.
  */
 #pragma once
 #include "api/operation.h"
@@ -34,6 +34,7 @@ enum verb_mark {
 	VERB_NEVER_SPAWNS = 1,  /* works, or says so, without a daemon */
 	VERB_HIDDEN = 2,        /* not in help, completion, manual */
 	VERB_GROUP_DEFAULT = 4, /* what the first word alone means: "audit" is "audit list" */
+	VERB_PASSES_ON = 8,     /* what stands behind its first argument is another program's, flags too */
 };
 
 struct cli;

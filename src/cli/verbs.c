@@ -582,17 +582,19 @@ const struct verb verbs[] = {
 	 .about = ""},
 
 	{.words = "launch",
-	 .arguments = "AGENT [-- ARGUMENT …]",
+	 .arguments = "AGENT [ARGUMENT …]",
 	 .names = "programs",
 	 .least = 1,
 	 .most = VERB_VALUES_MAX,
 	 OPERATIONS(OP_SESSION_START, OP_SESSION_HOLD, OP_AGENT_LIST, OP_AGENT_REGISTER, OP_VAULT_STATUS,
 		    OP_SESSION_END),
+	 .marks = VERB_PASSES_ON,
 	 .run = verb_launch,
 	 .summary = "run an agent program that may use your actions",
 	 .about = "Starts a session, tells the agent of the daemon's tools for this run alone, and runs it in this "
 		  "terminal. Nothing\n"
-		  "of its own files is changed. Its exit status is this one's. Agents: claude, codex, goose, "
+		  "of its own files is changed. What stands behind AGENT goes to it as it is, flags too; a '--'\n"
+		  "directly behind it is left out. Its exit status is this one's. Agents: claude, codex, goose, "
 		  "opencode, pi."},
 
 	{.words = "mcp install",

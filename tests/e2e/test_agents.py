@@ -236,6 +236,12 @@ class Launches(Base):
         for one in ("session.started", "agent.registered", "agent.revoked", "session.ended"):
             self.assertIn(one, types)
 
+    def test_its_own_flags_are_passed_on(self):
+        self.program("claude", CLAUDE + "exit 7\n")
+        code, _, err = self.launch("claude", "--model", "m", "--json", "--", "--help")
+        self.assertEqual(code, 7, err)
+        self.assertEqual((self.work / "args").read_text().splitlines()[3:], ["--model", "m", "--json", "--", "--help"])
+
     def test_an_agent_that_is_not_there(self):
         code, _, err = self.launch("goose")
         self.assertNotIn(code, (0, 127))

@@ -158,6 +158,10 @@ static void bash_completes(void **state)
 		{"aileron runs list ''", "<runs-1>", false},
 		{"aileron connector show github : //acme/co", "<//acme/connectors-1>", true},
 		{"aileron connector show ''", "<$(touch made)>", true}, /* a word as any other */
+		{"aileron launch --json ''", "<programs-1>", true},
+		{"aileron launch --js", "<--json>", true},
+		{"aileron launch --json claude --js", "<", false},
+		{"aileron launch claude ''", "<", false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char more[512], printed[8192];

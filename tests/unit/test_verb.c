@@ -89,6 +89,28 @@ static void flags_stand_anywhere(void **state)
 	assert_int_equal(verb_number(&line, "limit", 100), 100);
 }
 
+static void what_is_passed_on_is_not_read(void **state)
+{
+	(void)state;
+	static const char *const lines[][9] = {
+		{"launch", "--json", "claude", "--model", "m", "--json=x", "--", NULL},
+		{"launch", "--json", "claude", "--", "--model", "m", "--json=x", "--", NULL},
+		{"launch", "--json", "--", "claude", "--model", "m", "--json=x", "--", NULL},
+	};
+	static const char *const passed[] = {"claude", "--model", "m", "--json=x", "--"};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		assert_int_equal(parse(lines[i]), 0);
+		assert_true(verb_switch(&line, "json"));
+		assert_int_equal(line.n_arguments, ARRAY_LEN(passed));
+		for (size_t n = 0; n < ARRAY_LEN(passed); n++)
+			assert_string_equal(line.arguments[n], passed[n]);
+	}
+	assert_int_equal(PARSE("launch", "claude", "--help"), 0);
+	assert_false(line.help);
+	assert_int_equal(PARSE("launch", "--model", "m", "claude"), -1);
+	assert_refused("has no flag '--model'");
+}
+
 static void what_is_wrong_is_said(void **state)
 {
 	(void)state;
@@ -291,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_choose_the_verb),
 		cmocka_unit_test(flags_stand_anywhere),
+		cmocka_unit_test(what_is_passed_on_is_not_read),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(a_text_that_may_be_left_out_stands_behind_its_sign),
 		cmocka_unit_test(nothing_is_abbreviated),
