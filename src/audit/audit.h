@@ -87,12 +87,11 @@ const char *audit_type_name(enum audit_type type);
 /* Whether a program beside the daemon may record events of that name (AUDIT_EXTERNAL). */
 bool audit_name_is_external(struct str name);
 
-#define AUDIT_ID_SIZE       43 /* "audit-" and a UUID (version 4), with a NUL */
-#define AUDIT_TEXT_MAX      ((size_t)64 << 10)
-#define AUDIT_DEPTH_MAX     64    /* of a payload, counting itself */
-#define AUDIT_KEEP_DAYS_MAX 36500 /* that retention may be told */
-#define AUDIT_CHECKPOINT_N  1000  /* events … */
-#define AUDIT_CHECKPOINT_S  3600  /* … or seconds after which the head is signed */
+#define AUDIT_ID_SIZE      43 /* "audit-" and a UUID (version 4), with a NUL */
+#define AUDIT_TEXT_MAX     ((size_t)64 << 10)
+#define AUDIT_DEPTH_MAX    64   /* of a payload, counting itself */
+#define AUDIT_CHECKPOINT_N 1000 /* events … */
+#define AUDIT_CHECKPOINT_S 3600 /* … or seconds after which the head is signed */
 
 enum audit_actor { AUDIT_ACTOR_HUMAN, AUDIT_ACTOR_AGENT, AUDIT_ACTOR_SERVICE, AUDIT_ACTOR_CONNECTOR_RUNTIME };
 

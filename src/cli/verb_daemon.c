@@ -1,6 +1,3 @@
-#include "audit/audit.h"
-#include "base/limits.h"
-#include "base/time.h"
 #include "cli/cli.h"
 #include "cli/verb_functions.h"
 #include "confine/confine.h"
@@ -12,8 +9,6 @@
 #include "text/json_members.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-#define AUTO_LOCK_MAX (365 * 24 * TIME_HOUR)
 
 /* ----------------------------------------------------------------------------------------------------------------- run */
 
@@ -45,22 +40,29 @@ static int check_boundaries(struct str list, struct err *err)
 	return 0;
 }
 
-/* A base URL of http or https, as egress will dial it. */
-static int check_endpoint(const char *url, struct err *err)
-{
-	struct str text = str_from(url);
-	if (text.n == 0 || str_starts(text, S("http://")) || str_starts(text, S("https://")))
-		return 0;
-	return fail(err, ERR_USAGE, "'%s' is no address of a collector: http://127.0.0.1:4318, for one", url);
-}
-
 /* What the file sets; a flag or a variable wins over it. */
 static int read_config(struct cli *cli, struct daemon_options *options, struct err *err)
 {
+	static const struct {
+		const char *flag, *variable;
+		int row;
+	} given[] = {
+		{"audit-keep-days", "AILERON_AUDIT_KEEP_DAYS", CONFIG_AUDIT_KEEP_DAYS},
+		{"auto-lock", "AILERON_AUTO_LOCK", CONFIG_VAULT_AUTO_LOCK},
+		{"otlp-endpoint", "AILERON_OTLP_ENDPOINT", CONFIG_OTLP_ENDPOINT},
+		{"otlp-service", "AILERON_OTLP_SERVICE", CONFIG_OTLP_SERVICE},
+	};
 	static struct config config;
 	static char bind[32];
 	if (config_load(cli->state_dir, &config, err) < 0)
 		return wrap(err, "reading the configuration");
+	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+		const char *value = setting(cli, given[i].flag, given[i].variable);
+		int row = given[i].row;
+		if (value != NULL &&
+		    config_read_value(row, str_from(value), config.text[row], config.value[row], err) < 0)
+			return cli_refuse(given[i].flag, err);
+	}
 	options->config = &config;
 	snprintf(bind, sizeof bind, "127.0.0.1:%.5s", config.value[CONFIG_DAEMON_PORT]);
 	if (options->bind == NULL)
@@ -70,30 +72,18 @@ static int read_config(struct cli *cli, struct daemon_options *options, struct e
 
 static int read_options(struct cli *cli, struct daemon_options *ret, struct err *err)
 {
-	const char *lock = setting(cli, "auto-lock", "AILERON_AUTO_LOCK");
-	const char *days = setting(cli, "audit-keep-days", "AILERON_AUDIT_KEEP_DAYS");
-	uint64_t lock_ns = LIMIT_AUTO_LOCK_HOURS * TIME_HOUR;
 	*ret = (struct daemon_options){
 		.state_dir = cli->state_dir,
 		.bind = setting(cli, "bind", "AILERON_BIND"),
 		.allowed = str_from(setting(cli, "allow-unconfined", "AILERON_ALLOW_UNCONFINED")),
 		.log_level = LOG_LEVEL_INFO,
 		.api_revision = API_REVISION,
-		.otlp_endpoint = setting(cli, "otlp-endpoint", "AILERON_OTLP_ENDPOINT"),
-		.otlp_service = setting(cli, "otlp-service", "AILERON_OTLP_SERVICE"),
 		.ca_file = setting(cli, "ca-file", "AILERON_CA_FILE"),
 	};
-	if (lock != NULL && duration_parse(str_from(lock), AUTO_LOCK_MAX, &lock_ns, NULL) < 0)
-		return fail(err, ERR_USAGE, "'%s' is no time for --auto-lock: 12h, 30m, or 0s for never", lock);
 	if (ret->bind != NULL && listener_check_address(ret->bind, err) < 0)
 		return cli_refuse("bind", err);
-	ret->auto_lock_ms = lock_ns / TIME_MILLISECOND;
-	if (days != NULL && !str_to_u64(str_from(days), AUDIT_KEEP_DAYS_MAX, &ret->audit_keep_days))
-		return fail(err, ERR_USAGE, "'%s' is no number of days for --audit-keep-days: 0, for ever, to %d", days,
-			    AUDIT_KEEP_DAYS_MAX);
-	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0)
-		return -1;
-	if (check_endpoint(ret->otlp_endpoint, err) < 0 || check_boundaries(ret->allowed, err) < 0)
+	if (read_log_level(setting(cli, "log-level", "AILERON_LOG_LEVEL"), &ret->log_level, err) < 0 ||
+	    check_boundaries(ret->allowed, err) < 0)
 		return -1;
 	return read_config(cli, ret, err);
 }

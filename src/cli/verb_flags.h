@@ -2,12 +2,8 @@
  * verb_flags: the flags of each verb, for the rows of verbs.c alone
  */
 #pragma once
-#include "base/limits.h"
 #include "cli/passphrase.h"
 #include "cli/verb.h"
-
-#define DIGITS_OF(number) #number
-#define DIGITS(number)    DIGITS_OF(number)
 
 #define FLAGS_END                                                                                                      \
 	{                                                                                                              \
@@ -67,15 +63,16 @@ static const struct verb_flag run_flags[] = {
 	{"allow-unconfined", FLAG_TEXT, "BOUNDARIES", false,
 	 "go on where the machine lacks these boundaries, comma-separated (AILERON_ALLOW_UNCONFINED)"},
 	{"auto-lock", FLAG_TEXT, "DURATION", false,
-	 "lock the vault after so long without use, 0s for never (AILERON_AUTO_LOCK; default " DIGITS(
-		 LIMIT_AUTO_LOCK_HOURS) "h)"},
+	 "lock the vault after so long without use, 0s for never (AILERON_AUTO_LOCK; else vault.auto_lock of the "
+	 "configuration)"},
 	{"ca-file", FLAG_FILE, "FILE", false,
 	 "trust these certificates (PEM) instead of the system's (AILERON_CA_FILE)"},
-	{"otlp-endpoint", FLAG_TEXT, "URL", false, "send spans there (AILERON_OTLP_ENDPOINT)"},
-	{"otlp-service", FLAG_TEXT, "NAME", false, "what the spans call this service (AILERON_OTLP_SERVICE)"},
+	{"otlp-endpoint", FLAG_TEXT, "URL", false, "send spans there (AILERON_OTLP_ENDPOINT; else otlp.endpoint)"},
+	{"otlp-service", FLAG_TEXT, "NAME", false,
+	 "what the spans call this service (AILERON_OTLP_SERVICE; else otlp.service)"},
 	{"audit-keep-days", FLAG_NUMBER, "DAYS", false,
 	 "drop older events of the audit, and runs, sessions and grants that ended before "
-	 "(AILERON_AUDIT_KEEP_DAYS; default never)"},
+	 "(AILERON_AUDIT_KEEP_DAYS; else audit.keep_days)"},
 	{"spawned", FLAG_SWITCH, NULL, false, NULL},
 	FLAGS_END,
 };

@@ -95,7 +95,10 @@ const struct verb verbs[] = {
 	 .marks = VERB_NEVER_SPAWNS | VERB_GROUP_DEFAULT,
 	 .run = verb_config_list,
 	 .summary = "every setting with its value",
-	 .about = "They are kept in config.yaml in the state folder; the daemon reads it when it starts."},
+	 .about =
+		 "They are kept in config.yaml in the state folder; the daemon reads it when it starts. What a flag of "
+		 "'daemon run' or\n"
+		 "its variable says wins over it."},
 	{.words = "config get",
 	 .arguments = "KEY",
 	 .names = "settings",

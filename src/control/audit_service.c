@@ -207,7 +207,8 @@ struct audit_service *audit_service_new(struct control *control, struct err *err
 	struct audit_service *service = NEW(struct audit_service);
 	service->control = control;
 	service->keep_ns =
-		MIN(supervise_setting_u64(control->start, "audit_keep_days", 0), AUDIT_KEEP_DAYS_MAX) * DAY_NS;
+		MIN(supervise_setting_u64(control->start, SETTING_AUDIT_KEEP_DAYS, 0), SETTING_AUDIT_KEEP_DAYS_MAX) *
+		DAY_NS;
 	pthread_mutex_init(&service->lock, NULL);
 	wait_init(&service->changed);
 	service->timer = loop_timer(control->loop, on_timer, service);

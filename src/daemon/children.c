@@ -54,11 +54,7 @@ static void put_for_control(struct settings *settings, const struct daemon *d)
 	put(settings, SETTING_LISTEN, str_from(d->listeners.address));
 	put(settings, SETTING_STATE_DIR, str_from(options->state_dir));
 	put_number(settings, SETTING_STARTED_AT, d->started_ns);
-	put(settings, SETTING_OTLP_ENDPOINT, str_from(options->otlp_endpoint));
-	put(settings, SETTING_OTLP_SERVICE,
-	    options->otlp_service != NULL ? str_from(options->otlp_service) : S("aileron"));
-	put_number(settings, SETTING_AUDIT_KEEP_DAYS, options->audit_keep_days);
-	for (int i = 0; options->config != NULL && i < CONFIG__MAX; i++) {
+	for (int i = 0; i < CONFIG__MAX; i++) {
 		if (config_rows[i].setting != NULL)
 			put(settings, config_rows[i].setting, str_from(options->config->value[i]));
 	}
@@ -68,7 +64,7 @@ static void put_for_control(struct settings *settings, const struct daemon *d)
 static void put_for_egress(struct settings *settings, const struct daemon *d)
 {
 	put_flag(settings, SETTING_CA_FILE, d->ca_fd >= 0);
-	for (int i = CONFIG_GATEWAY_ANTHROPIC; d->options->config != NULL && i <= CONFIG_GATEWAY_INJECT_OPENAI; i++)
+	for (int i = CONFIG_GATEWAY_ANTHROPIC; i <= CONFIG_GATEWAY_INJECT_OPENAI; i++)
 		put(settings, config_rows[i].setting, str_from(d->options->config->value[i]));
 }
 
@@ -82,7 +78,7 @@ static void put_settings(void *user, const struct process *process, struct buf *
 	if (process->row->role == SUPERVISE_CONTROL)
 		put_for_control(&settings, d);
 	else if (process->row->role == SUPERVISE_KEEPER)
-		put_number(&settings, SETTING_AUTO_LOCK_MS, d->options->auto_lock_ms);
+		put(&settings, SETTING_AUTO_LOCK_MS, str_from(d->options->config->value[CONFIG_VAULT_AUTO_LOCK]));
 	else
 		put_for_egress(&settings, d);
 	wire_put_u32(out, settings.n);
@@ -318,7 +314,7 @@ static void give_descriptors(struct daemon *d)
 
 static bool wants_notices(const struct daemon_options *options)
 {
-	return options->config == NULL || strcmp(options->config->value[CONFIG_NOTIFY], "1") == 0;
+	return strcmp(options->config->value[CONFIG_NOTIFY], "1") == 0;
 }
 
 int children_init(struct daemon *d, struct err *err)

@@ -1,6 +1,7 @@
 #include "daemon/config.h"
 #include "base/arena.h"
 #include "base/escape.h"
+#include "base/limits.h"
 #include "base/time.h"
 #include "daemon/state_dir.h"
 #include "os/file.h"
@@ -12,6 +13,10 @@
 #include <stdio.h>
 
 #define EXPIRY_MAX (30 * 24 * TIME_HOUR)
+#define IDLE_MAX   (365 * 24 * TIME_HOUR)
+
+#define DIGITS_OF(number) #number
+#define DIGITS(number)    DIGITS_OF(number)
 
 static const char *const confirms[] = {"none", "passphrase", NULL};
 
@@ -22,6 +27,9 @@ const struct config_row config_rows[CONFIG__MAX] = {
 				      "what a person proves to approve: none, or passphrase"},
 	[CONFIG_APPROVALS_EXPIRY] = {"approvals.expiry", CONFIG_DURATION, "24h", NULL, SETTING_APPROVAL_EXPIRY_S,
 				     "how long a request waits for a person, up to 720h"},
+	[CONFIG_AUDIT_KEEP_DAYS] =
+		{"audit.keep_days", CONFIG_DAYS, "0", NULL, SETTING_AUDIT_KEEP_DAYS,
+		 "for how many days the audit, and runs, sessions and grants that ended, are kept; 0 is for ever"},
 	[CONFIG_DAEMON_PORT] = {"daemon.port", CONFIG_PORT, "0", NULL, NULL,
 				"the port on 127.0.0.1 that the daemon listens on; 0 takes a free one"},
 	[CONFIG_GATEWAY_ANTHROPIC] = {"gateway.anthropic", CONFIG_URL, "https://api.anthropic.com", NULL,
@@ -40,6 +48,12 @@ const struct config_row config_rows[CONFIG__MAX] = {
 				      SETTING_MCP_TOOL_APPROVAL, "offer the draft SEP-2848 to agents that take tasks"},
 	[CONFIG_NOTIFY] = {"approvals.notify", CONFIG_BOOL, "true", NULL, NULL,
 			   "show a desktop notification when a request waits"},
+	[CONFIG_OTLP_ENDPOINT] = {"otlp.endpoint", CONFIG_URL, "", NULL, SETTING_OTLP_ENDPOINT,
+				  "the collector that spans are sent to, like http://127.0.0.1:4318"},
+	[CONFIG_OTLP_SERVICE] = {"otlp.service", CONFIG_NAME, "aileron", NULL, SETTING_OTLP_SERVICE,
+				 "what the spans call this service"},
+	[CONFIG_VAULT_AUTO_LOCK] = {"vault.auto_lock", CONFIG_IDLE, DIGITS(LIMIT_AUTO_LOCK_HOURS) "h", NULL, NULL,
+				    "lock the vault after so long without use; 0s is never"},
 };
 
 int config_row_named(struct str key)
@@ -87,10 +101,27 @@ static int read_duration(const struct config_row *row, struct str text, char *va
 	return 0;
 }
 
+static int read_idle(const struct config_row *row, struct str text, char *value, struct err *err)
+{
+	uint64_t ns;
+	if (duration_parse(text, IDLE_MAX, &ns, NULL) < 0)
+		return refuse(row, text, err, "a time like 12h or 30m, or 0s for never");
+	snprintf(value, CONFIG_TEXT_MAX, "%llu", (unsigned long long)(ns / TIME_MILLISECOND));
+	return 0;
+}
+
+static int read_number(const struct config_row *row, struct str text, uint64_t most, const char *takes, struct err *err)
+{
+	uint64_t number;
+	return str_to_u64(text, most, &number) ? 0 : refuse(row, text, err, takes);
+}
+
 static int read_url(const struct config_row *row, struct str text, struct err *err)
 {
 	AUTO(arena) *arena = arena_new();
 	struct url url;
+	if (text.n == 0 && row->otherwise[0] == '\0')
+		return 0;
 	if (!str_starts(text, S("http://")) && !str_starts(text, S("https://")))
 		return refuse(row, text, err, "an address that begins with https://");
 	if (url_parse(arena, text, &url, NULL) < 0 || url.host.n == 0)
@@ -107,12 +138,19 @@ static int read_path(const struct config_row *row, struct str text, struct err *
 	return 0;
 }
 
+static int read_name(const struct config_row *row, struct str text, struct err *err)
+{
+	bool valid = text.n > 0;
+	for (size_t i = 0; i < text.n; i++)
+		valid = valid && (unsigned char)text.p[i] >= ' ' && text.p[i] != 0x7f;
+	return valid ? 0 : refuse(row, text, err, "a name in one line");
+}
+
 int config_read_value(int number, struct str text, char ret_text[CONFIG_TEXT_MAX], char ret_value[CONFIG_TEXT_MAX],
 		      struct err *err)
 {
 	const struct config_row *row = &config_rows[number];
 	char value[CONFIG_TEXT_MAX];
-	uint64_t port;
 	int rc = 0;
 	if (text.n >= CONFIG_TEXT_MAX || !str_is_utf8(text))
 		return fail(err, ERR_USAGE, "the value of '%s' is longer than %d bytes, or no text", row->key,
@@ -128,14 +166,25 @@ int config_read_value(int number, struct str text, char ret_text[CONFIG_TEXT_MAX
 	case CONFIG_DURATION:
 		rc = read_duration(row, text, value, err);
 		break;
+	case CONFIG_IDLE:
+		rc = read_idle(row, text, value, err);
+		break;
+	case CONFIG_DAYS:
+		rc = read_number(row, text, SETTING_AUDIT_KEEP_DAYS_MAX,
+				 "a number of days, 0, which is for ever, to " DIGITS(SETTING_AUDIT_KEEP_DAYS_MAX),
+				 err);
+		break;
 	case CONFIG_PORT:
-		rc = str_to_u64(text, 65535, &port) ? 0 : refuse(row, text, err, "a port, 0 to 65535");
+		rc = read_number(row, text, 65535, "a port, 0 to 65535", err);
 		break;
 	case CONFIG_URL:
 		rc = read_url(row, text, err);
 		break;
 	case CONFIG_PATH:
 		rc = read_path(row, text, err);
+		break;
+	case CONFIG_NAME:
+		rc = read_name(row, text, err);
 		break;
 	}
 	if (rc < 0)
@@ -239,7 +288,8 @@ int config_change(const char *state_dir, int row, const char *text, struct err *
 	if (text != NULL) {
 		if (config_read_value(row, str_from(text), unused.text[row], unused.value[row], err) < 0)
 			return -1;
-		if (config_rows[row].kind == CONFIG_BOOL || config_rows[row].kind == CONFIG_PORT)
+		enum config_kind kind = config_rows[row].kind;
+		if (kind == CONFIG_BOOL || kind == CONFIG_PORT || kind == CONFIG_DAYS)
 			buf_add_z(&value, text);
 		else
 			yaml_put_text(&value, str_from(text));

@@ -3,7 +3,8 @@
  *
  * Read once, when the daemon starts; the rows of config_rows are all there is. A key that is not among them is an error, not
  * ignored: a misspelt safety setting must not look set. `aileron config` reads and writes the same file. Values reach control
- * as settings of its START (supervise.h).
+ * and the keeper as settings of their START (supervise.h). What flags and variables of `daemon run` set is read by the same
+ * rows, and wins.
  */
 #pragma once
 #include "base/buf.h"
@@ -18,9 +19,12 @@ enum config_kind {
 	CONFIG_BOOL,
 	CONFIG_CHOICE,
 	CONFIG_DURATION, /* sent in whole seconds */
+	CONFIG_IDLE,     /* a duration, 0s = never; sent in milliseconds */
+	CONFIG_DAYS,     /* 0 = for ever */
 	CONFIG_PORT,     /* 0 = any */
-	CONFIG_URL,      /* http or https */
+	CONFIG_URL,      /* http or https; "" where that is the default */
 	CONFIG_PATH,     /* name of an entry of the vault */
+	CONFIG_NAME,     /* a text of one line, not empty */
 };
 struct config_row {
 	const char *key; /* two words: "approvals.grants" */
@@ -34,6 +38,7 @@ enum {
 	CONFIG_APPROVALS_GRANTS,
 	CONFIG_APPROVALS_CONFIRM,
 	CONFIG_APPROVALS_EXPIRY,
+	CONFIG_AUDIT_KEEP_DAYS,
 	CONFIG_DAEMON_PORT,
 	CONFIG_GATEWAY_ANTHROPIC,
 	CONFIG_GATEWAY_OPENAI,
@@ -42,6 +47,9 @@ enum {
 	CONFIG_GATEWAY_INJECT_OPENAI,
 	CONFIG_MCP_TOOL_APPROVAL,
 	CONFIG_NOTIFY,
+	CONFIG_OTLP_ENDPOINT,
+	CONFIG_OTLP_SERVICE,
+	CONFIG_VAULT_AUTO_LOCK,
 	CONFIG__MAX
 };
 extern const struct config_row config_rows[CONFIG__MAX];

@@ -32,12 +32,8 @@ struct daemon_options {
 	enum log_level log_level; /* of the children, too */
 	bool spawned; /* by spawn.h: DAEMON_FD_LOCK and DAEMON_FD_READY are open, standard error is daemon.log */
 	unsigned api_revision;       /* for daemon.json */
-	uint64_t auto_lock_ms;       /* of the keeper; 0 = never */
-	const char *otlp_endpoint;   /* NULL or "" = off */
-	const char *otlp_service;    /* NULL = "aileron" */
-	uint64_t audit_keep_days;    /* 0 = for ever */
 	unsigned pulse_ms;           /* 0 = DAEMON_PULSE_MS */
-	const struct config *config; /* daemon/config.h; NULL = every default */
+	const struct config *config; /* daemon/config.h, with what flags and variables set */
 	const char *ca_file;         /* certificates for egress to trust instead of the system's; NULL = none */
 	const char *programs[SUPERVISE_ROLE__MAX]; /* paths; NULL = beside this program */
 };

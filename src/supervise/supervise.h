@@ -156,15 +156,16 @@ int supervise_child_get(struct str body, struct supervise_child *ret, struct err
 #define SETTING_LOG_LEVEL   "log_level"   /* debug | info | warn | error */
 #define SETTING_LOG_JSON    "log_json"    /* "1" or "0" */
 /* control */
-#define SETTING_ALLOWED         "allowed"         /* boundaries that the user goes without; for runners */
-#define SETTING_TOKEN           "token"           /* the daemon's token, 64 hex digits */
-#define SETTING_CAVEAT_KEY      "caveat_key"      /* 32 bytes */
-#define SETTING_LISTEN          "listen"          /* "127.0.0.1:PORT" */
-#define SETTING_STATE_DIR       "state_dir"       /* ~/.aileron, for messages alone */
-#define SETTING_STARTED_AT      "started_at"      /* Unix ns */
-#define SETTING_OTLP_ENDPOINT   "otlp_endpoint"   /* "http://127.0.0.1:4318", "" = off */
-#define SETTING_OTLP_SERVICE    "otlp_service"    /* service.name */
-#define SETTING_AUDIT_KEEP_DAYS "audit_keep_days" /* 0 = for ever */
+#define SETTING_ALLOWED             "allowed"         /* boundaries that the user goes without; for runners */
+#define SETTING_TOKEN               "token"           /* the daemon's token, 64 hex digits */
+#define SETTING_CAVEAT_KEY          "caveat_key"      /* 32 bytes */
+#define SETTING_LISTEN              "listen"          /* "127.0.0.1:PORT" */
+#define SETTING_STATE_DIR           "state_dir"       /* ~/.aileron, for messages alone */
+#define SETTING_STARTED_AT          "started_at"      /* Unix ns */
+#define SETTING_OTLP_ENDPOINT       "otlp_endpoint"   /* "http://127.0.0.1:4318", "" = off */
+#define SETTING_OTLP_SERVICE        "otlp_service"    /* service.name */
+#define SETTING_AUDIT_KEEP_DAYS     "audit_keep_days" /* 0 = for ever */
+#define SETTING_AUDIT_KEEP_DAYS_MAX 36500
 /* of config.yaml (daemon/config.h): flags are "0" or "1", "" stands for the default */
 #define SETTING_APPROVAL_GRANTS          "approval_grants"
 #define SETTING_APPROVAL_CONFIRM         "approval_confirm"  /* "none", "passphrase" */

@@ -142,6 +142,20 @@ class Life(unittest.TestCase):
             home.ok("daemon", "restart")
             self.assertNotEqual(home.discovery["pid"], pid)
 
+    def test_what_is_configured_outlives_who_started_it(self):
+        with Home() as home:
+            home.ok("vault", "init")
+            home.ok("config", "set", "vault.auto_lock", "30m")
+            home.ok("config", "set", "audit.keep_days", "30")
+            self.assertIn("0s for never", home.cli("config", "set", "vault.auto_lock", "soon").err)
+            home.ok("daemon", "restart")
+            self.assertEqual(home.ok("vault", "status", "--json").json["auto_lock_ms"], 30 * 60 * 1000)
+            home.ok("daemon", "stop")
+            self.assertEqual(home.ok("vault", "status", "--json").json["auto_lock_ms"], 30 * 60 * 1000)
+            home.ok("daemon", "restart", env={"AILERON_AUTO_LOCK": "1h"})
+            self.assertEqual(home.ok("vault", "status", "--json").json["auto_lock_ms"], 60 * 60 * 1000)
+            self.assertEqual(home.ok("config", "get", "vault.auto_lock").out, "30m\n")
+
     def test_status_shows_each_process_with_its_proof(self):
         with Home() as home:
             home.start()

@@ -18,6 +18,10 @@ static void test_defaults_read(void **state)
 	assert_int_equal(config_parse(STR_EMPTY, "c.yaml", &config, &err), 0);
 	assert_string_equal(config.value[CONFIG_APPROVALS_EXPIRY], "86400");
 	assert_string_equal(config.value[CONFIG_APPROVALS_GRANTS], "0");
+	assert_string_equal(config.value[CONFIG_VAULT_AUTO_LOCK], "43200000");
+	assert_string_equal(config.value[CONFIG_AUDIT_KEEP_DAYS], "0");
+	assert_string_equal(config.value[CONFIG_OTLP_ENDPOINT], "");
+	assert_string_equal(config.value[CONFIG_OTLP_SERVICE], "aileron");
 	assert_false(config.set[CONFIG_APPROVALS_GRANTS]);
 	for (int i = 0; i < CONFIG__MAX; i++)
 		assert_int_equal(config_row_named(str_from(config_rows[i].key)), i);
@@ -26,7 +30,9 @@ static void test_defaults_read(void **state)
 static void test_what_is_set(void **state)
 {
 	(void)state;
-	struct str text = S("# mine\napprovals:\n  grants: true\n  expiry: 90m\ndaemon: {port: 8443}\nmcp:\n");
+	struct str text = S("# mine\napprovals:\n  grants: true\n  expiry: 90m\ndaemon: {port: 8443}\nmcp:\n"
+			    "vault: {auto_lock: 0s}\naudit: {keep_days: 30}\notlp:\n  service: my box\n"
+			    "  endpoint: http://127.0.0.1:4318\n");
 	if (config_parse(text, "c.yaml", &config, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_string_equal(config.value[CONFIG_APPROVALS_GRANTS], "1");
@@ -34,6 +40,10 @@ static void test_what_is_set(void **state)
 	assert_string_equal(config.value[CONFIG_APPROVALS_EXPIRY], "5400");
 	assert_string_equal(config.value[CONFIG_DAEMON_PORT], "8443");
 	assert_true(config.set[CONFIG_DAEMON_PORT]);
+	assert_string_equal(config.value[CONFIG_VAULT_AUTO_LOCK], "0");
+	assert_string_equal(config.value[CONFIG_AUDIT_KEEP_DAYS], "30");
+	assert_string_equal(config.value[CONFIG_OTLP_SERVICE], "my box");
+	assert_string_equal(config.value[CONFIG_OTLP_ENDPOINT], "http://127.0.0.1:4318");
 }
 
 static void test_refused(void **state)
@@ -54,6 +64,12 @@ static void test_refused(void **state)
 		{"gateway:\n  openai: ftp://a.example\n", 2, "https://"},
 		{"gateway:\n  openai: https://\n", 2, "address"},
 		{"gateway:\n  inject_openai: a b\n", 2, "entry of the vault"},
+		{"vault:\n  auto_lock: soon\n", 2, "0s for never"},
+		{"vault:\n  auto_lock: 8761h\n", 2, "0s for never"},
+		{"audit:\n  keep_days: 36501\n", 2, "to 36500"},
+		{"otlp:\n  endpoint: 127.0.0.1:4318\n", 2, "an address"},
+		{"otlp:\n  service: ''\n", 2, "a name"},
+		{"gateway:\n  openai: ''\n", 2, "an address"},
 		{"approvals: true\n", 1, "'approvals' is no mapping"},
 		{"approvals:\n  grants:\n", 2, "no value"},
 		{"approvals:\n  grants: [true]\n", 2, "no value"},

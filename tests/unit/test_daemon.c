@@ -4,6 +4,7 @@
  */
 #include "base/rand.h"
 #include "confine/sanitized.h"
+#include "daemon/config.h"
 #include "daemon/discovery.h"
 #include "daemon/parent.h"
 #include "daemon/spawn.h"
@@ -32,6 +33,7 @@ static char home[64];
 
 static int be_daemon(int argc, char **argv)
 {
+	static struct config config;
 	AUTO_FREE char *path = state_dir_path(NULL);
 	struct daemon_options options = {
 		.state_dir = path,
@@ -39,7 +41,7 @@ static int be_daemon(int argc, char **argv)
 		.log_level = getenv("TEST_LOG") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 		.api_revision = 7,
 		.bind = getenv("TEST_BIND"),
-		.auto_lock_ms = 1,
+		.config = &config,
 		.pulse_ms = getenv("TEST_PULSE") != NULL ? 200 : 0,
 	};
 	if (options.spawned)
@@ -47,6 +49,8 @@ static int be_daemon(int argc, char **argv)
 	for (int role = 1; role < SUPERVISE_ROLE__MAX; role++)
 		options.programs[role] = self;
 	static struct err err;
+	if (config_parse(STR_EMPTY, "config.yaml", &config, &err) < 0)
+		return 3;
 	if (daemon_run(&options, &err) == 0)
 		return 0;
 	fprintf(stdout, "%s: %s\n", err_row(err.class)->name, err.message);
