@@ -200,7 +200,7 @@ static const char tail[] =
 	"joins a request\n"
 	"that waits.\n"
 	".It 77\n"
-	"The vault is locked, or this is not allowed.\n"
+	"The vault is locked, this is not allowed, or a person said no.\n"
 	".El\n"
 	".Sh EXAMPLES\n"
 	"Use a connector that you are writing, with a key of yours:\n"

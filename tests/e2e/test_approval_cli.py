@@ -113,7 +113,7 @@ class Running(Cli):
 
     def test_waiting_gives_the_end(self):
         self.add("send")
-        for decide, code, part in ((("approve", "--yes"), 0, ""), (("deny", "--reason", "not today"), 1, "approval_denied"),
+        for decide, code, part in ((("approve", "--yes"), 0, ""), (("deny", "--reason", "not today"), 77, "approval_denied"),
                                    (None, 130, "cancelled")):
             waiting = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/ok", "--wait=1h"), env=self.home.env,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
