@@ -123,7 +123,7 @@ static void put_field_members(struct json_writer *w, const struct api_field *fie
 		break;
 	case API_INTEGER:
 		jsonw_key(w, S("minimum"));
-		jsonw_int(w, 0);
+		jsonw_int(w, (field->flags & API_POSITIVE) != 0);
 		put_bound(w, "maximum", field);
 		break;
 	case API_ARRAY:

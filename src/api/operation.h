@@ -48,6 +48,7 @@ enum api_field_flag {
 	API_REQUIRED = 1,
 	API_NULLABLE = 2,
 	API_SEALED = 4, /* a sealed message, base64; without it, or with a plain secret in its place, SEALED_REQUIRED */
+	API_POSITIVE = 8, /* an integer of the query: 1 at least */
 };
 #define API_MAP_VALUE_MAX 4096 /* bytes of a value of an API_STRING_MAP */
 struct api_field {

@@ -84,11 +84,11 @@ static int check_value(const struct api_field *field, struct str value, struct e
 {
 	uint64_t number;
 	if (field->type == API_INTEGER) {
+		uint64_t least = (field->flags & API_POSITIVE) != 0;
 		uint64_t most = field->max > 0 ? field->max : INT64_MAX;
-		if (!str_to_u64(value, most, &number))
-			return fail(err, ERR_INVALID_REQUEST,
-				    "the parameter '%s' must be a whole number of at most %llu", field->name,
-				    (unsigned long long)most);
+		if (!str_to_u64(value, most, &number) || number < least)
+			return fail(err, ERR_INVALID_REQUEST, "the parameter '%s' must be a whole number, %llu to %llu",
+				    field->name, (unsigned long long)least, (unsigned long long)most);
 		return 0;
 	}
 	if (field->type == API_BOOLEAN) {

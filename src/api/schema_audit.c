@@ -12,7 +12,7 @@ const struct api_field api_audit_query[] = {
 	QUERY_FIELDS,
 	FIELD_INT("before_seq", 0, API_COUNT_MAX, "only earlier ones: the next page"),
 	FIELD_INT("after_seq", 0, API_COUNT_MAX, "only later ones, oldest first"),
-	FIELD_INT("limit", 0, 1000, "1 to 1000; 100 when left out"),
+	FIELD_INT("limit", API_POSITIVE, 1000, "100 when left out"),
 	FIELD_END,
 };
 

@@ -155,7 +155,7 @@ const struct api_field api_session_query[] = {
 	FIELD_BOOL("active_only", 0, "only those that run"),
 	FIELD_STR("agent", 0, 64, "only those of this agent"),
 	FIELD_STR("since", 0, 64, "only those started at or after this time, RFC 3339"),
-	FIELD_INT("limit", 0, 1000, "1 to 1000; 100 when left out"),
+	FIELD_INT("limit", API_POSITIVE, 1000, "100 when left out"),
 	FIELD_END,
 };
 

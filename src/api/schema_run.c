@@ -70,7 +70,7 @@ const struct api_field api_run_query[] = {
 	FIELD_STR("session", 0, ID_MAX, ""),
 	FIELD_STR("since", 0, 64, "only those asked for at or after this time, RFC 3339"),
 	FIELD_STR("before", 0, ID_MAX, "a run's id: only older ones"),
-	FIELD_INT("limit", 0, 1000, "1 to 1000; 100 when left out"),
+	FIELD_INT("limit", API_POSITIVE, 1000, "100 when left out"),
 	FIELD_END,
 };
 

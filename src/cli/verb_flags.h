@@ -143,7 +143,7 @@ static const struct verb_flag runs_flags[] = {
 	{"state", FLAG_TEXT, "STATE", false, "only those in this state: \"pending_approval\", \"failed\""},
 	{"action", FLAG_TEXT, "NAME", false, "only this action's"},
 	FLAGS_FILTER,
-	{"limit", FLAG_NUMBER, "N", false, "at most so many, the newest; default 100, at most 1000"},
+	{"limit", FLAG_NUMBER, "N", false, "at most so many, the newest: 1 to 1000, default 100"},
 	FLAGS_END,
 };
 static const struct verb_flag approval_show_flags[] = {
@@ -222,7 +222,7 @@ static const struct verb_flag sessions_flags[] = {
 	{"active", FLAG_SWITCH, NULL, false, "only those that run"},
 	{"agent", FLAG_TEXT, "NAME", false, "only this agent's"},
 	FLAGS_FILTER,
-	{"limit", FLAG_NUMBER, "N", false, "at most so many; default 100, at most 1000"},
+	{"limit", FLAG_NUMBER, "N", false, "at most so many: 1 to 1000, default 100"},
 	FLAGS_END,
 };
 static const struct verb_flag audit_flags[] = {
@@ -233,7 +233,7 @@ static const struct verb_flag audit_flags[] = {
 	{"class", FLAG_TEXT, "CLASS", false, "only failures of this class"},
 	{"binding", FLAG_TEXT, "NAME", false, "only this binding's"},
 	{"audit-id", FLAG_TEXT, "ID", false, "only this one"},
-	{"limit", FLAG_NUMBER, "N", false, "at most so many; default 100, at most 1000"},
+	{"limit", FLAG_NUMBER, "N", false, "at most so many: 1 to 1000, default 100"},
 	FLAGS_END,
 };
 static const struct verb_flag tail_flags[] = {

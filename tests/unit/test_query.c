@@ -46,6 +46,9 @@ static void what_does_not_fit_is_refused(void **state)
 	} cases[] = {
 		{OP_HEALTH, "a=1"},
 		{OP_AUDIT_LIST, "limit=1001"},
+		{OP_AUDIT_LIST, "limit=0"},
+		{OP_RUN_LIST, "limit=0"},
+		{OP_SESSION_LIST, "limit=0"},
 		{OP_AUDIT_LIST, "limit=-1"},
 		{OP_AUDIT_LIST, "limit=01"},
 		{OP_AUDIT_LIST, "limit="},
@@ -67,6 +70,10 @@ static void what_does_not_fit_is_refused(void **state)
 		assert_null(json);
 		assert_int_equal(err.class, ERR_INVALID_REQUEST);
 	}
+	assert_null(query(OP_AUDIT_LIST, "limit=0"));
+	assert_string_equal(err.message, "the parameter 'limit' must be a whole number, 1 to 1000");
+	AUTO(json) *first = query(OP_AUDIT_LIST, "after_seq=0");
+	assert_non_null(first);
 	AUTO_BUF many = BUF_INIT(2 * API_QUERY_MAX);
 	while (many.n <= API_QUERY_MAX)
 		buf_add_z(&many, "a");
