@@ -133,7 +133,10 @@ int verb_approval_approve(struct cli *cli, struct err *err)
 int verb_approval_deny(struct cli *cli, struct err *err)
 {
 	AUTO(json) *pending = NULL;
-	const char *reason = verb_text(cli->line, "reason");
+	const char *flag = verb_text(cli->line, "reason"), *behind = cli_argument(cli, 1);
+	if (flag != NULL && behind != NULL)
+		return fail(err, ERR_USAGE, "the reason is given twice: by --reason and behind the id");
+	const char *reason = flag != NULL ? flag : behind;
 	const struct approving approving = {.reason = reason != NULL ? str_from(reason) : STR_EMPTY};
 	if (approving_get(cli, str_from(cli_argument(cli, 0)), &pending, err) < 0 ||
 	    approving_decide(cli, pending, &approving, err) < 0)

@@ -161,7 +161,7 @@ static const struct verb_flag approve_flags[] = {
 };
 static const struct verb_flag watch_flags[] = {FLAGS_PASSPHRASE, FLAGS_END};
 static const struct verb_flag deny_flags[] = {
-	{"reason", FLAG_TEXT, "TEXT", false, "why; who asked is told"},
+	{"reason", FLAG_TEXT, "TEXT", false, "why, as REASON; who asked is told"},
 	FLAGS_END,
 };
 static const struct verb_flag link_flags[] = {

@@ -167,17 +167,33 @@ int verb_status(struct cli *cli, struct err *err)
 static int choose_view(struct cli *cli, struct str *ret, struct err *err)
 {
 	size_t n = cli->line->n_arguments;
-	*ret = S("/");
-	if (n == 0)
+	struct str view = str_from(cli_argument(cli, 0)), id = str_from(cli_argument(cli, 1));
+	*ret = n == 0 ? S("/") : S("/approvals");
+	if (n == 0 || (n == 1 && str_eq(view, S("approvals"))))
 		return 0;
-	struct str id = n == 2 ? str_from(cli_argument(cli, 1)) : STR_EMPTY;
-	bool valid = id.n > 0 && str_eq(str_from(cli_argument(cli, 0)), S("approval"));
+	bool valid = id.n > 0 && str_eq(view, S("approval"));
 	for (size_t i = 0; i < id.n; i++)
 		valid = valid && (ascii_is_alnum(id.p[i]) || id.p[i] == '-');
 	if (!valid)
-		return fail(err, ERR_USAGE, "what can be opened is the page, or 'approval ID' on it");
+		return fail(err, ERR_USAGE, "what can be opened is the page, or 'approvals' or 'approval ID' on it");
 	*ret = arena_printf(cli->arena, "/approvals?focus=%.*s", STR_FMT(id));
 	return 0;
+}
+
+/* Opened, or printed with the cause: who asked has the address either way. */
+static void open_or_print(struct cli *cli, struct str url)
+{
+	static struct err why;
+	err_clear(&why);
+	bool print = verb_switch(cli->line, "print");
+	if (!print && browser_open(cli, url, &why) == 0) {
+		print_text(&cli->out, "Opened %s in the browser\n", client_url(cli->client));
+		return;
+	}
+	if (!print)
+		print_note("no browser was opened, %s; open this address in one", why.message);
+	print_from(&cli->out, url);
+	print_text(&cli->out, "\n");
 }
 
 int verb_open(struct cli *cli, struct err *err)
@@ -190,23 +206,16 @@ int verb_open(struct cli *cli, struct err *err)
 		return -1;
 	struct str url = arena_printf(cli->arena, "%s%.*s#code=%.*s", client_url(cli->client), STR_FMT(view),
 				      STR_FMT(cli_str(answer, "code")));
-	if (cli->json) {
-		struct json_writer w;
-		jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
-		jsonw_begin_object(&w);
-		jsonw_key(&w, S("url"));
-		jsonw_str(&w, url);
-		jsonw_end_object(&w);
-		print_text(&cli->out, "\n");
+	if (!cli->json) {
+		open_or_print(cli, url);
 		return CLI_OK;
 	}
-	if (verb_switch(cli->line, "print")) {
-		print_from(&cli->out, url);
-		print_text(&cli->out, "\n");
-		return CLI_OK;
-	}
-	if (browser_open(cli, url, err) < 0)
-		return wrap(err, "'aileron open --print' prints the address instead");
-	print_text(&cli->out, "Opened %s in the browser\n", client_url(cli->client));
+	struct json_writer w;
+	jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, S("url"));
+	jsonw_str(&w, url);
+	jsonw_end_object(&w);
+	print_text(&cli->out, "\n");
 	return CLI_OK;
 }

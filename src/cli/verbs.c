@@ -26,15 +26,16 @@ const struct verb verbs[] = {
 		  "and changes\n"
 		  "nothing. Exits 1 when something is wrong."},
 	{.words = "open",
-	 .arguments = "[approval ID]",
+	 .arguments = "[VIEW [ID]]",
 	 .most = 2,
 	 .flags = open_flags,
 	 OPERATIONS(OP_TOKEN_CODE),
 	 .marks = VERB_NEVER_SPAWNS,
 	 .run = verb_open,
 	 .summary = "open the daemon's page in a browser",
-	 .about = "The address carries a code that works once, for a minute. With 'approval ID' the page shows that "
-		  "approval."},
+	 .about = "The address carries a code that works once, for a minute. VIEW is 'approvals', for what waits, or "
+		  "'approval' with the\n"
+		  "ID of one. Where no browser can be opened the address is printed."},
 	{.words = "stop",
 	 .arguments = "",
 	 .marks = VERB_NEVER_SPAWNS,
@@ -435,10 +436,10 @@ const struct verb verbs[] = {
 		  "asked for, it is refused. Where approvals.confirm is \"passphrase\", the vault's passphrase is "
 		  "asked for."},
 	{.words = "approval deny",
-	 .arguments = "ID",
+	 .arguments = "ID [REASON]",
 	 .names = "approvals",
 	 .least = 1,
-	 .most = 1,
+	 .most = 2,
 	 .flags = deny_flags,
 	 OPERATIONS(OP_APPROVAL_DECIDE, OP_APPROVAL_SHOW),
 	 .run = verb_approval_deny,

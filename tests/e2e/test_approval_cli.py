@@ -251,6 +251,10 @@ class Deciding(Cli):
         run = self.run_of(asked["run_id"])
         self.assertEqual((run["state"], run["reason"]), ("denied", "not today"))
         self.assertIn("not today", self.home.ok("approval", "show", asked["approval_id"]).out)
+        asked = self.ask()
+        self.assertEqual(self.home.cli("approval", "deny", asked["approval_id"], "because no", "--reason", "not today").code, 2)
+        self.home.ok("approval", "deny", asked["approval_id"], "because no")
+        self.assertEqual(self.run_of(asked["run_id"])["reason"], "because no")
 
     def test_edited(self):
         self.add("send", editable=True)

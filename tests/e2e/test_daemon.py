@@ -318,6 +318,18 @@ class Api(unittest.TestCase):
         forged = token[:-2] + ("aa" if token[-2:] != "aa" else "bb")
         self.assertEqual(self.home.request("GET", "/v1/status", token=forged).status, 401)
 
+    def test_what_no_browser_opens_is_printed(self):
+        nowhere = self.home.root / "nowhere"
+        done = self.home.ok("open", "approvals", env={"PATH": str(nowhere)})
+        self.assertTrue(done.out.startswith(self.home.discovery["url"] + "/approvals#code="), done.out)
+        self.assertIn("'xdg-open'", done.err)
+        nowhere.mkdir()
+        (nowhere / "xdg-open").symlink_to("/bin/false")
+        done = self.home.ok("open", env={"PATH": str(nowhere)})
+        self.assertTrue(done.out.startswith(self.home.discovery["url"] + "/#code="), done.out)
+        self.assertIn("could not open a browser", done.err)
+        self.assertEqual(self.home.cli("open", "runs").code, 2)
+
     def test_a_browser_gets_in_once(self):
         url = self.home.ok("open", "--print").out.strip().splitlines()[-1]
         code = urllib.parse.urlsplit(url).fragment.removeprefix("code=")
