@@ -100,7 +100,7 @@ const struct api_field api_connector_full[] = {
 
 const struct api_field api_link_request[] = {
 	FIELD_STR("path", API_REQUIRED, API_FOLDER_MAX, "an absolute folder with manifest.toml and connector.wasm"),
-	FIELD_STR("name", 0, 64, "link it as local://user/NAME instead of under the manifest's name"),
+	FIELD_STR("name", 0, 76, "link it as local://user/NAME instead of under the manifest's name; NAME is enough"),
 	FIELD_END,
 };
 

@@ -165,7 +165,8 @@ static const struct verb_flag deny_flags[] = {
 	FLAGS_END,
 };
 static const struct verb_flag link_flags[] = {
-	{"name", FLAG_TEXT, "NAME", false, "link it as local://user/NAME instead of under the manifest's name"},
+	{"name", FLAG_TEXT, "NAME", false,
+	 "link it as local://user/NAME instead of under the manifest's name; NAME is enough"},
 	FLAGS_END,
 };
 static const struct verb_flag call_flags[] = {

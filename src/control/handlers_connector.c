@@ -208,18 +208,22 @@ static int do_link(struct db_tx *tx, void *user, struct err *err)
 	return event_append(tx, &job->event, err);
 }
 
-/* Its own name, or local://user/NAME. */
+/* Its own name, or local://user/NAME, of which NAME is enough. */
 static int choose_fqn(struct request *r, const struct connector_opened *opened, struct connector_row *row,
 		      struct err *err)
 {
 	struct str name = request_str(r, "name");
 	struct fqn fqn;
-	row->fqn = name.n > 0 ? arena_printf(r->arena, CONNECTOR_LOCAL_PREFIX "%.*s", STR_FMT(name))
-			      : opened->manifest->name;
+	if (name.n == 0)
+		row->fqn = opened->manifest->name;
+	else if (str_starts(name, S(CONNECTOR_LOCAL_PREFIX)))
+		row->fqn = name;
+	else
+		row->fqn = arena_printf(r->arena, CONNECTOR_LOCAL_PREFIX "%.*s", STR_FMT(name));
 	if (fqn_parse(row->fqn, &fqn, err) < 0)
 		return wrap(err, "'%.*s' cannot be linked under that name; give one with --name",
 			    STR_FMT(opened->path));
-	row->name = name.n > 0 ? name : fqn.subpath.n > 0 ? fqn.subpath : fqn.repo;
+	row->name = fqn.subpath.n > 0 ? fqn.subpath : fqn.repo;
 	return 0;
 }
 

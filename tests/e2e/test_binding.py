@@ -197,6 +197,11 @@ class Binding(unittest.TestCase):
         self.assertEqual(linked["fqn"], "local://user/mine")
         self.home.ok("connector", "unlink", "mine")
         self.assertEqual(self.home.ok("connector", "list", "--json").lines, [])
+        # As lists show it.
+        self.assertEqual(self.link(fqn="local://user/mine", folder="again")["fqn"], "local://user/mine")
+        self.home.ok("connector", "unlink", "mine")
+        for name in ("local://user/", "local://user/local://user/mine", "local://other/mine"):
+            self.assertEqual(self.home.cli("connector", "link", linked["path"], "--name", name).code, 1, name)
 
     def test_while_the_vault_is_locked(self):
         self.link()
