@@ -180,6 +180,16 @@ int person_file_read(struct cli *cli, struct str path, struct person_file *ret, 
 	return 0;
 }
 
+static struct str backup_path(struct cli *cli, const struct person_file *file)
+{
+	return arena_printf(cli->arena, "%.*s" BACKUP_SUFFIX, STR_FMT(file->path));
+}
+
+int person_file_before(struct cli *cli, const struct person_file *file, struct person_file *ret, struct err *err)
+{
+	return person_file_read(cli, backup_path(cli, file), ret, err);
+}
+
 /* Those that are missing, for the person alone; what is there stays as it is. */
 static int make_folders(const char *path, struct err *err)
 {
@@ -247,7 +257,7 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 	if (make_folders(file->path.p, err) < 0)
 		return -1;
 	if (file->exists) {
-		backup = arena_printf(cli->arena, "%.*s" BACKUP_SUFFIX, STR_FMT(file->path));
+		backup = backup_path(cli, file);
 		if (stat(file->path.p, &st) != 0)
 			return fail_errno(err, "cannot look at '%s'", file->path.p);
 		like = &st;

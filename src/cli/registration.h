@@ -43,6 +43,9 @@ void person_file_release(struct person_file *file);
 #define AUTO_PERSON_FILE __attribute__((cleanup(person_file_release))) struct person_file
 int person_file_read(struct cli *cli, struct str path, struct person_file *ret, struct err *err)
 	__attribute__((warn_unused_result));
+/* What was there before our first change; it does not exist when nothing was, or it is not kept. */
+int person_file_before(struct cli *cli, const struct person_file *file, struct person_file *ret, struct err *err)
+	__attribute__((warn_unused_result));
 /*
  * CONFLICT when it is not what was read any more. *ret_backup: where the text lies that was there before our
  * first change; "" when there was none. Lives as long as the cli.

@@ -192,6 +192,26 @@ int verb_mcp_install(struct cli *cli, struct err *err)
 
 /* ------------------------------------------------------------------------------------------------------------- uninstall */
 
+/*
+ * When all that has come since our first change is the entry, what was there before comes back, byte for byte: the entry
+ * itself does not say whether its parent was there, or how its file ended. Else everything but the entry stays as it is.
+ */
+static int without_entry(struct cli *cli, const struct looked *looked, struct buf *out, struct err *err)
+{
+	static struct err unused;
+	AUTO_LOOKED before = {.program = looked->program, .file = {.text = BUF_INIT(0)}};
+	AUTO_BUF entry = BUF_INIT(ENTRY_MAX), text = BUF_INIT(PROGRAM_FILE_MAX + ENTRY_MAX);
+	err_clear(&unused);
+	if (person_file_before(cli, &looked->file, &before.file, &unused) == 0 && before.file.exists &&
+	    edited(cli, &before, str_from(looked->id), &entry, &text, &unused) == 0 &&
+	    str_eq(buf_str(&text), buf_str(&looked->file.text))) {
+		buf_add_str(out, buf_str(&before.file.text));
+		return 0;
+	}
+	return program_edit(looked->program, buf_str(&looked->file.text), looked->file.path.p, (struct str){0}, out,
+			    err);
+}
+
 int verb_mcp_uninstall(struct cli *cli, struct err *err)
 {
 	AUTO_LOOKED looked = {.file = {.text = BUF_INIT(0)}};
@@ -219,8 +239,7 @@ int verb_mcp_uninstall(struct cli *cli, struct err *err)
 		print_text(&cli->out, "', and the token of agent %s revoked.\n", looked.id);
 		return CLI_OK;
 	}
-	if (program_edit(looked.program, buf_str(&looked.file.text), looked.file.path.p, (struct str){0}, &text, err) <
-		    0 ||
+	if (without_entry(cli, &looked, &text, err) < 0 ||
 	    person_file_write(cli, &looked.file, buf_str(&text), &backup, err) < 0)
 		return -1;
 	registration_undo(cli, looked.id);

@@ -355,12 +355,29 @@ static void replace(struct editing *e, const struct member *m, const struct json
 	put(e, m->end, e->text.n);
 }
 
-/* The member with the comma that parts it from a neighbour; with its whole line when it has one for itself. */
+/* Whether nothing but gaps and a comma would be left of the object. */
+static bool is_alone(const struct editing *e, const struct object *parent, const struct member *m)
+{
+	size_t comma = comma_behind(e, m->end);
+	size_t behind = comma != STR_NPOS ? comma + 1 : m->end;
+	return parent->first.key == parent->last.key && str_blank(str_slice(e->text, parent->open + 1, m->key)) &&
+	       str_blank(str_slice(e->text, behind, parent->close));
+}
+
+/*
+ * The member with the comma that parts it from a neighbour; with its whole line when it has one for itself. An object that is
+ * left without anything is "{}", as insert() mostly found it.
+ */
 static void drop(struct editing *e, const struct object *parent, const struct member *m)
 {
 	size_t from = m->key, to = m->end;
 	size_t comma = comma_behind(e, m->end);
 	size_t before = STR_NPOS;
+	if (is_alone(e, parent, m)) {
+		put(e, 0, parent->open + 1);
+		put(e, parent->close, e->text.n);
+		return;
+	}
 	if (comma != STR_NPOS) {
 		to = comma + 1;
 	} else if (m->key != parent->first.key) {

@@ -155,10 +155,21 @@ static bool is_below(const struct toml_value *table, uint32_t line)
 	return false;
 }
 
+/* What append() put before a table at the end of the text. */
+static void drop_blank_line(struct buf *out, size_t begin)
+{
+	struct str text = str_slice(buf_str(out), begin, out->n);
+	size_t last = text.n > 0 ? text.n - 1 : 0;
+	while (last > 0 && text.p[last - 1] != '\n')
+		last--;
+	if (last > 0 && str_blank(str_slice(text, last, text.n)))
+		buf_truncate(out, begin + last);
+}
+
 /* Each header of the table or below it goes with its lines; the new one stands where the first was. */
 static void replace(struct editing *e, const struct toml_value *table)
 {
-	size_t kept = 0;
+	size_t kept = 0, begin = e->out->n;
 	bool put_it = e->edit->lines.p != NULL;
 	for (size_t i = 0; i < e->n; i++) {
 		if (!is_below(table, e->headers[i]))
@@ -175,6 +186,8 @@ static void replace(struct editing *e, const struct toml_value *table)
 		put_it = false;
 		kept = behind;
 	}
+	if (e->edit->lines.p == NULL && kept == e->text.n)
+		drop_blank_line(e->out, begin);
 	put(e, kept, e->text.n);
 }
 

@@ -79,7 +79,8 @@ class Files(Base):
                   "opencode": ".config/opencode/opencode.json", "gemini": ".gemini/settings.json", "cursor": ".cursor/mcp.json",
                   "vscode": ".config/Code/User/mcp.json", "pi": ".pi/agent/mcp.json"}
         before = {"claude": '{\n  // mine\n  "theme": "dark"\n}\n', "codex": '# mine\nmodel = "m"\n\n[tui]\nx = 1\n',
-                  "goose": "# mine\nGOOSE_MODE: approve\nextensions:\n  developer:\n    enabled: true # yes\n"}
+                  "goose": "# mine\nGOOSE_MODE: approve\nextensions:\n  developer:\n    enabled: true # yes\n",
+                  "vscode": '{\n\t"servers": {}, // mine\n\t"inputs": [ ]\n}\n', "gemini": '{"mine":{}, "mcpServers": { }}'}
         for name, place in places.items():
             with self.subTest(name):
                 file = self.home.root / place
@@ -105,7 +106,7 @@ class Files(Base):
                 self.assertEqual(file.read_bytes(), again)
                 self.assertEqual(self.home.ok("mcp", "uninstall", name, "--json").json["done"], "uninstalled")
                 if text is not None:
-                    self.assertEqual(file.read_text().rstrip("\n"), text.rstrip("\n"))
+                    self.assertEqual(file.read_text(), text)
                 self.assertNotIn("aileron-guest", file.read_text())
                 self.assertEqual((self.tokens(), self.valid()), ([], []))
                 self.assertEqual(self.home.ok("mcp", "uninstall", name, "--json").json["done"], "nothing")
@@ -117,6 +118,8 @@ class Files(Base):
                     self.assertEqual(self.install(name).json["backup"], str(backup))
                     self.assertEqual(backup.read_text(), text)
                     self.home.ok("mcp", "uninstall", name)
+                    if name == "codex":
+                        self.assertEqual(file.read_text(), text.replace("mine", "mine still"))
 
     def test_a_stale_entry_is_replaced_and_its_agent_revoked(self):
         first = self.install("claude").json["id"]
