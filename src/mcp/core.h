@@ -53,9 +53,9 @@ struct mcp_session {
 	struct ask *asks;  /* under the lock */
 	uint64_t n_asks;   /* under the lock */
 	bool has_stream;   /* of unsolicited messages; turning thread */
+	struct caller caller;
 	/* Over HTTP; turning thread. */
 	char id[SESSION_ID_TEXT_SIZE];
-	struct caller caller;
 	uint64_t used_ns;
 };
 

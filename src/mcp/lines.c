@@ -5,9 +5,8 @@ struct mcp_peer {
 	struct mcp *mcp;
 	unsigned refs; /* under the core's lock: the owner, and each sink */
 	struct scope scope;
-	struct mcp_session *session;
-	struct caller caller;
-	bool complained; /* of a line that could not be read; not again before one that can */
+	struct mcp_session *session; /* whose caller is the peer's */
+	bool complained;             /* of a line that could not be read; not again before one that can */
 	pthread_mutex_t writing;
 	bool closed; /* under `writing` */
 	void (*write)(void *user, struct str message);
@@ -21,10 +20,10 @@ struct mcp_peer *mcp_peer_new(struct mcp *mcp, const struct mcp_peer_options *op
 		.mcp = mcp,
 		.refs = 1,
 		.session = session_new(),
-		.caller = caller_dup(&options->caller),
 		.write = options->write,
 		.user = options->user,
 	};
+	peer->session->caller = caller_dup(&options->caller);
 	pthread_mutex_init(&peer->writing, NULL);
 	return peer;
 }
@@ -38,7 +37,6 @@ static void peer_unref(struct mcp_peer *peer)
 	if (!last)
 		return;
 	session_unref(mcp, peer->session);
-	caller_release(&peer->caller);
 	pthread_mutex_destroy(&peer->writing);
 	free(peer);
 }
@@ -122,7 +120,7 @@ static void feed_request(struct mcp_peer *peer, struct message *message, struct 
 	struct arrival arrival = {
 		.message = message,
 		.sink = sink,
-		.caller = &peer->caller.is,
+		.caller = &peer->session->caller.is,
 		.scope = &peer->scope,
 		.session = peer->session,
 	};

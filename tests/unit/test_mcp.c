@@ -851,6 +851,33 @@ static void a_session_is_told_of_changes(void **state)
 	assert_string_equal(lab_said(lab), "");
 }
 
+static bool is_the_one(void *user, struct str caller_id)
+{
+	return str_eq(caller_id, str_from(user));
+}
+
+static bool is_not_the_one(void *user, struct str caller_id)
+{
+	return !is_the_one(user, caller_id);
+}
+
+static void a_session_hears_until_its_own_caller_is_gone(void **state)
+{
+	(void)state;
+	AUTO(mcp_lab) *lab = mcp_lab_new(0);
+	char one[] = "a";
+	lab_connect(lab, one);
+	lab_greet(lab, "2025-11-25", "{}");
+	mcp_end_callers(lab->mcp, is_not_the_one, one);
+	mcp_changed(lab->mcp, MCP_TOOLS);
+	mcp_tick(lab->mcp);
+	assert_string_equal(lab_said(lab), TOOLS_CHANGED);
+	mcp_end_callers(lab->mcp, is_the_one, one);
+	mcp_changed(lab->mcp, MCP_TOOLS);
+	mcp_tick(lab->mcp);
+	assert_string_equal(lab_said(lab), "");
+}
+
 #define SUBSCRIBED(id) "\"_meta\":{\"" LAB_P "subscriptionId\":" id "}"
 #define ACKNOWLEDGED(id, what)                                                                                         \
 	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{" SUBSCRIBED(        \
@@ -959,6 +986,7 @@ int main(void)
 		cmocka_unit_test(tasks_are_for_who_declared_them),
 		cmocka_unit_test(a_round_carries_its_state),
 		cmocka_unit_test(a_session_is_told_of_changes),
+		cmocka_unit_test(a_session_hears_until_its_own_caller_is_gone),
 		cmocka_unit_test(who_listens_is_told_what_it_asked_for),
 		cmocka_unit_test(one_caller_leaves_room_for_who_listens),
 		cmocka_unit_test(a_task_is_told_to_its_caller),
