@@ -118,11 +118,82 @@ static void many_go_in_several_jobs(void **state)
 		assert_int_equal(count(db, i, ""), 0);
 }
 
+/* A run that has ended, whose result has that many bytes. */
+struct answered {
+	uint64_t began_ns;
+	int64_t bytes;
+};
+
+static int put_answered(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct answered *answered = user;
+	char id[ULID_SIZE];
+	ulid_make(answered->began_ns, id);
+	struct db_stmt *stmt = db_stmt(
+		tx, "INSERT INTO runs (id, caller, caller_name, action, action_version, action_hash, args, state, "
+		    "requested_ns, ended_ns, result) VALUES (?1, 'c', 'C', 'a', '1', 'h', '{}', 'completed', ?2, ?2, "
+		    "CAST(zeroblob(?3) AS TEXT))");
+	db_bind_str(stmt, str_from(id));
+	db_bind_int(stmt, (int64_t)answered->began_ns);
+	db_bind_int(stmt, answered->bytes);
+	return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+static void long_results_go_a_few_at_a_time(void **state)
+{
+	struct db *db = *state;
+	enum { RUNS = 4 };
+	static const int64_t parts[] = {1, 1, 3, 1}; /* halves of what goes at once; less a little, for the arguments */
+	for (unsigned i = 0; i < RUNS; i++) {
+		struct answered answered = {(1 + i) * TIME_HOUR, parts[i] * HISTORY_BYTES_AT_ONCE / 2 - 16};
+		assert_int_equal(db_write(db, put_answered, &answered, NULL), 0);
+	}
+	assert_int_equal(forget_some(db), 2);
+	assert_int_equal(forget_some(db), 1); /* more than goes at once, and goes alone */
+	assert_int_equal(forget_some(db), 1);
+	assert_int_equal(forget_some(db), 0);
+	assert_int_equal(count(db, 0, ""), 0);
+}
+
+static int let_wait(struct db_tx *tx, void *user, struct err *err)
+{
+	struct db_stmt *stmt = db_stmt(tx, "UPDATE runs SET session = ?1, ended_ns = NULL WHERE id = ?1");
+	db_bind_str(stmt, str_from(user));
+	return db_run(stmt, err) == 1 ? 0 : -1;
+}
+
+static int end_run(struct db_tx *tx, void *user, struct err *err)
+{
+	struct db_stmt *stmt = db_stmt(tx, "UPDATE runs SET ended_ns = 1 WHERE id = ?");
+	db_bind_str(stmt, str_from(user));
+	return db_run(stmt, err) == 1 ? 0 : -1;
+}
+
+static void a_session_stays_while_its_run_waits(void **state)
+{
+	enum { RUNS_TABLE, SESSIONS_TABLE = 4 };
+	struct db *db = *state;
+	struct age asked = {.began_ns = KEEP - 2 * DAY, .ended_ns = KEEP - DAY}, other = asked;
+	add(db, &asked);
+	add(db, &other);
+	assert_int_equal(db_write(db, let_wait, asked.id, NULL), 0);
+	assert_true(forget_some(db) > 0);
+	assert_int_equal(count(db, SESSIONS_TABLE, asked.id), 1);
+	assert_int_equal(count(db, SESSIONS_TABLE, other.id), 0);
+	assert_int_equal(forget_some(db), 0);
+	assert_int_equal(db_write(db, end_run, asked.id, NULL), 0);
+	assert_true(forget_some(db) > 0);
+	assert_int_equal(count(db, RUNS_TABLE, asked.id), 0);
+	assert_int_equal(count(db, SESSIONS_TABLE, asked.id), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_over_and_old_goes, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(many_go_in_several_jobs, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(long_results_go_a_few_at_a_time, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(a_session_stays_while_its_run_waits, fixture_start, fixture_stop),
 	};
 	return cmocka_run_group_tests(tests, fixture_enter, fixture_leave);
 }
