@@ -59,7 +59,7 @@ const struct api_field api_run[] = {
 	FIELD_ANY("steps", 0, "what each step put out, by its id"),
 	FIELD_ANY("error", 0, "the failure, as in the failure envelope; details.ran is yes, no or maybe"),
 	FIELD_STR("audit_id", 0, 0, "of the event that says how it ended"),
-	FIELD_OBJECTS("attempts", API_REQUIRED, ATTEMPTS_MAX, "", api_run_attempt),
+	FIELD_OBJECTS("attempts", 0, ATTEMPTS_MAX, "of one that is shown; a list has none", api_run_attempt),
 	FIELD_END,
 };
 

@@ -69,7 +69,7 @@ void run_put_envelope(struct control *control, struct json_writer *w, const stru
 struct str run_page(struct control *control, struct arena *arena, const struct run *run);
 /* The failure of a run that ended otherwise, which says whether it ran, did not run or may have run (details.ran). */
 void run_error(const struct run *run, struct err *ret);
-/* The API's Run; `steps` may be NULL. */
+/* The API's Run; without its attempts where `steps` is NULL. */
 struct run_step_list;
 void run_put_json(struct json_writer *w, const struct run *run, const struct run_step_list *steps);
 

@@ -172,10 +172,12 @@ void run_put_json(struct json_writer *w, const struct run *run, const struct run
 	if (run->error.n > 0)
 		member_raw(w, "error", run->error);
 	member_str_given(w, "audit_id", run->audit_id);
-	member_begin_array(w, "attempts");
-	for (size_t i = 0; steps != NULL && i < steps->n; i++)
-		put_attempt(w, &steps->items[i]);
-	jsonw_end_array(w);
+	if (steps != NULL) {
+		member_begin_array(w, "attempts");
+		for (size_t i = 0; i < steps->n; i++)
+			put_attempt(w, &steps->items[i]);
+		jsonw_end_array(w);
+	}
 	jsonw_end_object(w);
 }
 

@@ -175,6 +175,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.paths(), ["/ok"])
         listed = self.home.request("GET", "/v1/runs?action=send").json["items"]
         self.assertEqual([item["id"] for item in listed], [done["run_id"]])
+        self.assertNotIn("attempts", listed[0])  # which does not say that there were none
         self.home.ok("audit", "verify")
 
     def test_arguments_are_checked_before_anything(self):
