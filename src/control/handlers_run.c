@@ -19,7 +19,11 @@ static int answer_run(struct request *r, const struct run *run, struct err *err)
 		return -1;
 	}
 	r->status = run->state == RUN_COMPLETED ? 200 : 202;
-	run_put_envelope(r->control, &r->json, run);
+	jsonw_begin_object(&r->json);
+	run_put_envelope_members(r->control, &r->json, run);
+	if (run->state != RUN_COMPLETED) /* for people, who are told what it waits for */
+		member_z(&r->json, "state", run_state_name(run->state));
+	jsonw_end_object(&r->json);
 	return 0;
 }
 

@@ -48,7 +48,9 @@ void mcp_calls_put_run(struct control *control, struct mcp_answer *answer, const
 	}
 	struct json_writer w;
 	jsonw_init(&w, &answer->structured, JSON_WRITER_PLAIN);
-	run_put_envelope(control, &w, run);
+	jsonw_begin_object(&w);
+	run_put_envelope_members(control, &w, run);
+	jsonw_end_object(&w);
 	if (!buf_ok(&answer->structured)) {
 		mcp_answer_tool_error(answer, S("it ran, and what it answered is too large to be told here"));
 		buf_clear(&answer->structured);

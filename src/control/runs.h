@@ -61,10 +61,11 @@ void runs_on_change(struct runs *runs, void (*changed)(void *user, struct str ru
 int runs_await(struct runs *runs, uint64_t *seen, uint64_t until_ns, bool (*gone)(void *user), void *user);
 
 /*
- * The envelope of design (mcp, API): {"status","state"?,"action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}.
- * For completed and pending_approval; other states have their error (run_error()).
+ * The envelope of design (mcp, API): {"status","action","run_id","output"?,"steps"?,"approval_id"?,"message"?,"review_url"?}, which
+ * action_output_schema() declares; its members, into an object that is open. For completed, and for what has not ended, which is
+ * pending_approval; other states have their error (run_error()).
  */
-void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run);
+void run_put_envelope_members(struct control *control, struct json_writer *w, const struct run *run);
 /* Where a person sees it on the page and decides. */
 struct str run_page(struct control *control, struct arena *arena, const struct run *run);
 /* The failure of a run that ended otherwise, which says whether it ran, did not run or may have run (details.ran). */

@@ -41,28 +41,24 @@ struct str run_page(struct control *control, struct arena *arena, const struct r
 			    STR_FMT(supervise_setting(control->start, SETTING_LISTEN)), STR_FMT(name_of(run)));
 }
 
-void run_put_envelope(struct control *control, struct json_writer *w, const struct run *run)
+void run_put_envelope_members(struct control *control, struct json_writer *w, const struct run *run)
 {
-	jsonw_begin_object(w);
 	if (run->state == RUN_COMPLETED) {
 		member_z(w, "status", "completed");
 		/* Its members: action, output, steps. */
 		jsonw_raw_members(w, str_slice(run->result, 1, run->result.n - 1));
 		member_str(w, "run_id", run->id);
 		member_str_given(w, "approval_id", run->approval_id);
-		jsonw_end_object(w);
 		return;
 	}
 	AUTO(arena) *arena = arena_new();
 	struct str url = run_page(control, arena, run);
 	member_z(w, "status", "pending_approval");
-	member_z(w, "state", run_state_name(run->state));
 	member_str(w, "action", run->action);
 	member_str(w, "run_id", run->id);
 	member_str_given(w, "approval_id", run->approval_id);
 	put_message(w, run, url);
 	member_str(w, "review_url", url);
-	jsonw_end_object(w);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- error */

@@ -11,6 +11,8 @@ import time
 import unittest
 import urllib.parse
 
+import jsonschema
+
 from daemon import Home, manifest_of, wait_for
 from house import SANITIZED, SLOW
 from mcp_client import GUEST, HELLO, MODERN, TASKS, Guest, Web, register
@@ -143,6 +145,22 @@ class Doors(Mcp):
             done = wait_for(lambda: (got := self.envelope(door.call("check_action_status", {
                 "approval_id": said["approval_id"]})))["status"] == "completed" and got, "the approved run")
             self.assertEqual((self.paths(), done["run_id"]), (["/ok"], said["run_id"]))
+
+    def test_an_answer_is_what_its_tool_declares(self):
+        self.add("now", gated=False)
+        self.add("later")
+        for door in self.doors():
+            schemas = {tool["name"]: tool["outputSchema"] for tool in door.ask("tools/list")["tools"] if "outputSchema" in tool}
+
+            def declared(name, arguments):
+                said = self.envelope(door.call(name, arguments))
+                jsonschema.Draft202012Validator({**schemas[name], "additionalProperties": False}).validate(said)
+                return said
+            self.assertEqual(declared("now", {"path": "/ok"})["status"], "completed")
+            asked = {"approval_id": declared("later", {"path": "/ok"})["approval_id"]}
+            self.assertEqual(declared("check_action_status", asked)["status"], "pending_approval")
+            self.decide(asked["approval_id"])
+            wait_for(lambda: declared("check_action_status", asked)["status"] == "completed", "the approved run")
 
     def test_a_no(self):
         self.add("send")
