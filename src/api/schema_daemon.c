@@ -124,7 +124,8 @@ const struct api_field api_proof[] = {
 		FIELD_STR("agent", API_REQUIRED, 64, "whose it is"),                                                   \
 		FIELD_STR("working_dir", API_REQUIRED, API_FOLDER_MAX, "\"\" when it was not said"),                   \
 		FIELD_INT("exit_code", API_REQUIRED | API_NULLABLE, 255, "null when it is not known"),                 \
-		FIELD_ONE_OF("status", API_REQUIRED, "orphaned: ended without an exit code", session_states)
+		FIELD_ONE_OF("status", API_REQUIRED, "orphaned: ended without an exit code", session_states),          \
+		FIELD_BOOL("is_agent", 0, "true: an agent over HTTP, its own session until it is revoked")
 
 const struct api_field api_session[] = {
 	SESSION_FIELDS,

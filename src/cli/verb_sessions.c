@@ -59,6 +59,7 @@ int verb_sessions_get(struct cli *cli, struct err *err)
 		print_pair(&cli->out, "Ended", cli_time(cli, cli_str(session, "ended_at")));
 	if (exit_code_of(cli, session).n > 0)
 		print_pair(&cli->out, "Exit code", exit_code_of(cli, session));
-	print_pair(&cli->out, "Folder", cli_str(session, "working_dir"));
+	if (cli_str(session, "working_dir").n > 0)
+		print_pair(&cli->out, "Folder", cli_str(session, "working_dir"));
 	return CLI_OK;
 }

@@ -125,8 +125,31 @@ int handle_session_hold(struct request *request, struct err *err)
 	return 0;
 }
 
+static int find_agent(void *user, const struct session *session)
+{
+	bool *is_agent = user;
+	*is_agent = session->is_agent;
+	return 1;
+}
+
+static int check_not_agent(struct request *request, struct err *err)
+{
+	bool is_agent = false;
+	const struct session_query query = {.id = request->parameters[0], .limit = 1};
+	struct db_tx *tx = db_read(request->control->db);
+	int rc = session_list(tx, &query, find_agent, &is_agent, err);
+	db_done(tx);
+	if (rc == 0 && is_agent)
+		return fail(err, ERR_CONFLICT,
+			    "'%.*s' is an agent over HTTP, which ends with its token; see `aileron mcp revoke`",
+			    STR_FMT(query.id));
+	return rc;
+}
+
 int handle_session_end(struct request *request, struct err *err)
 {
+	if (check_not_agent(request, err) < 0)
+		return -1;
 	int64_t exit_code = -1;
 	(void)json_get_int(request_member(request, "exit_code"), &exit_code);
 	const struct audit_event by = request_event(request, AUDIT_SESSION_ENDED);

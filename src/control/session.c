@@ -10,19 +10,23 @@ static struct session read_row(const struct db_stmt *q)
 		.started_ns = db_time(q, 3),
 		.ended_ns = db_time(q, 4),
 		.exit_code = db_is_null(q, 5) ? -1 : (int)db_int(q, 5),
+		.is_agent = db_int(q, 6) != 0,
 	};
 }
 
-/* Ids sort by time. */
-#define COLUMNS "SELECT id, agent, working_dir, started_ns, ended_ns, exit_code FROM sessions "
+/* Ids sort by time, whichever table they are of. Any agent but a launch's may come over HTTP, where it is its own session. */
+#define COLUMNS       "SELECT id, agent, working_dir, started_ns, ended_ns, exit_code, 0 FROM sessions "
+#define AGENT_COLUMNS "SELECT id, name, '', created_ns, revoked_ns, NULL, 1 FROM agents "
+#define ONE_SQL       COLUMNS "WHERE id = ?1 UNION ALL " AGENT_COLUMNS "WHERE id = ?1 AND kind <> 'launch'"
 #define LIST_SQL                                                                                                       \
 	COLUMNS "WHERE (?1 = '' OR agent = ?1) AND started_ns >= ?2 AND (?3 = 0 OR ended_ns IS NULL)"                  \
-		" ORDER BY id DESC LIMIT ?4"
+		" UNION ALL " AGENT_COLUMNS "WHERE kind = 'http' AND (?1 = '' OR name = ?1) AND created_ns >= ?2"      \
+		" AND (?3 = 0 OR revoked_ns IS NULL) ORDER BY id DESC LIMIT ?4"
 
 static struct db_stmt *select_sessions(struct db_tx *tx, const struct session_query *query)
 {
 	if (query->id.n > 0) {
-		struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE id = ?");
+		struct db_stmt *q = db_stmt(tx, ONE_SQL);
 		db_bind_str(q, query->id);
 		return q;
 	}
@@ -168,7 +172,7 @@ static const char *status_of(const struct session *session)
 {
 	if (session->ended_ns == 0)
 		return "running";
-	return session->exit_code < 0 ? "orphaned" : "ended";
+	return session->exit_code < 0 && !session->is_agent ? "orphaned" : "ended";
 }
 
 void session_put_members(struct json_writer *w, const struct session *session)
@@ -189,4 +193,6 @@ void session_put_members(struct json_writer *w, const struct session *session)
 	else
 		jsonw_int(w, session->exit_code);
 	member_str(w, "status", str_from(status_of(session)));
+	if (session->is_agent)
+		member_bool(w, "is_agent", true);
 }

@@ -4,7 +4,8 @@
  * A row of the table `sessions`; what begins and ends with it is sessions.h. Its id is a ULID (base/ulid.h), so ids sort by
  * time. A session without an end that was started before this daemon is an orphan and is ended when control starts. An end
  * is final when somebody said so, a person or the launch itself; a session that only lost its daemon or its connection may
- * be continued. Any thread.
+ * be continued. An agent over HTTP is its own session, from its registration until it is revoked (agents.h): it is listed with
+ * them, and nothing else of this is for it. Any thread.
  */
 #pragma once
 #include "base/arena.h"
@@ -16,6 +17,7 @@ struct session {
 	struct str caller;             /* of `agents`, whose guest's it is; "" = none. Written, not read */
 	uint64_t started_ns, ended_ns; /* ended: 0 = it runs */
 	int exit_code;                 /* -1 = not known */
+	bool is_agent;                 /* a row of `agents`. Read, not written */
 };
 
 struct session_query {
@@ -25,7 +27,10 @@ struct session_query {
 	bool active_only;
 	uint32_t limit; /* 1 and up */
 };
-/* Newest first; strings are borrowed for the length of the call. Non-zero of `row` ends. */
+/*
+ * Newest first; strings are borrowed for the length of the call. Non-zero of `row` ends. Of agents those whose token was made for
+ * HTTP; by its id any that may come that way.
+ */
 typedef int session_row(void *user, const struct session *session);
 int session_list(struct db_tx *tx, const struct session_query *query, session_row *row, void *user, struct err *err)
 	__attribute__((warn_unused_result));

@@ -403,6 +403,21 @@ class Callers(Mcp):
         card = self.home.request("GET", f"/v1/action-approvals/{said['approval_id']}").json
         self.assertFalse(card["session_ended"])
 
+    def test_an_agent_over_http_is_shown_as_its_session(self):
+        self.add("send")
+        agent = register(self.home, "web", "http")
+        said = self.envelope(Web(self.home, agent["token"]).call("send", {"path": "/ok"}, _meta=MODERN))
+        session = self.run_of(said["run_id"])["session"]
+        shown = self.home.ok("sessions", "get", session, "--json").json
+        self.assertEqual((shown["agent"], shown["status"], shown["started_at"], shown["is_agent"]), ("web", "running", agent["created_at"], True))
+        self.assertEqual(self.home.ok("sessions", "list", "--active", "--json").lines, [shown])
+        refused = self.home.request("POST", f"/v1/sessions/{session}/end")
+        self.assertEqual((refused.status, refused.json["error"]["code"]), (409, "conflict"))
+        self.assertEqual(self.home.request("DELETE", f"/v1/agents/{agent['id']}").status, 204)
+        ended = self.home.ok("sessions", "get", session, "--json").json
+        self.assertEqual((ended["status"], ended["exit_code"]), ("ended", None))
+        self.assertTrue(ended["ended_at"])
+
     def test_a_token_outlives_the_daemon(self):
         self.home.ok("daemon", "restart")
         self.assertIn("check_action_status", [tool["name"] for tool in Web(self.home, self.agent["token"]).ask(

@@ -304,6 +304,10 @@ class Pages(PageTest):
         self.browser.wait(text="shown this once")
         token = self.browser.run(script="document.querySelector('input[readonly]').value")
         self.assertEqual([agent["name"] for agent in home.request("GET", "/v1/agents").json["items"]], ["my client"])
+        # It is a session, too, that only the token's end ends.
+        self.browser.click(name="Refresh")
+        sessions = "[...document.querySelector('table').querySelectorAll('tbody tr')].map(row => [row.innerText.includes('my client'), row.querySelectorAll('button').length])"
+        wait_for(lambda: [True, 0] in self.browser.run(script=sessions), "the client's session")
         # An agent's token is none of a person's.
         self.assertEqual(home.request("GET", "/v1/action-approvals", token=token, check=False).status, 403)
         self.browser.click(name="Revoke the agent my client")

@@ -14,6 +14,11 @@ struct step {
 	bool final;
 };
 
+struct agent_row {
+	const char *id, *name, *kind;
+	uint64_t at, revoked;
+};
+
 static int insert(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct step *step = user;
@@ -114,6 +119,60 @@ static void a_session_runs_ends_or_is_orphaned(void **state)
 	assert_list(db, &(struct session_query){.limit = 9, .since_ns = 9 * TIME_SECOND + 1}, "[]");
 }
 
+static int add_agent(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct agent_row *row = user;
+	struct db_stmt *stmt = db_stmt(tx, "INSERT INTO agents (id, name, kind, program, hash, created_ns, revoked_ns)"
+					   " VALUES (?, ?, ?, '', randomblob(32), ?, ?)");
+	db_bind_str(stmt, str_from(row->id));
+	db_bind_str(stmt, str_from(row->name));
+	db_bind_str(stmt, str_from(row->kind));
+	db_bind_int(stmt, (int64_t)row->at);
+	db_bind_time_given(stmt, row->revoked);
+	return db_run(stmt, err) < 0 ? -1 : 0;
+}
+
+#define AGENT(id, name, started, ended, status)                                                                        \
+	"{\"id\":\"" id "\",\"started_at\":" started ",\"ended_at\":" ended ",\"agent\":\"" name                       \
+	"\",\"working_dir\":\"\",\"exit_code\":null,\"status\":\"" status "\",\"is_agent\":true}"
+
+static int drop_all(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)user;
+	return db_run(db_stmt(tx, "DELETE FROM sessions"), err) < 0 ? -1 : 0;
+}
+
+static void an_agent_over_http_is_its_own_session(void **state)
+{
+	(void)state;
+	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
+	assert_non_null(db);
+	struct agent_row agents[] = {{"A", "web", "http", 1 * TIME_SECOND, 4 * TIME_SECOND},
+				     {"C", "other", "http", 3 * TIME_SECOND, 0},
+				     {"D", "stdio", "registered", 4 * TIME_SECOND, 0},
+				     {"E", "claude", "launch", 5 * TIME_SECOND, 0}};
+	assert_int_equal(db_write(db, drop_all, NULL, NULL), 0); /* of the test before */
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++)
+		assert_int_equal(db_write(db, add_agent, &agents[i], NULL), 0);
+	struct step launched = {"B", 2 * TIME_SECOND, 0, 0, false};
+	assert_int_equal(db_write(db, insert, &launched, NULL), 0);
+#define A AGENT("A", "web", AT("01"), AT("04"), "ended")
+#define B ROW("B", AT("02"), "null", "null", "running")
+#define C AGENT("C", "other", AT("03"), "null", "running")
+	assert_list(db, &(struct session_query){.limit = 9}, "[" C "," B "," A "]");
+	assert_list(db, &(struct session_query){.limit = 2}, "[" C "," B "]");
+	assert_list(db, &(struct session_query){.limit = 9, .active_only = true}, "[" C "," B "]");
+	assert_list(db, &(struct session_query){.limit = 9, .agent = S("web")}, "[" A "]");
+	assert_list(db, &(struct session_query){.limit = 9, .since_ns = 3 * TIME_SECOND}, "[" C "]");
+	assert_list(db, &(struct session_query){.limit = 1, .id = S("A")}, "[" A "]");
+	assert_list(db, &(struct session_query){.limit = 1, .id = S("D")},
+		    "[" AGENT("D", "stdio", AT("04"), "null", "running") "]");
+	assert_list(db, &(struct session_query){.limit = 1, .id = S("E")}, "[]"); /* it has the launch's */
+#undef A
+#undef B
+#undef C
+}
+
 static void what_was_said_is_final(void **state)
 {
 	(void)state;
@@ -150,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
+		cmocka_unit_test(an_agent_over_http_is_its_own_session),
 		cmocka_unit_test(what_was_said_is_final),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

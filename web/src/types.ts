@@ -151,6 +151,7 @@ export interface Session {
   working_dir: string;
   exit_code: number | null;
   status: string;
+  is_agent?: boolean;
 }
 
 export interface Agent {

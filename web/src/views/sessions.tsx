@@ -127,7 +127,7 @@ export function SessionsView() {
                   <Badge {...(one.status === "running" ? { kind: "good" as const } : {})}><Text of={one.status} /></Badge>
                 </td>
                 <td>
-                  {one.status === "running" && (
+                  {one.status === "running" && !one.is_agent && (
                     <Confirmed
                       label="End"
                       title={"End the session of " + one.agent}
