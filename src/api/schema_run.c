@@ -113,6 +113,14 @@ const struct api_field api_input_field[] = {
 	FIELD_END,
 };
 
+static const struct api_field dry_run_preview[] = {
+	FIELD_STR("op", API_REQUIRED, 0, "of the first step's connector"),
+	FIELD_LIST("labels", API_REQUIRED, API_LIST_MAX, "of what a person would be shown"),
+	FIELD_ANY("arguments", 0, "that it would be called with"),
+	FIELD_STR("problem", 0, 0, "why it would not be called"),
+	FIELD_END,
+};
+
 const struct api_field api_run_result[] = {
 	FIELD_STR("status", 0, 0, "completed or pending_approval"),
 	FIELD_STR("state", 0, 0, "of one that has not ended: pending_approval, awaiting_vault, queued or running"),
@@ -126,8 +134,11 @@ const struct api_field api_run_result[] = {
 	FIELD_BOOL("dry_run", 0, "true: nothing was run, and what follows is what would be"),
 	FIELD_ANY("args", 0, "as validated"),
 	FIELD_BOOL("gated", 0, "a person would be asked"),
+	FIELD_BOOL("editable", 0, "and could change the arguments with the approval"),
+	FIELD_INT("expires_in_s", 0, API_COUNT_MAX, "how long that person would have"),
 	FIELD_OBJECTS("calls", 0, ARGS_MAX, "", api_run_call),
 	FIELD_OBJECTS("fields", 0, API_LIST_MAX, "the arguments as rows", api_input_field),
+	FIELD_OBJECT("preview", 0, "what the service would be asked first, for that person", dry_run_preview),
 	FIELD_END,
 };
 

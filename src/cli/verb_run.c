@@ -199,6 +199,24 @@ static int tell(struct cli *cli, const struct json *envelope)
 	return pending ? err_row(ERR_PENDING_APPROVAL)->exit_status : CLI_OK;
 }
 
+/* What the person would be given who is asked: time, a say in the arguments, a look at the service. */
+static void tell_asking(struct cli *cli, const struct json *told)
+{
+	struct printer *out = &cli->out;
+	const struct json *preview = json_member(told, S("preview"));
+	uint64_t span_ns = (uint64_t)cli_int(told, "expires_in_s") * TIME_SECOND;
+	print_text(out, "\n");
+	print_pair(out, "Expires in", card_span(cli, 0, span_ns));
+	print_pair(out, "Arguments", cli_bool(told, "editable") ? S("may be edited") : S("stay as they are"));
+	if (preview == NULL)
+		return;
+	print_pair(out, "Preview", cli_str(preview, "op"));
+	print_pair(out, "Shows", cli_joined(cli, json_member(preview, S("labels")), ", "));
+	if (cli_str(preview, "problem").n > 0)
+		print_pair_styled(out, "Problem", PRINT_BAD, cli_visible(cli, cli_str(preview, "problem")).p);
+	card_print_arguments(out, "Arguments of the preview", json_member(preview, S("arguments")), true);
+}
+
 static int tell_dry_run(struct cli *cli, const struct json *told)
 {
 	struct printer *out = &cli->out;
@@ -211,6 +229,8 @@ static int tell_dry_run(struct cli *cli, const struct json *told)
 						: " would run at once. Nothing was run.\n");
 	card_print_arguments(out, "Arguments", json_member(told, S("args")), true);
 	card_print_steps(cli, out, json_member(told, S("calls")), true);
+	if (cli_bool(told, "gated"))
+		tell_asking(cli, told);
 	return CLI_OK;
 }
 

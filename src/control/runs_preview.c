@@ -24,15 +24,23 @@ struct fetch {
 };
 
 /* What runs before anybody was asked must be what other actions call idempotent, and no gated one calls at all. */
-static int check_preview(struct runs *runs, struct arena *arena, const struct action *action, struct err *err)
+static int check_preview(struct arena *arena, const struct run_plan *plan, struct err *err)
 {
-	const struct action_set *set = actions_hold(runs->control->actions);
+	const struct action_set *set = plan->set;
 	const struct action **all = arena_array(arena, set->n + 1, sizeof(struct action *));
 	for (size_t i = 0; i < set->n; i++)
 		all[i] = set->items[i].action;
-	int rc = action_check_in_set(action, all, set->n, err);
-	actions_release(set);
-	return rc;
+	return action_check_in_set(plan->action, all, set->n, err);
+}
+
+int run_preview_arguments(struct arena *arena, const struct run_plan *plan, const struct json *args, struct buf *out,
+			  struct err *err)
+{
+	const struct action *action = plan->action;
+	if (check_preview(arena, plan, err) < 0 ||
+	    action_check_op(action, action->steps[0].connector, action->preview.op, err) < 0)
+		return -1;
+	return action_preview_arguments(action, args, out, err);
 }
 
 static int ask_preview(struct runs *runs, struct arena *arena, const struct run_plan *plan, const struct run *run,
@@ -42,9 +50,7 @@ static int ask_preview(struct runs *runs, struct arena *arena, const struct run_
 	size_t connector = action->steps[0].connector;
 	AUTO_BUF text = BUF_INIT(LIMIT_INPUT);
 	AUTO(json) *args = json_parse(run->args, JSON_READ_STRICT, err);
-	if (args == NULL || check_preview(runs, arena, action, err) < 0 ||
-	    action_check_op(action, connector, action->preview.op, err) < 0 ||
-	    action_preview_arguments(action, args, &text, err) < 0)
+	if (args == NULL || run_preview_arguments(arena, plan, args, &text, err) < 0)
 		return -1;
 	AUTO(json) *given = json_parse(buf_str(&text), JSON_READ_STRICT, err);
 	if (given == NULL)

@@ -119,7 +119,10 @@ void runs_leave(struct runs *runs, struct running_run *running);
 /* 0: it has ended, as run->state says. -1: it did not begin, and is not there. */
 int run_work(struct run_work *work, struct err *err) __attribute__((warn_unused_result));
 
-/* What a dry run tells: {"dry_run":true,"action","args","gated","calls":[…],"fields":[…]}, in the arena. */
+/*
+ * What a dry run tells: {"dry_run":true,"action","args","gated","editable","expires_in_s"?,"calls":[…],"fields":[…],"preview"?},
+ * in the arena; the preview's operation is not called.
+ */
 int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struct run *run, struct str *ret,
 		   struct err *err) __attribute__((warn_unused_result));
 /* The steps as a person is shown them, an array: with the connector's publisher and the identity of its binding. */
@@ -162,6 +165,12 @@ void runs_refuse(struct runs *runs, struct str id, struct str part);
 
 #define RUNS_PREVIEW_LOCKED "{\"unavailable\":\"vault locked\"}" /* fetched once more when a person unlocks */
 
+/*
+ * Of an action that has a preview: the arguments for its operation, as JSON, if that is one that may be called before anybody was
+ * asked.
+ */
+int run_preview_arguments(struct arena *arena, const struct run_plan *plan, const struct json *args, struct buf *out,
+			  struct err *err) __attribute__((warn_unused_result));
 /* The preview of one that waits, fetched on a thread for previews. */
 void runs_preview_later(struct runs *runs, struct str id);
 /* Whether it waits for a person without the preview that its action has. */

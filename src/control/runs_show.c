@@ -247,6 +247,27 @@ static int write_plan(const struct run_plan *plan, const struct json *args, stru
 	return action_input_fields(plan->action, args, fields, err);
 }
 
+/* What a person would be shown of the world, or why it would not be there: that no fetching is needed to know. */
+static void put_preview(struct json_writer *w, struct arena *arena, const struct run_plan *plan,
+			const struct json *args)
+{
+	const struct action_preview *preview = &plan->action->preview;
+	AUTO_BUF arguments = BUF_INIT(LIMIT_INPUT);
+	struct err problem;
+	err_clear(&problem);
+	member_begin_object(w, "preview");
+	member_str(w, "op", preview->op);
+	member_begin_array(w, "labels");
+	for (size_t i = 0; i < preview->n_render; i++)
+		jsonw_str(w, preview->render[i].label);
+	jsonw_end_array(w);
+	if (run_preview_arguments(arena, plan, args, &arguments, &problem) < 0)
+		member_z(w, "problem", problem.message);
+	else
+		member_raw(w, "arguments", buf_str(&arguments));
+	jsonw_end_object(w);
+}
+
 int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struct run *run, struct str *ret,
 		   struct err *err)
 {
@@ -262,9 +283,15 @@ int runs_tell_plan(struct arena *arena, const struct run_plan *plan, const struc
 	member_bool(&w, "dry_run", true);
 	member_str(&w, "action", run->action);
 	member_raw(&w, "args", run->args);
-	member_bool(&w, "gated", run->state == RUN_PENDING_APPROVAL);
+	bool gated = run->state == RUN_PENDING_APPROVAL;
+	member_bool(&w, "gated", gated);
+	member_bool(&w, "editable", plan->action->approval_editable);
+	if (gated)
+		member_u64(&w, "expires_in_s", (run->expires_ns - run->requested_ns) / TIME_SECOND);
 	member_raw(&w, "calls", buf_str(&steps));
 	member_raw(&w, "fields", buf_str(&fields));
+	if (gated && plan->action->preview.present)
+		put_preview(&w, arena, plan, args);
 	jsonw_end_object(&w);
 	if (buf_check(&text, "what would be run", err) < 0)
 		return -1;

@@ -789,6 +789,26 @@ render = {{ {render} }}
 
 """)
 
+    def test_a_dry_run_tells_what_a_person_would_be_given(self):
+        self.add_previewed("/ok?preview", '"Status" = "status", "Nothing" = "there.is.none"')
+        told = self.run_action("send", 200, dry_run=True)
+        self.assertEqual((told["editable"], told["expires_in_s"]), (False, 24 * 3600))
+        self.assertEqual(told["preview"], {"op": "http", "labels": ["Status", "Nothing"],
+                                           "arguments": {"url": f"https://127.0.0.1:{self.service.port}/ok?preview"}})
+        page = self.home.ok("action", "run", "send", "--arg", "path=/ok", "--dry-run").out
+        for part in ("24 h", "stay as they are", "Status, Nothing", "/ok?preview"):
+            self.assertIn(part, page)
+        # What nobody would be asked for has neither time nor preview.
+        told = self.run_action("look", 200, dry_run=True)
+        self.assertEqual([name for name in ("expires_in_s", "preview") if name in told], [])
+        # Without the action that says so, the operation is not known to be harmless.
+        self.home.ok("action", "unlink", str(self.folder / "look.md"))
+        told = self.run_action("send", 200, dry_run=True)
+        self.assertNotIn("arguments", told["preview"])
+        self.assertIn("idempotent", told["preview"]["problem"])
+        self.assertIn("idempotent", self.home.ok("action", "run", "send", "--arg", "path=/ok", "--dry-run").out)
+        self.assertEqual(self.paths(), [])
+
     def test_previewed(self):
         self.add_previewed("/ok?preview", '"Status" = "status", "Nothing" = "there.is.none"')
         approval = self.ask()
