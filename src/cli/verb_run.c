@@ -9,12 +9,14 @@
 #include "cli/verb_functions.h"
 #include "text/json_members.h"
 #include <signal.h>
+#include <time.h>
 
 #define RUN_TIMEOUT_MS UINT64_C(3600000) /* when nothing else is said */
 #define WAIT_MAX_NS    (UINT64_C(31) * 24 * 3600 * TIME_SECOND)
-#define TURN_MS        20000 /* of waiting at the daemon */
-#define TURN_SHOWN_MS  1000  /* the same where a person sees the time pass */
-#define AGAIN_MS       5000  /* for what the answer would have been that did not come */
+#define TURN_MS        20000                    /* of waiting at the daemon */
+#define TURN_SHOWN_MS  1000                     /* the same where a person sees the time pass */
+#define PAUSE_NS       (500 * TIME_MILLISECOND) /* after a turn that the daemon had no room for */
+#define AGAIN_MS       5000                     /* for what the answer would have been that did not come */
 #define CALL_ID_BYTES  16
 #define LAST_WORDS_MAX 512
 
@@ -131,6 +133,16 @@ static int ask_turn(struct running *running, uint64_t wait_ms, struct json **ret
 	return -1;
 }
 
+/* The daemon answers at once when others wait already; it is not asked all the time then. */
+static void pause_until(uint64_t turn_over_ns)
+{
+	uint64_t now = clock_monotonic_ns(NULL);
+	if (now >= turn_over_ns)
+		return;
+	const struct timespec pause = {.tv_nsec = (long)MIN(turn_over_ns - now, PAUSE_NS)};
+	nanosleep(&pause, NULL);
+}
+
 /* Until a person has decided and it has ended, or the time has passed. */
 static int wait_for_end(struct running *running, struct json **envelope, struct err *err)
 {
@@ -143,15 +155,18 @@ static int wait_for_end(struct running *running, struct json **envelope, struct 
 					 id, id));
 	while (rc == 0 && is_pending(*envelope)) {
 		uint64_t now = clock_monotonic_ns(NULL);
-		uint64_t turn = running->shown ? TURN_SHOWN_MS : TURN_MS;
+		uint64_t most = running->shown ? TURN_SHOWN_MS : TURN_MS;
 		if (now >= running->until_ns)
 			break;
 		struct json *next = NULL;
+		uint64_t turn = MAX(MIN(most, (running->until_ns - now) / TIME_MILLISECOND), 1);
 		show_time(running, *envelope);
-		rc = ask_turn(running, MAX(MIN(turn, (running->until_ns - now) / TIME_MILLISECOND), 1), &next, err);
+		rc = ask_turn(running, turn, &next, err);
 		if (rc == 0) {
 			json_free(*envelope);
 			*envelope = next;
+			if (is_pending(next))
+				pause_until(now + turn * TIME_MILLISECOND);
 		}
 	}
 	if (running->shown)

@@ -5,8 +5,10 @@
 #include "control/control.h"
 #include "control/runs.h"
 #include "text/json_members.h"
+#include <stdatomic.h>
 
 #define LIST_DEFAULT 100
+#define WAITERS_MAX  8 /* each holds a worker, and the decision that they wait for needs one, too */
 
 /* ------------------------------------------------------------------------------------------------------------- running */
 
@@ -27,10 +29,25 @@ static int answer_run(struct request *r, const struct run *run, struct err *err)
 	return 0;
 }
 
-int handle_action_run(struct request *r, struct err *err)
+static atomic_int waiters;
+
+/* For the end of one that has not ended; with as many others that wait, it is as if the time had passed. */
+static int wait_for_end(struct request *r, struct run *run, struct err *err)
 {
 	int64_t wait_ms = 0;
+	int rc = 0;
 	(void)json_get_int(request_member(r, "wait_ms"), &wait_ms);
+	if (wait_ms == 0 || run_state_is_terminal(run->state))
+		return 0;
+	uint64_t until = clock_monotonic_ns(NULL) + (uint64_t)wait_ms * TIME_MILLISECOND;
+	if (atomic_fetch_add(&waiters, 1) < WAITERS_MAX)
+		rc = runs_wait(r->control->runs, r->arena, S("user"), run->id, until, request_is_gone, r, run, err);
+	atomic_fetch_sub(&waiters, 1);
+	return rc;
+}
+
+int handle_action_run(struct request *r, struct err *err)
+{
 	const struct run_request request = {
 		.caller = {.id = S("user"), .name = S("user")},
 		.call_id = request_str(r, "call_id"),
@@ -48,11 +65,7 @@ int handle_action_run(struct request *r, struct err *err)
 		jsonw_raw(&r->json, run.result);
 		return 0;
 	}
-	uint64_t until = clock_monotonic_ns(NULL) + (uint64_t)wait_ms * TIME_MILLISECOND;
-	if (wait_ms > 0 && !run_state_is_terminal(run.state) &&
-	    runs_wait(r->control->runs, r->arena, S("user"), run.id, until, request_is_gone, r, &run, err) < 0)
-		return -1;
-	return answer_run(r, &run, err);
+	return wait_for_end(r, &run, err) < 0 ? -1 : answer_run(r, &run, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- looking */

@@ -259,6 +259,32 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.paths(), ["/ok"])
         self.assertEqual(self.home.request("GET", "/v1/action-approvals").json["items"], [])
 
+    def test_who_waits_leaves_room_for_the_decision(self):
+        self.add("send")
+        approval = self.ask()
+        told = []
+
+        def wait():
+            told.append(self.home.request("POST", "/v1/actions/send/run", {"args": {"path": "/ok"}, "wait_ms": 60000}).status)
+        threads = [threading.Thread(target=wait) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        # Those for whom there is no room are answered at once, and the others hold too few to be in anybody's way.
+        wait_for(lambda: len(told) == 32, "the answers of those who cannot wait")
+        self.assertEqual(set(told), {202})
+        # The command line, for which there is none either, hears of it all the same.
+        waiting = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/own", "--wait=1h"), env=self.home.env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        own = wait_for(lambda: [item["id"] for item in self.home.request("GET", "/v1/action-approvals").json["items"]
+                                if item["id"] != approval], "its approval")[0]
+        self.decide(own, approved=False)
+        self.assertIn("approval_denied", waiting.communicate(timeout=30)[1])
+        self.assertEqual(len(told), 32)
+        self.decide(approval, approved=False)
+        for thread in threads:
+            thread.join()
+        self.assertNotIn(202, told[32:])
+
     def test_denied(self):
         self.add("send")
         approval = self.ask()
