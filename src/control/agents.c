@@ -1,4 +1,5 @@
 #include "control/agents.h"
+#include "approval/grant.h"
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -367,7 +368,14 @@ static int store_revocation(struct db_tx *tx, void *user, struct err *err)
 	if (changed == 0)
 		return fail(err, ERR_NOT_FOUND, "there is no agent '%.*s' whose token is valid; see `aileron mcp list`",
 			    STR_FMT(revocation->id));
-	return event_append(tx, &revocation->event, err);
+	/* What came over HTTP had the agent itself as its session. */
+	const struct grant_end grants = {
+		.session = revocation->id,
+		.why = S("agent revoked"),
+		.now_ns = revocation->now_ns,
+		.who = audit_of_service(AUDIT_GRANT_REVOKED, "control"),
+	};
+	return grant_end(tx, &grants, err) < 0 ? -1 : event_append(tx, &revocation->event, err);
 }
 
 static void forget(struct agents *agents, struct str id)

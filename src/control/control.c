@@ -16,6 +16,7 @@
 #include "control/known_connectors.h"
 #include "control/keeper_client.h"
 #include "control/mcp_service.h"
+#include "control/mcp_turns.h"
 #include "control/oauth.h"
 #include "control/parent_client.h"
 #include "control/processes.h"
@@ -36,6 +37,9 @@
 #define SPANS_POST_NS (10 * TIME_SECOND) /* for a collector to answer */
 #define ORPHAN_END_MS 1000               /* to finish in when the parent has ended */
 #define JOIN_MS       3000               /* for workers to end after their time is over */
+
+_Static_assert(MCP_TURNS_MAX + CONTROL_WAITERS + CONTROL_WATCHERS + AUDIT_FOLLOWERS < CONTROL_WORKERS,
+	       "what may hold a worker for long leaves some");
 
 /* What the loop's thread needs beside struct control. */
 struct running {

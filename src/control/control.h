@@ -22,7 +22,10 @@
 #include "text/json.h"
 #include "text/json_writer.h"
 
-#define CONTROL_WORKERS     32
+/* More than can be held at once by agents' requests (mcp_turns.h) and by the three below: who decides finds one. */
+#define CONTROL_WORKERS     48
+#define CONTROL_WAITERS     8    /* requests that wait for a decision and the end of a run */
+#define CONTROL_WATCHERS    8    /* streams of the approvals; AUDIT_FOLLOWERS are those of the record */
 #define CONTROL_WAITING_MAX 1024 /* requests waiting for a worker; above, 503 `unavailable` */
 #define CONTROL_ANSWER_MAX  ((size_t)64 << 20)
 

@@ -10,7 +10,6 @@
 #include "text/json_members.h"
 #include <stdatomic.h>
 
-#define WATCHERS_MAX 8 /* each holds a worker */
 #define HEARTBEAT_NS (30 * TIME_SECOND)
 #define PIECE_MAX    (64 * MIB)
 
@@ -271,9 +270,9 @@ static void follow(struct watch *watch)
 
 int handle_approval_watch(struct request *r, struct err *err)
 {
-	if (atomic_fetch_add(&watchers, 1) >= WATCHERS_MAX) {
+	if (atomic_fetch_add(&watchers, 1) >= CONTROL_WATCHERS) {
 		atomic_fetch_sub(&watchers, 1);
-		return fail(err, ERR_UNAVAILABLE, "%d watch the approvals already", WATCHERS_MAX);
+		return fail(err, ERR_UNAVAILABLE, "%d watch the approvals already", CONTROL_WATCHERS);
 	}
 	const struct h1_header headers[] = {
 		answer_revision(), {S("Cache-Control"), S("no-cache")}, {S("X-Accel-Buffering"), S("no")}};

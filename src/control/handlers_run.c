@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 
 #define LIST_DEFAULT 100
-#define WAITERS_MAX  8 /* each holds a worker, and the decision that they wait for needs one, too */
 
 /* ------------------------------------------------------------------------------------------------------------- running */
 
@@ -40,7 +39,7 @@ static int wait_for_end(struct request *r, struct run *run, struct err *err)
 	if (wait_ms == 0 || run_state_is_terminal(run->state))
 		return 0;
 	uint64_t until = clock_monotonic_ns(NULL) + (uint64_t)wait_ms * TIME_MILLISECOND;
-	if (atomic_fetch_add(&waiters, 1) < WAITERS_MAX)
+	if (atomic_fetch_add(&waiters, 1) < CONTROL_WAITERS)
 		rc = runs_wait(r->control->runs, r->arena, S("user"), run->id, until, request_is_gone, r, run, err);
 	atomic_fetch_sub(&waiters, 1);
 	return rc;

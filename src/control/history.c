@@ -10,7 +10,12 @@
  */
 #define OLD(table, ended) "(SELECT id FROM " table " WHERE id < ?1 AND " ended " < ?2 ORDER BY id LIMIT ?3)"
 
-/* What belongs to runs goes before them. A session stays while somebody may still decide what it asked for. */
+/* A session, which an agent over HTTP is itself, stays while somebody may still decide what it asked for. */
+#define OLD_SESSIONS(table, ended)                                                                                     \
+	"(SELECT id FROM " table " WHERE id < ?1 AND " ended " < ?2 AND id NOT IN"                                     \
+	" (SELECT session FROM runs WHERE ended_ns IS NULL AND session IS NOT NULL) ORDER BY id LIMIT ?3)"
+
+/* What belongs to runs goes before them. */
 static const struct {
 	const char *sql;
 	bool of_runs;
@@ -19,11 +24,8 @@ static const struct {
 	{"DELETE FROM tasks WHERE run IN " OLD("runs", "ended_ns"), true},
 	{"DELETE FROM runs WHERE id IN " OLD("runs", "ended_ns"), true},
 	{"DELETE FROM grants WHERE id IN " OLD("grants", "ended_ns"), false},
-	{"DELETE FROM sessions WHERE id IN "
-	 "(SELECT id FROM sessions WHERE id < ?1 AND ended_ns < ?2 AND id NOT IN"
-	 " (SELECT session FROM runs WHERE ended_ns IS NULL AND session IS NOT NULL) ORDER BY id LIMIT ?3)",
-	 false},
-	{"DELETE FROM agents WHERE id IN " OLD("agents", "revoked_ns"), false},
+	{"DELETE FROM sessions WHERE id IN " OLD_SESSIONS("sessions", "ended_ns"), false},
+	{"DELETE FROM agents WHERE id IN " OLD_SESSIONS("agents", "revoked_ns"), false},
 };
 
 static void bind(struct db_stmt *stmt, const char *first_kept, uint64_t older_than_ns)
@@ -35,8 +37,8 @@ static void bind(struct db_stmt *stmt, const char *first_kept, uint64_t older_th
 
 #define BYTES(column) "coalesce(length(CAST(" column " AS BLOB)), 0)"
 #define RUNS_SQL                                                                                                       \
-	"SELECT id, " BYTES("args") " + " BYTES("result") " + " BYTES("preview") " FROM runs WHERE id IN " OLD(        \
-		"runs", "ended_ns") " ORDER BY id"
+	"SELECT id, " BYTES("args") " + " BYTES("bound") " + " BYTES("result") " + " BYTES("error") " + " BYTES(       \
+		"preview") " FROM runs WHERE id IN " OLD("runs", "ended_ns") " ORDER BY id"
 
 /* Deleted pages are overwritten, so that bytes are what a job takes time and log for: the first run that is too much stays. */
 static int keep_within_bytes(struct db_tx *tx, uint64_t older_than_ns, char first_kept[ULID_SIZE], struct err *err)

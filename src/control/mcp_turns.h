@@ -2,8 +2,8 @@
  * mcp_turns: how many workers agents' requests may have, and who is next
  *
  * The pool of workers serves persons, too. Of agents' requests at most MCP_TURNS_MAX are on workers at a time, and at most
- * MCP_TURNS_CALLER_MAX of one caller's, however many hang: CONTROL_WORKERS - MCP_TURNS_MAX are always left for a person who
- * looks, decides and revokes. What is above waits here: callers take turns, and requests of one caller begin in their order.
+ * MCP_TURNS_CALLER_MAX of one caller's, however many hang: the others are left for a person who looks,
+ * decides and revokes (control.h). What is above waits here: callers take turns, and requests of one caller begin in their order.
  *
  * A worker that has finished one request goes on with the next that may be done, so what waits when the pool finishes is
  * done before it ends, like what waits in the pool itself. Any thread.

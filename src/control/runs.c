@@ -174,7 +174,7 @@ static int find_grant(struct asking *asking, struct err *err)
 		.action = asking->run.action,
 	};
 	bool locked = false;
-	if (!runs->may_grant || !asking->plan.action->approval_grants)
+	if (!runs->may_grant || !asking->plan.action->approval_grants || !runs_grants_hold(runs))
 		return 0;
 	if (run_plan_bound(&asking->plan, asking->arena, &asking->run, APPROVAL_TEXT_GRANT, &like.bound, err) < 0 ||
 	    run_plan_vault_locked(runs, asking->arena, &asking->plan, &locked, err) < 0)

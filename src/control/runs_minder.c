@@ -75,8 +75,13 @@ static void end_grants(struct runs *runs, struct str why)
 	err_clear(&err);
 	struct grant_end end = {
 		.why = why, .now_ns = clock_wall_ns(NULL), .who = audit_of_service(AUDIT_GRANT_REVOKED, "control")};
-	if (db_write(runs->control->db, do_end_grants, &end, &err) == 0)
+	uint64_t locks = runs_locks(runs);
+	if (db_write(runs->control->db, do_end_grants, &end, &err) == 0) {
+		pthread_mutex_lock(&runs->lock);
+		runs->locks_ended = locks;
+		pthread_mutex_unlock(&runs->lock);
 		return;
+	}
 	log_error("grants_not_ended", log_err(&err));
 	runs_mind_soon(runs, MIND_LOCKED);
 }
@@ -229,6 +234,14 @@ uint64_t runs_locks(struct runs *runs)
 	uint64_t locks = runs->locks;
 	pthread_mutex_unlock(&runs->lock);
 	return locks;
+}
+
+bool runs_grants_hold(struct runs *runs)
+{
+	pthread_mutex_lock(&runs->lock);
+	bool hold = runs->locks == runs->locks_ended;
+	pthread_mutex_unlock(&runs->lock);
+	return hold;
 }
 
 void runs_tell_vault(struct runs *runs, bool unlocked)

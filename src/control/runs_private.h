@@ -45,8 +45,9 @@ struct runs {
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
-	uint64_t changes; /* of runs' states so far */
-	uint64_t locks;   /* of the vault, each of which ends all grants */
+	uint64_t changes;     /* of runs' states so far */
+	uint64_t locks;       /* of the vault, each of which ends all grants … */
+	uint64_t locks_ended; /* … and how many of them did so in the database */
 	struct running_run *running;
 	struct {
 		void (*fn)(void *user, struct str run_id, enum run_state state);
@@ -67,6 +68,8 @@ struct runs {
 
 bool runs_is_draining(struct runs *runs);
 uint64_t runs_locks(struct runs *runs); /* how often the vault was locked so far */
+/* False while a lock has ended what the database still has as grants. */
+bool runs_grants_hold(struct runs *runs);
 /* Whether it says that a process or the database was away, and so nothing about the parts of a run. */
 bool runs_is_away(const struct err *err);
 /* A run's state changed: whoever waits or listens is told. */

@@ -167,6 +167,8 @@ static int on_started(struct db_tx *tx, void *user, const struct execution *exec
 {
 	struct at_work *w = user;
 	w->step_over = over;
+	if (!w->inserted && w->work->run->grant_id.n > 0 && !runs_grants_hold(w->work->runs))
+		return fail(err, ERR_CONFLICT, "the vault was locked meanwhile, which ends grants");
 	if (!w->inserted && (writes_at_once(w) ? run_tell_new : run_insert)(tx, w->work->insert, err) < 0)
 		return -1;
 	w->row.binding = execution->binding;

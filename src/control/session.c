@@ -51,11 +51,10 @@ int session_list(struct db_tx *tx, const struct session_query *query, session_ro
 	return got < 0 ? -1 : 0;
 }
 
-static int is_there(struct db_tx *tx, struct str id, bool ended, struct err *err)
+static int is_there(struct db_tx *tx, struct str id, const char *sql, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "SELECT 1 FROM sessions WHERE id = ? AND (ended_ns IS NOT NULL) = ?");
+	struct db_stmt *q = db_stmt(tx, sql);
 	db_bind_str(q, id);
-	db_bind_int(q, ended ? 1 : 0);
 	int there = db_step(q, err);
 	db_finish(q);
 	return there;
@@ -71,12 +70,14 @@ bool session_is_open(struct db *db, struct str id)
 
 int session_is_open_in(struct db_tx *tx, struct str id, struct err *err)
 {
-	return is_there(tx, id, false, err);
+	return is_there(tx, id, "SELECT 1 FROM sessions WHERE id = ? AND ended_ns IS NULL", err);
 }
 
 int session_is_over_in(struct db_tx *tx, struct str id, struct err *err)
 {
-	return is_there(tx, id, true, err);
+	static const char sql[] = "SELECT 1 FROM sessions WHERE id = ?1 AND ended_ns IS NOT NULL UNION ALL "
+				  "SELECT 1 FROM agents WHERE id = ?1 AND kind <> 'launch' AND revoked_ns IS NOT NULL";
+	return is_there(tx, id, sql, err);
 }
 
 bool session_is_over(struct db *db, struct str id)

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* More than a vault is ever written: a number that whoever remembers it made up is not written down. */
+#define GENERATIONS_BEHIND_MAX (UINT64_C(1) << 32)
+
 /* --------------------------------------------------------------------------------------------------------- opening it */
 
 struct vault *vault_new(const char *folder, const struct clock *clock, const struct argon2_cost *cost, struct err *err)
@@ -356,6 +359,13 @@ static int unlock_legacy(struct vault *vault, const struct vault_credential *cre
 static int write_as_newest(struct vault *vault, const struct vault_unlock *options, const struct vault_keys *keys,
 			   struct err *err)
 {
+	uint64_t behind = options->seen_generation - vault->document->generation;
+	if (behind > GENERATIONS_BEHIND_MAX)
+		return fail(
+			err, ERR_VAULT_ROLLED_BACK,
+			"the vault file is of generation %llu, and no vault can have come to the %llu that is said to "
+			"have been seen; the file was not changed",
+			(unsigned long long)vault->document->generation, (unsigned long long)options->seen_generation);
 	AUTO(vault_document) *next = vault_change_begin(vault);
 	next->generation = options->seen_generation + 1;
 	return vault_change_commit(vault, next, keys, err) < 0 ? wrap(err, "writing the older file as the newest") : 0;

@@ -417,6 +417,8 @@ class Callers(Mcp):
         ended = self.home.ok("sessions", "get", session, "--json").json
         self.assertEqual((ended["status"], ended["exit_code"]), ("ended", None))
         self.assertTrue(ended["ended_at"])
+        card = self.home.request("GET", f"/v1/action-approvals/{said['approval_id']}").json
+        self.assertTrue(card["session_ended"], card)
 
     def test_a_token_outlives_the_daemon(self):
         self.home.ok("daemon", "restart")

@@ -915,6 +915,17 @@ class Expiring(Runs):
 class Granting(Runs):
     config = "approvals:\n  grants: true\n"
 
+    def test_a_lock_ends_grants_though_it_cannot_be_written(self):
+        self.add("send", grants=True)
+        approval = self.ask()
+        self.decide(approval, grant=True)
+        self.comes_to(approval, "completed")
+        with self.without_room():
+            for verb in ("lock", "unlock"):  # done, though neither can be recorded
+                self.home.cli("vault", verb)
+        self.ask(path="/ok?after")
+        self.assertEqual(self.paths(), ["/ok"])
+
     def test_granted_for_a_while(self):
         self.add("send", grants=True)
         approval = self.ask()

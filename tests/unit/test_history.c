@@ -171,7 +171,7 @@ static int end_run(struct db_tx *tx, void *user, struct err *err)
 
 static void a_session_stays_while_its_run_waits(void **state)
 {
-	enum { RUNS_TABLE, SESSIONS_TABLE = 4 };
+	enum { RUNS_TABLE, SESSIONS_TABLE = 4, AGENTS_TABLE = 5 };
 	struct db *db = *state;
 	struct age asked = {.began_ns = KEEP - 2 * DAY, .ended_ns = KEEP - DAY}, other = asked;
 	add(db, &asked);
@@ -180,11 +180,14 @@ static void a_session_stays_while_its_run_waits(void **state)
 	assert_true(forget_some(db) > 0);
 	assert_int_equal(count(db, SESSIONS_TABLE, asked.id), 1);
 	assert_int_equal(count(db, SESSIONS_TABLE, other.id), 0);
+	assert_int_equal(count(db, AGENTS_TABLE, asked.id), 1); /* over HTTP it is its own session */
+	assert_int_equal(count(db, AGENTS_TABLE, other.id), 0);
 	assert_int_equal(forget_some(db), 0);
 	assert_int_equal(db_write(db, end_run, asked.id, NULL), 0);
 	assert_true(forget_some(db) > 0);
 	assert_int_equal(count(db, RUNS_TABLE, asked.id), 0);
 	assert_int_equal(count(db, SESSIONS_TABLE, asked.id), 0);
+	assert_int_equal(count(db, AGENTS_TABLE, asked.id), 0);
 }
 
 int main(void)

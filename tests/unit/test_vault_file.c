@@ -471,6 +471,11 @@ static void what_an_accepted_file_replaces_is_older(void **state)
 		.seen_vault_id = str_from(status.vault_id), .seen_generation = status.generation, .accept_older = true};
 	vault_lock(vault);
 	write_name("secrets.json", buf_str(&old));
+	/* A number that no vault has is not written down. */
+	struct vault_unlock made_up = seen;
+	made_up.seen_generation = INT64_MAX - 1;
+	assert_int_equal(vault_unlock(vault, &a, &made_up, &done, &err), -1);
+	assert_int_equal(err.class, ERR_VAULT_ROLLED_BACK);
 	OK(vault_unlock(vault, &a, &seen, &done, &err));
 	assert_int_equal(generation_of(vault), seen.seen_generation + 1);
 	assert_int_equal(vault_find(vault, S("a/b/c"))->generation, sealed);
