@@ -140,6 +140,7 @@ static inline size_t lab_upgraded_receive(void *user, struct str bytes)
 	size_t taken = 0;
 	while (upgraded->floods && taken < bytes.n && http_stream_unsent(upgraded->x) <= HTTP_STREAM_HIGH) {
 		taken++;
+		upgraded->lab->received++; /* before the client has what it brings */
 		int rc = http_upgraded_write(upgraded->x, str_of(piece, sizeof piece));
 		if (rc < 0)
 			upgraded->lab->write_failed = 1;
@@ -148,7 +149,8 @@ static inline size_t lab_upgraded_receive(void *user, struct str bytes)
 	}
 	if (upgraded->floods)
 		bytes = str_slice(bytes, 0, taken);
-	upgraded->lab->received += bytes.n;
+	else
+		upgraded->lab->received += bytes.n;
 	if (!upgraded->floods && http_upgraded_write(upgraded->x, bytes) < 0)
 		upgraded->lab->write_failed = 1;
 	if (str_find_char(bytes, '!') == STR_NPOS)
