@@ -5,6 +5,8 @@
 
 #define FRAME_HEADER 24
 #define HELD_MAX     (124 << 10) /* SQLite's VFS takes less than 128 KiB at once */
+#define GROWTH_MIN   (64 << 10)
+#define GROWTH_MAX   (1 << 20)
 
 struct log_file {
 	sqlite3_file base;
@@ -13,7 +15,8 @@ struct log_file {
 	char *held; /* NULL = nothing was written yet */
 	int held_n;
 	sqlite3_int64 held_at;
-	/* The file of the VFS below lies behind. */
+	sqlite3_int64 room; /* the file has bytes up to here, or no more could be had; 0 = not known */
+			    /* The file of the VFS below lies behind. */
 };
 
 static struct log_file *log_of(sqlite3_file *file)
@@ -27,6 +30,30 @@ static sqlite3_file *below(struct log_file *log)
 }
 
 /*
+ * The sync of a file that has grown costs about twice that of one whose bytes were written over. So the file doubles with
+ * zeros, up to a limit, ahead of what is written. They are no frames: there is no page 0. Where the disk has no room for
+ * them, what is written goes without.
+ */
+static void make_room(struct log_file *log, sqlite3_int64 end)
+{
+	static const char zeros[GROWTH_MIN];
+	const sqlite3_io_methods *methods = below(log)->pMethods;
+	sqlite3_int64 size = 0;
+	if (end <= log->room || methods->xFileSize(below(log), &size) != SQLITE_OK)
+		return;
+	log->room = size;
+	if (end <= size)
+		return;
+	sqlite3_int64 growth = MIN(MAX(size, GROWTH_MIN), GROWTH_MAX);
+	log->room = (end + growth - 1) / growth * growth;
+	int code = SQLITE_OK;
+	for (sqlite3_int64 at = size; at < log->room && code == SQLITE_OK; at += GROWTH_MIN)
+		code = methods->xWrite(below(log), zeros, (int)MIN(log->room - at, GROWTH_MIN), at);
+	if (code != SQLITE_OK)
+		(void)methods->xTruncate(below(log), size);
+}
+
+/*
  * What cannot be written stays: the call that asked may be a read, whose failure does not end the transaction, and frames of
  * it that are named already must not be lost when it is committed after all.
  */
@@ -34,6 +61,7 @@ static int let_go(struct log_file *log)
 {
 	if (log->held_n == 0)
 		return SQLITE_OK;
+	make_room(log, log->held_at + log->held_n);
 	int code = below(log)->pMethods->xWrite(below(log), log->held, log->held_n, log->held_at);
 	if (code == SQLITE_OK)
 		log->held_n = 0;
@@ -99,6 +127,7 @@ static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
 	struct log_file *log = log_of(file);
 	int code = let_go(log);
+	log->room = 0;
 	return code != SQLITE_OK ? code : below(log)->pMethods->xTruncate(below(log), size);
 }
 

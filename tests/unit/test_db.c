@@ -27,7 +27,8 @@ static char folder[] = "/tmp/aileron-db-XXXXXX";
 
 static void remove_files(void)
 {
-	static const char *const names[] = {NAME, NAME "-wal", NAME "-shm", NAME "-journal", "copy.db", "other"};
+	static const char *const names[] = {NAME,      NAME "-wal",   NAME "-shm", NAME "-journal",
+					    "copy.db", "copy.db-wal", "other"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		unlink(names[i]);
 }
@@ -784,6 +785,34 @@ static void fill(int rows)
 	}
 }
 
+/* What lies ahead is zeros, which are no part of any commit: the files as a killed process leaves them have every row. */
+static void the_log_grows_ahead_of_what_is_written(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct stat log;
+	assert_int_equal(stat(NAME "-wal", &log), 0);
+	off_t size = log.st_size;
+	assert_int_equal(size % (64 << 10), 0);
+	int rows = 0;
+	for (int growths = 0; growths < 3;) {
+		AUTO_FREE char *path = xasprintf("%d", rows++);
+		assert_int_equal(put(db, path, 1, 0, NULL), 0);
+		assert_int_equal(stat(NAME "-wal", &log), 0);
+		if (log.st_size == size)
+			continue;
+		assert_int_equal(log.st_size, size + MIN(size, 1 << 20));
+		size = log.st_size;
+		growths++;
+	}
+	copy_file(NAME, "copy.db");
+	copy_file(NAME "-wal", "copy.db-wal");
+	AUTO(db) *copy = db_open(&(struct db_options){.name = "copy.db"}, NULL);
+	assert_non_null(copy);
+	assert_int_equal(ask_db(copy, ROWS), rows);
+	assert_int_equal(db_check(copy, NULL), 0);
+}
+
 static enum err_class refusal(const char *told)
 {
 	static struct err err;
@@ -909,6 +938,7 @@ int main(void)
 		TEST(a_new_database_is_private_and_of_the_newest_schema),
 		TEST(the_writer_is_as_durable_as_it_says),
 		TEST(what_was_written_is_there_after_reopening),
+		TEST(the_log_grows_ahead_of_what_is_written),
 		TEST(names_are_of_the_working_directory),
 		TEST(neither_the_folders_name_nor_another_is_needed),
 		TEST(a_reader_opens_beside_the_writer_and_not_an_older_file),

@@ -182,6 +182,32 @@ static void calls_may_fail_from_then_on(void **state)
 		run_all(op, true, true);
 }
 
+static int refuse_zeros(struct shim *shim, const struct shim_call *call, size_t *part)
+{
+	(void)shim;
+	static const char zeros[64 << 10];
+	bool ahead = call->op == SHIM_WRITE && call->n == sizeof zeros && memcmp(call->bytes, zeros, sizeof zeros) == 0;
+	if (!ahead)
+		return SQLITE_OK;
+	plan.hit = true;
+	*part = call->n / 2;
+	return SQLITE_FULL;
+}
+
+/* The log that cannot grow ahead of what is written grows with it. */
+static void a_log_without_room_ahead_is_no_failure(void **state)
+{
+	(void)state;
+	fixture_clean();
+	plan.hit = false;
+	plan.shim.before = refuse_zeros;
+	live();
+	plan.shim.before = fail_nth;
+	assert_true(plan.hit);
+	assert_int_equal(count, EVENTS);
+	check_afterwards(SHIM_WRITE, 0);
+}
+
 int main(void)
 {
 	vfs = shim_register(&plan.shim);
@@ -189,6 +215,7 @@ int main(void)
 		cmocka_unit_test(every_call_may_fail_once),
 		cmocka_unit_test(every_write_may_be_half_done),
 		cmocka_unit_test(calls_may_fail_from_then_on),
+		cmocka_unit_test(a_log_without_room_ahead_is_no_failure),
 	};
 	return cmocka_run_group_tests(tests, fixture_enter, fixture_leave);
 }
