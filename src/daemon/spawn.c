@@ -28,15 +28,15 @@ static int ms_left(uint64_t until)
 	return time_ms_until(until, clock_monotonic_ns(NULL));
 }
 
-/* Ours without what is not to be inherited; the strings stay where they are. A fresh array. */
+/* Ours without what is not to be inherited, and what child.h says; the strings stay where they are. A fresh array. */
 static const char **clean_environment(void)
 {
 	static const char *const kept_back[] = {
-		"AILERON_VAULT_PASSPHRASE=", "LISTEN_PID=", "LISTEN_FDS=", "NOTIFY_SOCKET="};
+		"AILERON_VAULT_PASSPHRASE=", "LISTEN_PID=", "LISTEN_FDS=", "NOTIFY_SOCKET=", "LD_BIND_NOW="};
 	size_t n = 0, kept = 0;
 	while (environ[n] != NULL)
 		n++;
-	const char **clean = xcalloc(n + 1, sizeof *clean);
+	const char **clean = xcalloc(n + 2, sizeof *clean);
 	for (size_t i = 0; i < n; i++) {
 		bool keep = true;
 		for (size_t j = 0; j < ARRAY_LEN(kept_back); j++)
@@ -44,6 +44,7 @@ static const char **clean_environment(void)
 		if (keep)
 			clean[kept++] = environ[i];
 	}
+	clean[kept] = CHILD_BIND_NOW;
 	return clean;
 }
 

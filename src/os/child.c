@@ -280,14 +280,14 @@ static int check(const struct child *child)
 
 int child_start(struct child *child, struct err *err)
 {
-	static const char *const no_environment[] = {NULL};
+	static const char *const of_ours[] = {CHILD_BIND_NOW, NULL};
 	int first = check(child);
 	AUTO_FD parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (parent < 0)
 		return fail_errno(err, "cannot watch this process for '%s'", child->path);
 	struct start_plan plan = {
 		.child = child,
-		.envp = child->envp != NULL ? child->envp : no_environment,
+		.envp = child->envp != NULL ? child->envp : of_ours,
 		.parent = parent,
 		.first = first,
 	};

@@ -5,6 +5,10 @@
  * environment given here and nothing else: every other descriptor is closed, signals are at their defaults and
  * unblocked, and it dies with its parent (PR_SET_PDEATHSIG) unless it is detached. It is held by a pidfd, so a recycled pid is never hit.
  *
+ * A program of ours has LD_BIND_NOW alone in its environment. Calls into a library that was not linked to be bound at once
+ * are bound when they are first made, and glibc keeps the vector registers on the stack meanwhile. What was copied last is
+ * in them, however long ago: a secret would be left where nobody wipes it.
+ *
  * The kernel takes the *thread* that started it for its parent: start from one that lives as long as the child should.
  * The first process of a pid namespace is spared every signal that it does not handle, but for SIGKILL, SIGSTOP and
  * faults: end such a child with SIGKILL, and know its abort() by SIGSEGV. Any thread may start children; one object
@@ -17,7 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CHILD_FDS_MAX 16
+#define CHILD_FDS_MAX  16
+#define CHILD_BIND_NOW "LD_BIND_NOW=1"
 
 /* child_start() dups `from` to number `to` in the child. The parent's `from` stays the caller's. */
 struct child_fd {
@@ -30,7 +35,7 @@ struct child {
 	const char *path;        /* of the program; no search in PATH. With program_fd, for messages alone */
 	int program_fd;          /* the program itself (no script), opened before, O_PATH will do; -1 = by path */
 	const char *const *argv; /* NULL-terminated, argv[0] included */
-	const char *const *envp; /* NULL-terminated; NULL = empty environment */
+	const char *const *envp; /* NULL-terminated; NULL = that of a program of ours, as above */
 	struct child_fd fds[CHILD_FDS_MAX];
 	size_t n_fds;
 	uint64_t namespaces; /* CLONE_NEW* flags wanted; see `ret_namespaces` */

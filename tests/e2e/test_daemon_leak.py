@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
@@ -45,6 +46,26 @@ def family(home):
     for runner in status["runners"]:
         found[f"runner {runner['pid']}"] = runner["pid"]
     return found
+
+
+def unbound_calls(pid):
+    """(calls into libraries that a process has, those of them that the loader is to bind yet): a slot of these leads to the .plt"""
+    n, unbound = 0, []
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, _, offset, _, _, *name = line.split()
+            if int(offset, 16) != 0 or not name or ".so" not in name[0]:
+                continue
+            base = int(span.split("-")[0], 16)
+            told = subprocess.run(["readelf", "-rSW", name[0]], capture_output=True, text=True, check=True).stdout
+            plt = [(int(at, 16), int(size, 16)) for at, size in re.findall(r" \.plt +PROGBITS +(\w+) \w+ (\w+)", told)]
+            for at in re.findall(r"^(\w+) .*_JUMP_SL", told, re.M):
+                mem.seek(base + int(at, 16))
+                to = int.from_bytes(mem.read(8), "little") - base
+                n += 1
+                if any(first <= to < first + size for first, size in plt):
+                    unbound.append(f"{name[0]} {at}")
+    return n, unbound
 
 
 def open_files(pid):
@@ -196,6 +217,22 @@ class Leak(Looking):
             if os.geteuid() == 0 and not SANITIZED:
                 token = home.discovery["token"]
                 self.assertTrue(search(memory_of(home.process("control")), token), "control checks the token: it must be there")
+
+    def test_no_call_is_left_to_be_bound(self):
+        """The loader would keep the registers on the stack for it, with what was copied last: a capability, for one."""
+        if os.geteuid() != 0 or SANITIZED:
+            self.skipTest("reading the processes' memory takes root and a build without sanitizers")
+        with Home(ca=self.service.ca) as home:
+            home.start()
+            home.link("fixture", self.service.port)
+            home.cli("connector", "call", "github://acme/fixture", "--op", "echo")
+            members = family(home)
+            self.assertTrue(any(name.startswith("runner") for name in members), members)
+            for name, pid in members.items():
+                with self.subTest(name):
+                    n, unbound = unbound_calls(pid)
+                    self.assertGreater(n, 100, "the search saw nothing")
+                    self.assertEqual(unbound, [])
 
     def test_nobody_of_the_same_user_may_look(self):
         """Undumpable: /proc of each process is root's, and so closed to other processes of the person."""

@@ -298,11 +298,12 @@ static void descriptors_are_exactly_those_named(void **state)
 	close(open_but_not_named);
 }
 
+/* And without an environment there is what the loader is told. */
 static void words_and_environment_are_exactly_those_given(void **state)
 {
 	(void)state;
 	AUTO_CHILD child = self("words", "two words");
-	assert_string_equal(output_of(&child), "[test_child][words][two words]");
+	assert_string_equal(output_of(&child), "[test_child][words][two words]{LD_BIND_NOW=1}");
 	const char *environment[] = {"A=1", NULL};
 	AUTO_CHILD other = self("words", NULL);
 	other.envp = environment;
@@ -433,7 +434,7 @@ static int start_where_namespaces_are_refused(void)
 	seccomp_release(filter);
 	AUTO_CHILD child = self("words", NULL);
 	child.namespaces = ALL_NAMESPACES;
-	if (strcmp(output_of(&child), "[test_child][words]") != 0 || child.exit_status != 0)
+	if (strcmp(output_of(&child), "[test_child][words]{LD_BIND_NOW=1}") != 0 || child.exit_status != 0)
 		return 2;
 	return child.ret_namespaces == 0 && child.namespaces == ALL_NAMESPACES ? GOOD : 3;
 }
@@ -448,7 +449,7 @@ static int start_where_maps_are_refused(void)
 	seccomp_release(filter);
 	AUTO_CHILD child = self("words", NULL);
 	child.namespaces = CLONE_NEWUSER;
-	if (strcmp(output_of(&child), "[test_child][words]") != 0)
+	if (strcmp(output_of(&child), "[test_child][words]{LD_BIND_NOW=1}") != 0)
 		return 2;
 	return child.ret_namespaces == 0 ? GOOD : 3;
 }
