@@ -233,7 +233,8 @@ static void what_is_not_taken_is_kept_within_a_budget(void **state)
 	LAB_UNTIL(&stage.lab, count_reset(clients, MANY) > 0);
 	door_send(&stage.lab, &other, buf_str(&small));
 	LAB_UNTIL(&stage.lab, door_said(&other, "\"structuredContent\""));
-	assert_int_equal(http_upgrades_excess(stage.lab.control.http), 0);
+	/* Who sends asks for it; the loop's thread gives it up, a turn later. */
+	LAB_UNTIL(&stage.lab, http_upgrades_excess(stage.lab.control.http) == 0);
 	assert_true(count_reset(clients, MANY) < MANY);
 	for (size_t i = 0; i < MANY; i++)
 		door_leave(&clients[i]);
