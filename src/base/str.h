@@ -18,6 +18,9 @@ struct str {
 #define S(literal) ((struct str){("" literal), sizeof(literal) - 1})
 #define STR_FMT(s) (int)((s).n > 0x7fffffff ? 0x7fffffff : (s).n), ((s).n > 0 ? (s).p : "")
 #define STR_EMPTY  ((struct str){NULL, 0})
+/* A constant that is written in digits, as a literal of these digits. */
+#define STR_DIGITS(number)     STR_AS_WRITTEN(number)
+#define STR_AS_WRITTEN(number) #number
 
 struct str str_from(const char *z); /* of a NUL-terminated string; NULL gives the empty str */
 struct str str_of(const void *p, size_t n);

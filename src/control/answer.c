@@ -4,12 +4,9 @@
 
 #define BODY_MAX (6 * ERR_MESSAGE_MAX + ERR_DETAILS_MAX + 4096)
 
-#define STRING_OF_(n) #n
-#define STRING_OF(n)  STRING_OF_(n)
-
 struct h1_header answer_revision(void)
 {
-	return (struct h1_header){S("X-Aileron-Api"), S(STRING_OF(API_REVISION))};
+	return (struct h1_header){S("X-Aileron-Api"), S(STR_DIGITS(API_REVISION))};
 }
 
 void answer_result(struct http_exchange *x, unsigned status, struct str body)

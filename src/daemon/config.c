@@ -15,9 +15,6 @@
 #define EXPIRY_MAX (30 * 24 * TIME_HOUR)
 #define IDLE_MAX   (365 * 24 * TIME_HOUR)
 
-#define DIGITS_OF(number) #number
-#define DIGITS(number)    DIGITS_OF(number)
-
 static const char *const confirms[] = {"none", "passphrase", NULL};
 
 const struct config_row config_rows[CONFIG__MAX] = {
@@ -52,7 +49,7 @@ const struct config_row config_rows[CONFIG__MAX] = {
 				  "the collector that spans are sent to, like http://127.0.0.1:4318"},
 	[CONFIG_OTLP_SERVICE] = {"otlp.service", CONFIG_NAME, "aileron", NULL, SETTING_OTLP_SERVICE,
 				 "what the spans call this service"},
-	[CONFIG_VAULT_AUTO_LOCK] = {"vault.auto_lock", CONFIG_IDLE, DIGITS(LIMIT_AUTO_LOCK_HOURS) "h", NULL, NULL,
+	[CONFIG_VAULT_AUTO_LOCK] = {"vault.auto_lock", CONFIG_IDLE, STR_DIGITS(LIMIT_AUTO_LOCK_HOURS) "h", NULL, NULL,
 				    "lock the vault after so long without use; 0s is never"},
 };
 
@@ -171,7 +168,7 @@ int config_read_value(int number, struct str text, char ret_text[CONFIG_TEXT_MAX
 		break;
 	case CONFIG_DAYS:
 		rc = read_number(row, text, SETTING_AUDIT_KEEP_DAYS_MAX,
-				 "a number of days, 0, which is for ever, to " DIGITS(SETTING_AUDIT_KEEP_DAYS_MAX),
+				 "a number of days, 0, which is for ever, to " STR_DIGITS(SETTING_AUDIT_KEEP_DAYS_MAX),
 				 err);
 		break;
 	case CONFIG_PORT:
