@@ -597,9 +597,10 @@ const struct verb verbs[] = {
 	 .summary = "run an agent program that may use your actions",
 	 .about = "Starts a session, tells the agent of the daemon's tools for this run alone, and runs it in this "
 		  "terminal. Nothing\n"
-		  "of its own files is changed. What stands behind AGENT goes to it as it is, flags too; a '--'\n"
-		  "directly behind it is left out. Its exit status is this one's. Agents: claude, codex, goose, "
-		  "opencode, pi."},
+		  "of its own files is changed. What stands behind AGENT goes to it as it is, flags too; a first "
+		  "'--',\n"
+		  "before AGENT or directly behind it, is left out. Its exit status is this one's. Agents: claude, "
+		  "codex, goose, opencode, pi."},
 
 	{.words = "mcp install",
 	 .arguments = "AGENT",

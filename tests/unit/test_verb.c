@@ -105,6 +105,13 @@ static void what_is_passed_on_is_not_read(void **state)
 		for (size_t n = 0; n < ARRAY_LEN(passed); n++)
 			assert_string_equal(line.arguments[n], passed[n]);
 	}
+	/* The first is ours; what ends the agent's own flags is the agent's. */
+	assert_int_equal(PARSE("launch", "--", "claude", "--", "--model"), 0);
+	assert_int_equal(line.n_arguments, 3);
+	assert_string_equal(line.arguments[1], "--");
+	assert_int_equal(PARSE("launch", "claude", "--", "--", "--model"), 0);
+	assert_int_equal(line.n_arguments, 3);
+	assert_string_equal(line.arguments[1], "--");
 	assert_int_equal(PARSE("launch", "claude", "--help"), 0);
 	assert_false(line.help);
 	assert_int_equal(PARSE("launch", "--model", "m", "claude"), -1);
