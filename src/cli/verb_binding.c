@@ -6,7 +6,6 @@
 #include "cli/sealing.h"
 #include "cli/secret_input.h"
 #include "cli/verb_functions.h"
-#include "crypto/sign.h"
 #include "text/json_members.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
@@ -135,33 +134,15 @@ static int flag_or_answer(struct cli *cli, const char *flag, const char *questio
 	return ret->n > 0 ? 0 : fail(err, ERR_USAGE, "nothing was given for --%s", flag);
 }
 
-/* A key that nothing can be signed with is refused now, and not at its use. Any bytes are a key for the other algorithm. */
-static int check_signing_key(const struct secret *value, struct str algorithm, struct err *err)
-{
-	if (!str_eq(algorithm, S("ed25519")))
-		return 0;
-	AUTO(sign_key) *key = sign_key_new(value, NULL);
-	if (key != NULL)
-		return 0;
-	return fail(
-		err, ERR_VALIDATION_ERROR,
-		"the value is no Ed25519 private key: accepted are its %d bytes of seed as they are, or PKCS#8 in PEM, "
-		"as 'openssl genpkey -algorithm ed25519' makes it; nothing was changed",
-		ED25519_SEED_SIZE);
-}
-
 /* Files end in a line's end that is no part of a key; that of a signing key is. */
-static struct secret *read_value(struct cli *cli, struct str kind, const struct json *credential, struct err *err)
+static struct secret *read_value(struct cli *cli, struct str kind, struct err *err)
 {
 	bool whole = str_eq(kind, S("signing_key"));
 	const char *question = str_eq(kind, S("basic"))       ? "Password: "
 			       : str_eq(kind, S("aws_sigv4")) ? "Secret access key: "
 			       : whole                        ? "Signing key: "
 							      : "API key: ";
-	AUTO(secret) *value = secret_input_value(cli, question, !whole, err);
-	if (value == NULL || (whole && check_signing_key(value, cli_str(credential, "algorithm"), err) < 0))
-		return NULL;
-	return TAKE(value);
+	return secret_input_value(cli, question, !whole, err);
 }
 
 /* Shows what it is about and asks. Consent is a person's: without a terminal it takes --yes, which says that it was read. */
@@ -282,7 +263,7 @@ static int setup_value(struct cli *cli, struct source *source, const struct json
 	AUTO(json) *answer = NULL;
 	if (read_particulars(cli, source, credential, err) < 0)
 		return -1;
-	AUTO(secret) *value = read_value(cli, source->fields.kind, credential, err);
+	AUTO(secret) *value = read_value(cli, source->fields.kind, err);
 	if (value == NULL)
 		return -1;
 	const struct sealed_request request = {.request = {.operation = OP_BINDING_SETUP}, .body = setup_body};
@@ -371,7 +352,7 @@ int verb_binding_rebind(struct cli *cli, struct err *err)
 	if (yes <= 0)
 		return yes;
 	take_changes(cli, &source);
-	AUTO(secret) *value = read_value(cli, source.fields.kind, json_member(connector, S("credential")), err);
+	AUTO(secret) *value = read_value(cli, source.fields.kind, err);
 	if (value == NULL)
 		return -1;
 	const struct sealed_request request = {

@@ -140,6 +140,12 @@ static int put_value(struct request *r, const struct binding_fields *fields, str
 	return keeper_ask_sealed(r->control->keeper, &message, r->arena, NULL, err);
 }
 
+/* What a value has to be: the connector says it, and who opens the value looks. */
+static uint32_t flags_of_value(const struct connector_opened *opened)
+{
+	return str_eq(opened->manifest->credential.algorithm, S("ed25519")) ? KEEPER_FLAG_ED25519 : 0U;
+}
+
 struct setup {
 	struct request *r;
 	const struct connector_opened *opened;
@@ -174,7 +180,8 @@ static int set_up_one(struct setup *s, const struct json *item, struct err *err)
 	if (read_sealed(r, source, &sealed, err) < 0)
 		return -1;
 	struct err why = {0};
-	if (put_value(r, &fields, buf_str(&name), sealed, KEEPER_FLAG_CREATE, &why) < 0) {
+	uint32_t flags = KEEPER_FLAG_CREATE | flags_of_value(s->opened);
+	if (put_value(r, &fields, buf_str(&name), sealed, flags, &why) < 0) {
 		if (why.class == ERR_BINDING_EXISTS && s->skip_existing) {
 			s->skipped[s->n_skipped++] = arena_str(r->arena, buf_str(&name));
 			return 0;
@@ -230,6 +237,19 @@ int handle_binding_setup(struct request *r, struct err *err)
 
 /* ------------------------------------------------------------------------------------------------- rebinding, revoking */
 
+/* The connector of a key that signs says how it signs. */
+static int flags_of_binding(struct request *r, const struct binding_fields *fields, uint32_t *ret, struct err *err)
+{
+	AUTO_CONNECTOR opened = CONNECTOR_OPENED_INIT;
+	*ret = KEEPER_FLAG_KEEP;
+	if (!str_eq(fields->kind, S("signing_key")))
+		return 0;
+	if (connector_open(r->control, r->arena, fields->connector_fqn, &opened, err) < 0)
+		return -1;
+	*ret |= flags_of_value(&opened);
+	return 0;
+}
+
 int handle_binding_rebind(struct request *r, struct err *err)
 {
 	const struct json *source = request_member(r, "source");
@@ -253,7 +273,9 @@ int handle_binding_rebind(struct request *r, struct err *err)
 	fields.access_key_id = access_key_id.n > 0 ? access_key_id : fields.access_key_id;
 	fields.region = region.n > 0 ? region : fields.region;
 	fields.username = username.n > 0 ? username : fields.username;
-	if (put_value(r, &fields, binding.name, sealed, KEEPER_FLAG_KEEP, err) < 0)
+	uint32_t flags;
+	if (flags_of_binding(r, &fields, &flags, err) < 0 ||
+	    put_value(r, &fields, binding.name, sealed, flags, err) < 0)
 		return -1;
 	struct binding now;
 	if (look_and_record(r, AUDIT_BINDING_REBOUND, &binding, &now, err) < 0)

@@ -1,5 +1,6 @@
 #include "base/limits.h"
 #include "base/log.h"
+#include "crypto/sign.h"
 #include "text/wire.h"
 #include "vault/keeper_kind.h"
 #include "vault/keeper_metadata.h"
@@ -242,6 +243,19 @@ static int check_binding(const struct call *call, const struct keeper_metadata *
 	return 0;
 }
 
+/* A key that nothing can be signed with is refused now, and not at its use. Any bytes are a key of the other algorithm. */
+static int check_ed25519(const struct call *call, struct err *err)
+{
+	AUTO(sign_key) *key = sign_key_new(call->opened.fields[SEALED_VALUE], NULL);
+	if (key != NULL)
+		return 0;
+	return fail(
+		err, ERR_VALIDATION_ERROR,
+		"the value is no Ed25519 private key: accepted are its %d bytes of seed as they are, or PKCS#8 in PEM, "
+		"as 'openssl genpkey -algorithm ed25519' makes it; nothing was changed",
+		ED25519_SEED_SIZE);
+}
+
 static int refuse_existing(const struct call *call, bool binding, struct err *err)
 {
 	if (binding)
@@ -261,6 +275,8 @@ static int do_put(struct keeper *keeper, const struct call *call, struct buf *ou
 		return -1;
 	bool binding = vault_scope_of(path) == VAULT_SCOPE_BINDING;
 	if (binding && check_binding(call, &metadata, value, err) != 0)
+		return -1;
+	if ((call->m->flags & KEEPER_FLAG_ED25519) != 0 && check_ed25519(call, err) != 0)
 		return -1;
 	if (!binding && text_of(call, SEALED_CONSENT).n > 0 && check_consent(call, err) != 0)
 		return -1;

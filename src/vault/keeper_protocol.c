@@ -98,7 +98,7 @@ void keeper_sealed_put(struct buf *out, const struct keeper_sealed *m)
 
 #define FLAGS                                                                                                          \
 	((uint32_t)(KEEPER_FLAG_CREATE | KEEPER_FLAG_KEEP | KEEPER_FLAG_ACCEPT_ROLLBACK | KEEPER_FLAG_REPLACE |        \
-		    KEEPER_FLAG_DEVICE))
+		    KEEPER_FLAG_DEVICE | KEEPER_FLAG_ED25519))
 
 int keeper_sealed_get(struct str body, struct keeper_sealed *ret, struct err *err)
 {

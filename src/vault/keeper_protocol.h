@@ -105,6 +105,7 @@ enum keeper_flag {
 	KEEPER_FLAG_ACCEPT_ROLLBACK = 4, /* UNLOCK */
 	KEEPER_FLAG_REPLACE = 8,         /* IMPORT: entries that are there are replaced, else kept */
 	KEEPER_FLAG_DEVICE = 16,         /* OAUTH: device flow */
+	KEEPER_FLAG_ED25519 = 32,        /* PUT: VALIDATION_ERROR unless the value is a private key of Ed25519 */
 };
 struct keeper_sealed {
 	enum keeper_operation operation;

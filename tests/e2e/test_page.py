@@ -13,7 +13,7 @@ import threading
 import unittest
 import urllib.parse
 
-from daemon import PASSPHRASE, Home, wait_for
+from daemon import PASSPHRASE, Home, manifest_of, wait_for
 from house import ROOT, SLOW
 from service import Service
 from skips import without
@@ -360,6 +360,31 @@ class Bindings(PageTest):
     def call(self, home, service, kind):
         return home.cli("connector", "call", "github://acme/fixture", "--op", "http_cred", "--json", "--args", json.dumps(
             {"url": f"https://127.0.0.1:{service.port}/ok", "credential": kind}))
+
+    def test_what_is_no_signing_key_is_refused(self):
+        service = Service()
+        self.addCleanup(service.close)
+        home = self.home(ca=service.ca)
+        home.init()
+        home.link("fixture", manifest=manifest_of("fixture", service.port, 'kind = "signing_key"\nalgorithm = "ed25519"'))
+        base = self.enter(home, "/bindings?new=github%3A%2F%2Facme%2Ffixture")
+        self.browser.fill(label="Who are you there?", value="work")
+        self.browser.fill(label="Signing key", value="no key of any kind")
+        self.browser.check(label="This connector may use")
+        self.browser.click(name="Bind")
+        self.browser.wait(text="the value is no Ed25519 private key")
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+        self.browser.fill(label="Signing key", value="x" * 32)
+        self.browser.click(name="Bind")
+        self.browser.wait(text="signing_key/fixture/work")
+        self.browser.click(role="link", name="Give it another value")
+        self.browser.fill(label="Signing key", value="x" * 31)
+        self.browser.check(label="This connector may use")
+        self.browser.click(name="Bind")
+        self.browser.wait(text="the value is no Ed25519 private key")
+        self.assertEqual(self.call(home, service, "signing_key").code, 0)
+        self.assertTrue(service.seen[-1][2]["signature"])
+        self.assert_quiet(base)
 
     def test_an_api_key_is_bound_used_bound_again_and_revoked(self):
         service = Service()

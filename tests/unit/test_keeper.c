@@ -819,6 +819,18 @@ static void signing_keys_sign_and_stay(void **state)
 	assert_int_equal(hear_signature(rig, &signature), 0);
 	assert_int_equal(signature.n, 32);
 
+	/* Nor is what is no key taken for one where the connector signs so; what was there stays. */
+	key.flags = KEEPER_FLAG_ED25519;
+	assert_int_equal(rig_put(rig, &key), 0);
+	key.value = "0123456789abcdef0123456789abcde";
+	assert_int_equal(rig_put(rig, &key), -1);
+	assert_class(rig, ERR_VALIDATION_ERROR);
+	key.flags = 0;
+	assert_int_equal(rig_permit(rig, 4, key.path, "signing_key", "api.example.com:443"), 0);
+	sign_bytes(rig, 4, SIGNING_ED25519);
+	assert_int_equal(hear_signature(rig, &signature), 0);
+	assert_true(sign_verify(str_of(public_key, sizeof public_key), S("message"), signature));
+
 	/* A value of another kind is not a key. */
 	assert_int_equal(rig_put(rig, &api_key), 0);
 	assert_int_equal(rig_permit(rig, 2, api_key.path, "api_key", "api.example.com:443"), 0);
