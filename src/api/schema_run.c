@@ -82,6 +82,7 @@ const struct api_field api_run_list[] = {
 const struct api_field api_run_request[] = {
 	FIELD_ANY("args", 0, "the action's inputs"),
 	FIELD_STR("call_id", 0, CALL_ID_MAX, "of the caller's making: the same one again gives the same run"),
+	FIELD_STR("run_id", 0, ID_MAX, "a run of the action's instead: it is waited for, and nothing is asked for"),
 	FIELD_BOOL("dry_run", 0, "tell what would be asked and run; nothing is"),
 	FIELD_INT("wait_ms", 0, WAIT_MAX, "how long to wait for a person and the end; not at all while 8 requests do"),
 	FIELD_END,

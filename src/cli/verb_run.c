@@ -27,6 +27,7 @@ struct running {
 	struct str action;
 	const struct json *args;
 	char call_id[2 * CALL_ID_BYTES + 1]; /* asking again with it is never a second run */
+	struct str run_id;                   /* that was told, which may be another request's; "" = none yet */
 	uint64_t timeout_ms;
 	uint64_t begun_ns, until_ns; /* monotonic; until 0 = nobody waits */
 	bool shown;                  /* a terminal is told how the time passes */
@@ -63,11 +64,14 @@ static int make_body(const struct running *running, uint64_t wait_ms, bool dry_r
 	struct json_writer w;
 	jsonw_init(&w, body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, S("args"));
-	jsonw_value(&w, running->args);
+	member_str_given(&w, "run_id", running->run_id);
+	if (running->run_id.n == 0) {
+		jsonw_key(&w, S("args"));
+		jsonw_value(&w, running->args);
+	}
 	if (dry_run)
 		member_bool(&w, "dry_run", true);
-	else
+	else if (running->run_id.n == 0)
 		member_z(&w, "call_id", running->call_id);
 	member_u64_given(&w, "wait_ms", wait_ms);
 	jsonw_end_object(&w);
@@ -117,7 +121,7 @@ static void show_time(const struct running *running, const struct json *envelope
 			(unsigned long long)seconds);
 }
 
-/* One turn; a daemon that was started anew in between is asked again, with the same call id. */
+/* One turn; a daemon that was started anew in between is asked again, for the same run. */
 static int ask_turn(struct running *running, uint64_t wait_ms, struct json **ret, struct err *err)
 {
 	static struct err first;
@@ -149,6 +153,7 @@ static int wait_for_end(struct running *running, struct json **envelope, struct 
 	int rc = 0;
 	struct cli *cli = running->cli;
 	const char *id = cli_visible(cli, cli_str(*envelope, "run_id")).p;
+	running->run_id = arena_str(cli->arena, cli_str(*envelope, "run_id"));
 	watch_for_interrupt(arena_printf(cli->arena,
 					 "\naileron: the request stands; 'aileron runs show %s' tells what becomes of "
 					 "it, 'aileron runs cancel %s' takes it back\n",

@@ -45,8 +45,25 @@ static int wait_for_end(struct request *r, struct run *run, struct err *err)
 	return rc;
 }
 
+/* One that was told of before: a request that joined another's has no other way to it when that has ended. */
+static int find_told(struct request *r, struct str id, struct run *ret, struct err *err)
+{
+	static const char *const of_another[] = {"args", "call_id", "dry_run"};
+	for (size_t i = 0; i < ARRAY_LEN(of_another); i++) {
+		if (request_member(r, of_another[i]) != NULL)
+			return fail(err, ERR_INVALID_REQUEST, "'%s' and 'run_id' are not given together",
+				    of_another[i]);
+	}
+	if (runs_get(r->control->runs, r->arena, S("user"), id, ret, err) < 0)
+		return -1;
+	if (str_eq(ret->action, r->parameters[0]))
+		return 0;
+	return fail(err, ERR_NOT_FOUND, "there is no run '%.*s' of '%.*s'", STR_FMT(id), STR_FMT(r->parameters[0]));
+}
+
 int handle_action_run(struct request *r, struct err *err)
 {
+	struct str told = request_str(r, "run_id");
 	const struct run_request request = {
 		.caller = {.id = S("user"), .name = S("user")},
 		.call_id = request_str(r, "call_id"),
@@ -58,7 +75,9 @@ int handle_action_run(struct request *r, struct err *err)
 		.user = r,
 	};
 	struct run run;
-	if (runs_request(r->control->runs, r->arena, &request, &run, err) < 0)
+	int rc = told.n > 0 ? find_told(r, told, &run, err)
+			    : runs_request(r->control->runs, r->arena, &request, &run, err);
+	if (rc < 0)
 		return -1;
 	if (request.dry_run) {
 		jsonw_raw(&r->json, run.result);

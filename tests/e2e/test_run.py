@@ -285,6 +285,46 @@ class Runs(unittest.TestCase):
             thread.join()
         self.assertNotIn(202, told[32:])
 
+    def test_who_joined_a_request_hears_of_its_end_and_asks_for_nothing_anew(self):
+        self.add("send")
+        other, waits = self.ask(), self.run_action("send", 202, path="/ok?joined")
+        # All the room there is: the command line looks now and then, and most of the time the end falls in between.
+        told = []
+        threads = [threading.Thread(target=lambda: told.append(self.run_action("send", 200, wait_ms=60000))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            waiting = subprocess.Popen(self.home.command("action", "run", "send", "--arg", "path=/ok?joined", "--wait=1h"), env=self.home.env,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertIn(waits["approval_id"], waiting.stderr.readline())
+            self.decide(waits["approval_id"])
+            self.comes_to(waits["run_id"], "completed")
+            out, err = waiting.communicate(timeout=30)
+            self.assertEqual((waiting.returncode, err), (0, ""), out)
+            self.assertEqual([item["id"] for item in self.home.request("GET", "/v1/action-approvals").json["items"]], [other])
+            waits = self.run_action("send", 202, path="/ok?joined")
+        self.decide(waits["approval_id"], approved=False)
+        self.decide(other)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(told), 8)
+
+    def test_a_run_is_waited_for_by_its_id(self):
+        self.add("send")
+        self.add("other")
+        waits = self.run_action("send", 202)
+        ask = lambda action, **body: self.home.request("POST", f"/v1/actions/{action}/run", body)
+        again = ask("send", run_id=waits["run_id"], wait_ms=10)
+        self.assertEqual((again.status, again.json["approval_id"]), (202, waits["approval_id"]))
+        self.decide(waits["approval_id"])
+        ended = ask("send", run_id=waits["run_id"], wait_ms=60000)
+        self.assertEqual((ended.status, ended.json["status"], ended.json["run_id"]), (200, "completed", waits["run_id"]))
+        self.assertEqual(ask("other", run_id=waits["run_id"]).status, 404)
+        self.assertEqual(ask("send", run_id="01ARZ3NDEKTSV4RRFFQ69G5FAV").status, 404)
+        for more in ({"args": {"path": "/ok"}}, {"call_id": "c"}, {"dry_run": False}):
+            self.assertEqual(ask("send", run_id=waits["run_id"], **more).status, 400)
+        self.assertEqual(len(self.home.request("GET", "/v1/runs").json["items"]), 1)
+
     def test_denied(self):
         self.add("send")
         approval = self.ask()
