@@ -171,7 +171,9 @@ static int read_text(const char *path, struct buf *out, bool *ret_exists, struct
 
 int person_file_read(struct cli *cli, struct str path, struct person_file *ret, struct err *err)
 {
+	struct stat st;
 	struct person_file file = {.path = follow(cli, path), .text = BUF_INIT(PROGRAM_FILE_MAX)};
+	file.linked = lstat(path.p, &st) == 0 && S_ISLNK(st.st_mode);
 	if (read_text(file.path.p, &file.text, &file.exists, err) < 0) {
 		person_file_release(&file);
 		return -1;
@@ -271,4 +273,11 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 		return -1;
 	*ret_backup = backup;
 	return 0;
+}
+
+int person_file_remove(const struct person_file *file, struct err *err)
+{
+	if (check_unchanged(file, err) < 0)
+		return -1;
+	return unlink(file->path.p) == 0 ? 0 : fail_errno(err, "cannot remove '%s'", file->path.p);
 }

@@ -37,13 +37,14 @@ struct person_file {
 	struct str path; /* links followed */
 	struct buf text;
 	bool exists;
-	bool ours; /* has our entry already, as its caller finds */
+	bool linked; /* its name is a link */
+	bool ours;   /* has our entry already, as its caller finds */
 };
 void person_file_release(struct person_file *file);
 #define AUTO_PERSON_FILE __attribute__((cleanup(person_file_release))) struct person_file
 int person_file_read(struct cli *cli, struct str path, struct person_file *ret, struct err *err)
 	__attribute__((warn_unused_result));
-/* What was there before our first change; it does not exist when nothing was, or it is not kept. */
+/* What was there before our first change; it does not exist when nothing was, or somebody has removed it. */
 int person_file_before(struct cli *cli, const struct person_file *file, struct person_file *ret, struct err *err)
 	__attribute__((warn_unused_result));
 /*
@@ -52,3 +53,5 @@ int person_file_before(struct cli *cli, const struct person_file *file, struct p
  */
 int person_file_write(struct cli *cli, const struct person_file *file, struct str text, struct str *ret_backup,
 		      struct err *err) __attribute__((warn_unused_result));
+/* CONFLICT likewise. */
+int person_file_remove(const struct person_file *file, struct err *err) __attribute__((warn_unused_result));

@@ -194,29 +194,42 @@ int verb_mcp_install(struct cli *cli, struct err *err)
 
 /*
  * When all that has come since our first change is the entry, what was there before comes back, byte for byte: the entry
- * itself does not say whether its parent was there, or how its file ended. Else everything but the entry stays as it is.
+ * itself does not say whether its parent was there, or how its file ended. Where nothing was, the file goes, unless a link
+ * leads to it, which is none of our making. Else everything but the entry stays as it is.
  */
-static int without_entry(struct cli *cli, const struct looked *looked, struct buf *out, struct err *err)
+static int without_entry(struct cli *cli, const struct looked *looked, struct buf *out, bool *ret_goes, struct err *err)
 {
 	static struct err unused;
 	AUTO_LOOKED before = {.program = looked->program, .file = {.text = BUF_INIT(0)}};
 	AUTO_BUF entry = BUF_INIT(ENTRY_MAX), text = BUF_INIT(PROGRAM_FILE_MAX + ENTRY_MAX);
 	err_clear(&unused);
-	if (person_file_before(cli, &looked->file, &before.file, &unused) == 0 && before.file.exists &&
+	if (person_file_before(cli, &looked->file, &before.file, &unused) == 0 &&
+	    (before.file.exists || !looked->file.linked) &&
 	    edited(cli, &before, str_from(looked->id), &entry, &text, &unused) == 0 &&
 	    str_eq(buf_str(&text), buf_str(&looked->file.text))) {
 		buf_add_str(out, buf_str(&before.file.text));
+		*ret_goes = !before.file.exists;
 		return 0;
 	}
 	return program_edit(looked->program, buf_str(&looked->file.text), looked->file.path.p, (struct str){0}, out,
 			    err);
 }
 
+static int take_out(struct cli *cli, const struct looked *looked, struct str *ret_backup, bool *ret_gone,
+		    struct err *err)
+{
+	AUTO_BUF text = BUF_INIT(PROGRAM_FILE_MAX);
+	if (without_entry(cli, looked, &text, ret_gone, err) < 0)
+		return -1;
+	return *ret_gone ? person_file_remove(&looked->file, err)
+			 : person_file_write(cli, &looked->file, buf_str(&text), ret_backup, err);
+}
+
 int verb_mcp_uninstall(struct cli *cli, struct err *err)
 {
 	AUTO_LOOKED looked = {.file = {.text = BUF_INIT(0)}};
-	AUTO_BUF text = BUF_INIT(PROGRAM_FILE_MAX);
-	struct str backup;
+	struct str backup = STR_EMPTY;
+	bool gone = false;
 	if (look(cli, &looked, err) < 0)
 		return -1;
 	if (looked.found == PROGRAM_FOREIGN)
@@ -239,8 +252,7 @@ int verb_mcp_uninstall(struct cli *cli, struct err *err)
 		print_text(&cli->out, "', and the token of agent %s revoked.\n", looked.id);
 		return CLI_OK;
 	}
-	if (without_entry(cli, &looked, &text, err) < 0 ||
-	    person_file_write(cli, &looked.file, buf_str(&text), &backup, err) < 0)
+	if (take_out(cli, &looked, &backup, &gone, err) < 0)
 		return -1;
 	registration_undo(cli, looked.id);
 	if (cli->json) {
@@ -249,7 +261,8 @@ int verb_mcp_uninstall(struct cli *cli, struct err *err)
 	}
 	print_text(&cli->out, "Removed from %s: '", looked.program->title);
 	print_from(&cli->out, looked.file.path);
-	print_text(&cli->out, "'. The token of agent %s is revoked.\n", looked.id);
+	print_text(&cli->out, "'%s. The token of agent %s is revoked.\n",
+		   gone ? ", which was made for it alone and is gone" : "", looked.id);
 	return CLI_OK;
 }
 

@@ -625,7 +625,7 @@ const struct verb verbs[] = {
 	 OPERATIONS(OP_AGENT_REVOKE),
 	 .run = verb_mcp_uninstall,
 	 .summary = "remove our entry from an agent's file, and revoke its token",
-	 .about = ""},
+	 .about = "A file that was made for the entry alone goes with it."},
 	{.words = "mcp list",
 	 .arguments = "",
 	 OPERATIONS(OP_AGENT_LIST),

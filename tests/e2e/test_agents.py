@@ -105,9 +105,7 @@ class Files(Base):
                 self.assertEqual(self.install(name).json["done"], "nothing")
                 self.assertEqual(file.read_bytes(), again)
                 self.assertEqual(self.home.ok("mcp", "uninstall", name, "--json").json["done"], "uninstalled")
-                if text is not None:
-                    self.assertEqual(file.read_text(), text)
-                self.assertNotIn("aileron-guest", file.read_text())
+                self.assertEqual(file.read_text() if file.exists() else None, text)
                 self.assertEqual((self.tokens(), self.valid()), ([], []))
                 self.assertEqual(self.home.ok("mcp", "uninstall", name, "--json").json["done"], "nothing")
                 # What a person had before the first of all changes is what is kept, and nothing else.
@@ -120,6 +118,33 @@ class Files(Base):
                     self.home.ok("mcp", "uninstall", name)
                     if name == "codex":
                         self.assertEqual(file.read_text(), text.replace("mine", "mine still"))
+
+    def test_what_was_there_stays_when_ours_goes(self):
+        file, backup = self.home.root / ".claude.json", self.home.root / ".claude.json.before-aileron"
+        for text in ("", "{}", "{}\n"):
+            file.write_text(text)
+            self.install("claude")
+            self.home.ok("mcp", "uninstall", "claude")
+            self.assertEqual(file.read_text(), text)
+            backup.unlink()
+        file.unlink()
+        # Nobody's but ours, also where the entry was replaced meanwhile.
+        self.home.ok("mcp", "revoke", self.install("claude").json["id"])
+        self.install("claude")
+        self.assertIn("is gone", self.home.ok("mcp", "uninstall", "claude").out)
+        self.assertFalse(file.exists())
+        # The agent has written to it, and a link to it is somebody's.
+        self.install("claude")
+        file.write_text(file.read_text().replace("{", '{\n  "theme": "dark",', 1))
+        self.assertNotIn("is gone", self.home.ok("mcp", "uninstall", "claude").out)
+        self.assertEqual(json.loads(file.read_text())["theme"], "dark")
+        for left in (file, backup):
+            left.unlink(missing_ok=True)
+        self.install("claude")
+        file.rename(self.home.root / "dotfiles.json")
+        file.symlink_to(self.home.root / "dotfiles.json")
+        self.home.ok("mcp", "uninstall", "claude")
+        self.assertEqual(json.loads(file.read_text()), {})
 
     def test_a_stale_entry_is_replaced_and_its_agent_revoked(self):
         first = self.install("claude").json["id"]
