@@ -35,6 +35,7 @@
 	X(VAULT_UNLOCKED, "vault.unlocked")                                                                            \
 	X(VAULT_UNLOCK_FAILED, "vault.unlock_failed")                                                                  \
 	X(VAULT_LOCKED, "vault.locked")                                                                                \
+	X(VAULT_ROLLBACK_ASKED, "vault.rollback_asked")                                                                \
 	X(VAULT_ROLLBACK_ACCEPTED, "vault.rollback_accepted")                                                          \
 	X(VAULT_PASSPHRASE_CHANGED, "vault.passphrase_changed")                                                        \
 	X(VAULT_MEMBER_ADDED, "vault.member_added")                                                                    \

@@ -107,19 +107,34 @@ static int record_unlocked(struct request *request, const struct unlocked *done,
 	return done->older ? vault_record(request, &record, err) : 0;
 }
 
+static bool accepts_older(const struct request *request)
+{
+	return request_bool(request, "accept_rollback", false);
+}
+
+/* Nothing tells afterwards that the file was an older one: that it was asked for is on record before the keeper writes. */
+static int record_asked(struct request *request, const struct keeper_state *before, struct err *err)
+{
+	const struct vault_record record = {.type = AUDIT_VAULT_ROLLBACK_ASKED, .state = before};
+	return accepts_older(request) ? vault_record(request, &record, err) : 0;
+}
+
 static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret, struct err *err)
 {
 	struct vault_mark seen;
-	if (vault_mark_find(request->control->db, request->arena, before->vault_id, &seen, err) < 0)
+	struct str sealed_bytes, body;
+	if (request_sealed(request, &sealed_bytes, err) < 0 ||
+	    vault_mark_find(request->control->db, request->arena, before->vault_id, &seen, err) < 0 ||
+	    record_asked(request, before, err) < 0)
 		return -1;
-	struct keeper_sealed sealed = {
+	const struct keeper_sealed sealed = {
 		.operation = KEEPER_OP_UNLOCK,
-		.flags = request_bool(request, "accept_rollback", false) ? KEEPER_FLAG_ACCEPT_ROLLBACK : 0,
+		.flags = accepts_older(request) ? KEEPER_FLAG_ACCEPT_ROLLBACK : 0,
 		.high_vault_id = seen.vault_id,
 		.high_generation = seen.generation,
+		.sealed = sealed_bytes,
 	};
-	struct str body;
-	if (request_ask_sealed(request, &sealed, &body, err) < 0)
+	if (keeper_ask_sealed(request->control->keeper, &sealed, request->arena, &body, err) < 0)
 		return -1;
 	return read_unlocked(body, ret, err);
 }
@@ -136,8 +151,8 @@ int handle_vault_unlock(struct request *request, struct err *err)
 		return 0;
 	}
 	if (unlock(request, &state, &done, err) < 0) {
-		/* Whoever must wait has not tried. */
-		if (err->class != ERR_THROTTLED && err->class != ERR_SEALED_REQUIRED)
+		/* Whoever must wait has not tried; what was asked for has an end on record all the same. */
+		if ((err->class != ERR_THROTTLED || accepts_older(request)) && err->class != ERR_SEALED_REQUIRED)
 			vault_record_failure(request, AUDIT_VAULT_UNLOCK_FAILED, err);
 		return -1;
 	}

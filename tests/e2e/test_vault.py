@@ -155,6 +155,7 @@ class Vault(unittest.TestCase):
         self.bring_back(old)
         self.home.ok("vault", "unlock", "--accept-rollback")
         self.assertEqual(self.generation(), newest + 1)
+        self.assertEqual(self.told("vault.rollback_asked")["aileron.vault.generation"], json.loads(old.read_text())["generation"])
         accepted = self.told("vault.rollback_accepted")
         self.assertEqual((accepted["aileron.vault.generation"], accepted["aileron.vault.member"]), (newest + 1, "owner"))
         self.put("secret/new", "3")

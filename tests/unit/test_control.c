@@ -48,7 +48,8 @@ struct stage {
 	pthread_t keeper;
 	int keeper_fd; /* ours; shut down ends the thread */
 	_Atomic int lock_state;
-	_Atomic bool silent; /* asks are taken and not answered */
+	_Atomic bool silent;          /* asks are taken and not answered */
+	_Atomic bool older_on_record; /* when it was asked to accept an older file */
 };
 
 /* ------------------------------------------------------------------------------------------------------- the keeper */
@@ -89,12 +90,16 @@ static void sign_head(struct wire_reader *r, struct buf *body)
 	secret_free(seed);
 }
 
+static bool is_recorded(struct stage *stage, const char *type, const char *piece);
+
 /* What is "sealed" is what the keeper is to do. */
 static void on_sealed(struct stage *stage, struct str request, struct buf *body, struct err *err)
 {
 	struct keeper_sealed m;
 	if (keeper_sealed_get(request, &m, err) != 0)
 		return;
+	if ((m.flags & KEEPER_FLAG_ACCEPT_ROLLBACK) != 0)
+		stage->older_on_record = is_recorded(stage, "vault.rollback_asked", "\"aileron.vault.generation\":7");
 	if (str_eq(m.sealed, S("wrong")))
 		(fail)(err, ERR_WRONG_PASSPHRASE, "wrong passphrase");
 	if (str_eq(m.sealed, S("wait"))) {
@@ -719,9 +724,20 @@ static void the_vault_is_unlocked_locked_and_put_on_record(void **state)
 	assert_true(str_find(wait.head, S("Retry-After: 2\r\n")) != STR_NPOS);
 	assert_int_equal(count_events(&stage, "vault.unlock_failed"), 1);
 
+	/* That an older file is to be accepted is on record before the keeper hears of it; each that was asked has an end. */
+	assert_refused(&stage, "POST /v1/vault/unlock", BEARER, "{\"accept_rollback\":true}", 400, "sealed_required");
+	assert_int_equal(count_events(&stage, "vault.rollback_asked"), 0);
+	AUTO_REPLY older =
+		ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"accept_rollback\":true,\"sealed\":\"d2FpdA==\"}");
+	assert_int_equal(older.status, 429);
+	assert_true(stage.older_on_record);
+	assert_int_equal(count_events(&stage, "vault.rollback_asked"), 1);
+	assert_int_equal(count_events(&stage, "vault.unlock_failed"), 2);
+
 	AUTO_REPLY unlocked = ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"sealed\":\"eA==\"}");
 	assert_int_equal(unlocked.status, 200);
 	assert_text(unlocked.json, "member", "first");
+	assert_int_equal(count_events(&stage, "vault.rollback_asked"), 1);
 	AUTO_REPLY again = ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"sealed\":\"eA==\"}");
 	assert_int_equal(again.status, 409);
 	assert_text(again.json, "state", "unlocked");
