@@ -11,9 +11,10 @@ struct job {
 	void *user;
 };
 
-/* A thread that has nothing to do, on its own stack. */
-struct idle {
-	struct idle *below;
+struct worker {
+	struct workers *workers;
+	pthread_t thread;
+	struct worker *below; /* of those that have nothing to do */
 	pthread_cond_t wanted;
 	bool woken;
 };
@@ -24,12 +25,12 @@ struct idle {
  */
 struct workers {
 	size_t threads_max, waiting_max;
-	pthread_t *threads;
+	struct worker *threads;
 	bool finished; /* all were joined */
 
 	pthread_mutex_t lock; /* all below */
 	struct job *first, **last;
-	struct idle *idle; /* the last one first */
+	struct worker *idle; /* the last one first */
 	size_t waiting, n_threads, n_idle;
 	bool ending;
 };
@@ -47,7 +48,7 @@ static struct job *take(struct workers *workers)
 }
 
 /* Under the lock, which is let go of meanwhile. */
-static void be_idle(struct workers *workers, struct idle *me)
+static void be_idle(struct workers *workers, struct worker *me)
 {
 	me->woken = false;
 	me->below = workers->idle;
@@ -58,27 +59,32 @@ static void be_idle(struct workers *workers, struct idle *me)
 	workers->n_idle--;
 }
 
-/* Under the lock. */
-static void wake_one(struct workers *workers)
+/* Under the lock: who is to be woken, NULL = all are at work. It is told when the lock is free, which it wants next. */
+static struct worker *choose(struct workers *workers)
 {
-	struct idle *one = workers->idle;
+	struct worker *one = workers->idle;
 	if (one == NULL)
-		return;
+		return NULL;
 	workers->idle = one->below;
 	one->woken = true;
-	pthread_cond_signal(&one->wanted);
+	return one;
+}
+
+static void wake(struct worker *one)
+{
+	if (one != NULL)
+		pthread_cond_signal(&one->wanted);
 }
 
 static void *work(void *user)
 {
-	struct workers *workers = user;
-	struct idle me = {0};
-	pthread_cond_init(&me.wanted, NULL);
+	struct worker *me = user;
+	struct workers *workers = me->workers;
 	pthread_mutex_lock(&workers->lock);
 	for (;;) {
 		struct job *job;
 		while ((job = take(workers)) == NULL && !workers->ending)
-			be_idle(workers, &me);
+			be_idle(workers, me);
 		if (job == NULL)
 			break;
 		pthread_mutex_unlock(&workers->lock);
@@ -87,7 +93,6 @@ static void *work(void *user)
 		pthread_mutex_lock(&workers->lock);
 	}
 	pthread_mutex_unlock(&workers->lock);
-	pthread_cond_destroy(&me.wanted);
 	return NULL;
 }
 
@@ -99,6 +104,10 @@ struct workers *workers_new(size_t threads_max, size_t waiting_max)
 	workers->threads = xcalloc(threads_max, sizeof *workers->threads);
 	workers->last = &workers->first;
 	pthread_mutex_init(&workers->lock, NULL);
+	for (size_t i = 0; i < threads_max; i++) {
+		workers->threads[i].workers = workers;
+		pthread_cond_init(&workers->threads[i].wanted, NULL);
+	}
 	return workers;
 }
 
@@ -107,11 +116,11 @@ void workers_finish(struct workers *workers)
 	pthread_mutex_lock(&workers->lock);
 	workers->ending = true;
 	while (workers->idle != NULL)
-		wake_one(workers);
+		wake(choose(workers));
 	pthread_mutex_unlock(&workers->lock);
 	/* No thread is started any more. */
 	for (size_t i = 0; i < workers->n_threads; i++)
-		pthread_join(workers->threads[i], NULL);
+		pthread_join(workers->threads[i].thread, NULL);
 	workers->finished = true;
 }
 
@@ -121,6 +130,8 @@ void workers_free(struct workers *workers)
 		return;
 	if (!workers->finished)
 		workers_finish(workers);
+	for (size_t i = 0; i < workers->threads_max; i++)
+		pthread_cond_destroy(&workers->threads[i].wanted);
 	pthread_mutex_destroy(&workers->lock);
 	free(workers->threads);
 	free(workers);
@@ -132,13 +143,15 @@ static void start_thread(struct workers *workers)
 	pthread_attr_t attributes;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, CONFINE_SANITIZED ? 8 * STACK_SIZE : STACK_SIZE);
-	if (pthread_create(&workers->threads[workers->n_threads], &attributes, work, workers) == 0)
+	struct worker *worker = &workers->threads[workers->n_threads];
+	if (pthread_create(&worker->thread, &attributes, work, worker) == 0)
 		workers->n_threads++;
 	pthread_attr_destroy(&attributes);
 }
 
 bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 {
+	struct worker *wanted = NULL;
 	pthread_mutex_lock(&workers->lock);
 	/* Jobs that wait have idle threads promised to them. */
 	if (!workers->ending && workers->waiting >= workers->n_idle && workers->n_threads < workers->threads_max)
@@ -150,9 +163,10 @@ bool workers_add(struct workers *workers, void (*work_)(void *user), void *user)
 		*workers->last = job;
 		workers->last = &job->next;
 		workers->waiting++;
-		wake_one(workers);
+		wanted = choose(workers);
 	}
 	pthread_mutex_unlock(&workers->lock);
+	wake(wanted);
 	return taken;
 }
 

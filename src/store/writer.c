@@ -242,10 +242,10 @@ static uint64_t next_due(const struct writer *writer)
 	return writer->n_urgent > 0 || writer->stopping ? 0 : writer->waiting.first->due_ns;
 }
 
-static void wake_thread(struct writer *writer)
+/* Whether the thread has to be told. It is, when the lock is free, which it wants next. */
+static bool wants_thread(const struct writer *writer)
 {
-	if (next_due(writer) < writer->looks_ns)
-		pthread_cond_signal(&writer->arrived);
+	return next_due(writer) < writer->looks_ns;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- one group */
@@ -407,11 +407,10 @@ static void hand_over(struct writer *writer, struct job *job, bool stays)
 		job->due_ns = clock_monotonic_ns(NULL) + LINGER_NS;
 	pthread_mutex_lock(&writer->lock);
 	add_waiting(writer, job);
-	if (writer->led)
-		pthread_cond_signal(&writer->joined);
-	else if (!stays)
-		wake_thread(writer);
+	bool led = writer->led, wake = !led && !stays && wants_thread(writer);
 	pthread_mutex_unlock(&writer->lock);
+	if (led || wake)
+		pthread_cond_signal(led ? &writer->joined : &writer->arrived);
 }
 
 /* A job that is waited for. */
@@ -440,8 +439,10 @@ static int end(struct writer *writer, struct job *job)
 		job->lingers = false;
 		writer->n_urgent++;
 	}
-	wake_thread(writer);
+	bool wake = wants_thread(writer);
 	pthread_mutex_unlock(&writer->lock);
+	if (wake)
+		pthread_cond_signal(&writer->arrived);
 	while (!over && sem_wait(&job->over) != 0)
 		; /* a signal */
 	sem_destroy(&job->over);

@@ -1,5 +1,9 @@
 /* Answers and streams, made on any thread; and server-sent events. */
 #include "http/server/connection.h"
+#include <sys/socket.h>
+
+/* More is left to the loop: others wait for the lock. */
+#define SENT_AT_ONCE_MAX ((size_t)64 << 10)
 
 static struct str number(uint64_t value, char digits[20])
 {
@@ -112,6 +116,14 @@ void answer_hand_over(struct http_exchange *x)
 		loop_wake(server->wakeup);
 }
 
+size_t answer_send_at_once(struct http_exchange *x, struct str bytes)
+{
+	if (x->broken || x->unsent > 0 || x->sent != NULL || bytes.n > SENT_AT_ONCE_MAX)
+		return 0;
+	ssize_t n = send(x->connection->fd, bytes.p, bytes.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n > 0 ? (size_t)n : 0;
+}
+
 static void finish(struct http_exchange *x)
 {
 	x->gone = x->sent = NULL;
@@ -132,6 +144,7 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer)
 	if (!x->is_bodiless)
 		buf_add_str(&x->queued, answer->body);
 	pthread_mutex_lock(&connection->server->lock);
+	buf_consume(&x->queued, answer_send_at_once(x, buf_str(&x->queued)));
 	finish(x);
 }
 

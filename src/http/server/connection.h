@@ -157,6 +157,11 @@ bool answer_post(struct http_exchange *x) /* the loop is to look at it; true whe
 	__attribute__((warn_unused_result));
 /* Gives the lock back: the loop is to look. From then on a finished exchange is not touched any more. */
 void answer_hand_over(struct http_exchange *x);
+/*
+ * What the socket takes of them, by whoever writes, when nothing waits to go before them: the client need not wait until the
+ * loop is awake. What fails is the loop's to find out, when it tries.
+ */
+size_t answer_send_at_once(struct http_exchange *x, struct str bytes);
 void answer_unpost(struct http_exchange *x); /* when it was posted: it is going */
 
 /* upgrade.c */

@@ -1,9 +1,5 @@
 /* Another protocol over a connection: its 101, its bytes. */
 #include "http/server/connection.h"
-#include <sys/socket.h>
-
-/* More is left to the loop: others wait for the lock. */
-#define SENT_AT_ONCE_MAX ((size_t)64 << 10)
 
 struct str http_upgrade_asked(const struct http_exchange *x)
 {
@@ -39,18 +35,6 @@ void http_upgrade(struct http_exchange *x, const struct http_upgrade *upgrade)
 	answer_hand_over(x);
 }
 
-/*
- * Under the lock, by whoever writes: what the socket takes, when nothing waits to go before it. The loop need not be woken
- * for that. What fails is the loop's to find out, when it tries.
- */
-static size_t send_at_once(struct http_exchange *x, struct str bytes)
-{
-	if (x->unsent > 0 || x->sent != NULL || bytes.n > SENT_AT_ONCE_MAX)
-		return 0;
-	ssize_t n = send(x->connection->fd, bytes.p, bytes.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return n > 0 ? (size_t)n : 0;
-}
-
 int http_upgraded_write(struct http_exchange *x, struct str bytes)
 {
 	struct http_server *server = x->connection->server;
@@ -59,7 +43,7 @@ int http_upgraded_write(struct http_exchange *x, struct str bytes)
 		pthread_mutex_unlock(&server->lock);
 		return -1;
 	}
-	size_t sent = send_at_once(x, bytes);
+	size_t sent = answer_send_at_once(x, bytes);
 	if (sent == bytes.n) {
 		pthread_mutex_unlock(&server->lock);
 		return 0;
