@@ -289,6 +289,7 @@ static int start_store(struct control *control, struct err *err)
 	if (control->db == NULL)
 		return wrap(err, "opening the database in '%.*s/control'",
 			    STR_FMT(supervise_setting(control->start, SETTING_STATE_DIR)));
+	control->executions = executions_new(control->db);
 	/* Before anything new can begin. */
 	return execution_interrupt_open(control->db, err);
 }
@@ -404,6 +405,7 @@ static void tear_down(struct running *running)
 	held_connectors_free(control->held);
 	known_connectors_free(control->known);
 	db_close(control->db); /* the writer's thread ends: nobody is told of commits any more */
+	executions_free(control->executions);
 	audit_service_free(control->audit);
 	spans_free(control->spans);
 	processes_free(control->processes);

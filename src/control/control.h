@@ -34,6 +34,7 @@ struct actions;
 struct audit_service;
 struct calls;
 struct dispatcher;
+struct executions;
 struct gateway;
 struct held_connectors;
 struct holds;
@@ -54,6 +55,7 @@ struct control {
 	const struct supervise_start *start;
 	struct loop *loop; /* of the loop's thread */
 	struct db *db;
+	struct executions *executions; /* execution.h: calls in the record */
 	struct http_server *http;
 	struct parent_client *parent;   /* parent_client.h: runners, folders */
 	struct keeper_client *keeper;   /* keeper_client.h */

@@ -6,7 +6,34 @@
 #include "base/time.h"
 #include "base/arena.h"
 #include "control/event.h"
+#include <pthread.h>
 #include <stdlib.h>
+
+/* Calls whose end is not on record; those above it are ended at the next start. */
+#define LOST_MAX 64
+
+struct executions {
+	struct db *db;
+	pthread_mutex_t lock; /* guards what follows */
+	char lost[LOST_MAX][sizeof((struct execution *)0)->id];
+	size_t n_lost, n_ending; /* the first ones are being ended */
+};
+
+struct executions *executions_new(struct db *db)
+{
+	struct executions *executions = NEW(struct executions);
+	executions->db = db;
+	pthread_mutex_init(&executions->lock, NULL);
+	return executions;
+}
+
+void executions_free(struct executions *executions)
+{
+	if (executions == NULL)
+		return;
+	pthread_mutex_destroy(&executions->lock);
+	free(executions);
+}
 
 /* ------------------------------------------------------------------------------------------------------------- payload */
 
@@ -114,7 +141,7 @@ static int do_start(struct db_tx *tx, void *user, struct err *err)
 	return db_run(q, err) < 0 ? -1 : 0;
 }
 
-struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
+struct execution_starting *execution_start_begin(struct executions *executions, const struct audit_event *by,
 						 struct execution *execution)
 {
 	unsigned char random[16];
@@ -126,8 +153,8 @@ struct execution_starting *execution_start_begin(struct db *db, const struct aud
 	begin_event(&starting->event, by, execution, NULL);
 	if (event_end(&starting->event, &starting->err) == 0)
 		starting->pending = execution_is_relaxed(execution)
-					    ? db_write_begin_relaxed(db, do_start, starting, &starting->err)
-					    : db_write_begin(db, do_start, starting, &starting->err);
+					    ? db_write_begin_relaxed(executions->db, do_start, starting, &starting->err)
+					    : db_write_begin(executions->db, do_start, starting, &starting->err);
 	return starting;
 }
 
@@ -146,14 +173,7 @@ int execution_start_end(struct execution_starting *starting, struct err *err)
 	return rc;
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- end */
-
-struct end_job {
-	const struct execution *execution;
-	struct event event;
-	const struct execution_end *end;
-	struct execution_starting *starting; /* NULL = its start was written before */
-};
+/* ------------------------------------------------------------------------------------------------------- without an end */
 
 /* How many there were: one, or none when its start was undone. */
 static int64_t drop_row(struct db_tx *tx, struct str id, struct err *err)
@@ -162,6 +182,127 @@ static int64_t drop_row(struct db_tx *tx, struct str id, struct err *err)
 	db_bind_str(q, id);
 	return db_run(q, err);
 }
+
+/* Of one that is open: the one with that id, or the oldest. */
+static int read_open(struct db_tx *tx, struct str id, struct arena *arena, struct execution *ret, struct err *err)
+{
+	struct db_stmt *q =
+		id.n > 0 ? db_stmt(tx, "SELECT id, connector, op FROM calls_open WHERE id = ?")
+			 : db_stmt(tx, "SELECT id, connector, op FROM calls_open ORDER BY started_ns LIMIT 1");
+	if (id.n > 0)
+		db_bind_str(q, id);
+	int got = db_step(q, err);
+	if (got == 1) {
+		id = str_slice(db_str(q, 0), 0, sizeof ret->id - 1);
+		memcpy(ret->id, id.p, id.n);
+		ret->connector = arena_str(arena, db_str(q, 1));
+		ret->op = arena_str(arena, db_str(q, 2));
+	}
+	db_finish(q);
+	return got;
+}
+
+/* Why it has no end of its own. */
+struct endless {
+	const char *reason, *message;
+};
+
+static int end_one(struct db_tx *tx, const struct execution *execution, const struct endless *endless, struct err *err)
+{
+	static struct err why; /* of one job at a time */
+	err_clear(&why);
+	fail(&why, ERR_CONNECTOR_RUNTIME_ERROR, "%s", endless->message);
+	err_set_boundary(&why, BOUNDARY_RUNTIME);
+	err_detail(&why, "reason", str_from(endless->reason));
+	AUTO_EVENT event;
+	const struct audit_event by = audit_of_service(AUDIT_EXECUTION_FAILED, "control");
+	const struct execution_end end = {.error = &why};
+	begin_event(&event, &by, execution, &end);
+	member_z(&event.json, "aileron.reason", endless->reason);
+	if (drop_row(tx, str_from(execution->id), err) < 0)
+		return -1;
+	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
+}
+
+/* 1 = there was one. */
+static int end_open(struct db_tx *tx, struct str id, const struct endless *endless, struct err *err)
+{
+	AUTO(arena) *arena = arena_new();
+	struct execution execution = {0};
+	int got = read_open(tx, id, arena, &execution, err);
+	return got == 1 && end_one(tx, &execution, endless, err) < 0 ? -1 : got;
+}
+
+static int do_interrupt(struct db_tx *tx, void *user, struct err *err)
+{
+	static const struct endless interrupted = {
+		"interrupted",
+		"the daemon ended while the call ran; whether it took effect is not known, and it is not run again"};
+	(void)user;
+	int got;
+	while ((got = end_open(tx, STR_EMPTY, &interrupted, err)) == 1)
+		;
+	return got;
+}
+
+int execution_interrupt_open(struct db *db, struct err *err)
+{
+	return db_write(db, do_interrupt, NULL, err);
+}
+
+static void note_lost(struct executions *executions, const struct execution *execution)
+{
+	pthread_mutex_lock(&executions->lock);
+	if (executions->n_lost < LOST_MAX)
+		memcpy(executions->lost[executions->n_lost++], execution->id, sizeof execution->id);
+	pthread_mutex_unlock(&executions->lock);
+}
+
+static int do_end_lost(struct db_tx *tx, void *user, struct err *err)
+{
+	static const struct endless lost = {"not_recorded", "the end of the call could not be recorded; whether it "
+							    "took effect is not known, and it is not run again"};
+	const struct executions *executions = user;
+	for (size_t i = 0; i < executions->n_ending; i++) { /* which nobody changes meanwhile */
+		if (end_open(tx, str_from(executions->lost[i]), &lost, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void ended_lost(void *user, const struct err *err)
+{
+	struct executions *executions = user;
+	pthread_mutex_lock(&executions->lock);
+	if (err == NULL) {
+		executions->n_lost -= executions->n_ending;
+		memmove(executions->lost, executions->lost + executions->n_ending,
+			executions->n_lost * sizeof *executions->lost);
+	}
+	executions->n_ending = 0;
+	pthread_mutex_unlock(&executions->lock);
+}
+
+/* The disk was full or broken, and something could be written again. */
+static void end_lost(struct executions *executions)
+{
+	pthread_mutex_lock(&executions->lock);
+	bool begin = executions->n_lost > 0 && executions->n_ending == 0;
+	if (begin)
+		executions->n_ending = executions->n_lost;
+	pthread_mutex_unlock(&executions->lock);
+	if (begin)
+		db_write_later(executions->db, do_end_lost, executions, ended_lost);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- end */
+
+struct end_job {
+	const struct execution *execution;
+	struct event event;
+	const struct execution_end *end;
+	struct execution_starting *starting; /* NULL = its start was written before */
+};
 
 static int do_end(struct db_tx *tx, void *user, struct err *err)
 {
@@ -180,7 +321,18 @@ static int do_end(struct db_tx *tx, void *user, struct err *err)
 	return of != NULL && of->ended != NULL ? of->ended(tx, of->user, job->end, err) : 0;
 }
 
-int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
+static int write_end(struct executions *executions, struct end_job *job, const struct audit_event *by, struct err *err)
+{
+	begin_event(&job->event, by, job->execution, job->end);
+	int rc = event_end(&job->event, err);
+	if (rc == 0)
+		rc = execution_is_relaxed(job->execution) ? db_write_relaxed(executions->db, do_end, job, err)
+							  : db_write(executions->db, do_end, job, err);
+	event_release(&job->event);
+	return rc;
+}
+
+int execution_end(struct executions *executions, const struct audit_event *by, const struct execution *execution,
 		  struct execution_starting *starting, const struct execution_end *end, struct err *err)
 {
 	const struct execution_of *of = execution->of;
@@ -189,69 +341,15 @@ int execution_end(struct db *db, const struct audit_event *by, const struct exec
 	struct end_job job = {.execution = execution, .end = end};
 	if (starting != NULL && starting->pending != NULL && db_write_withdraw(starting->pending))
 		job.starting = TAKE(starting);
-	begin_event(&job.event, by, execution, end);
-	int rc = event_end(&job.event, err);
+	int rc = write_end(executions, &job, by, err);
 	if (rc == 0)
-		rc = execution_is_relaxed(execution) ? db_write_relaxed(db, do_end, &job, err)
-						     : db_write(db, do_end, &job, err);
-	event_release(&job.event);
+		end_lost(executions);
+	else if (!execution_is_relaxed(execution))
+		note_lost(executions, execution);
 	if (job.starting != NULL)
 		starting_free(job.starting);
 	/* Why it could not begin says more than that it did not. */
 	if (starting != NULL && execution_start_end(starting, err) < 0)
 		rc = -1;
 	return rc;
-}
-
-/* ---------------------------------------------------------------------------------------------------------- interrupted */
-
-static int read_open(struct db_tx *tx, struct arena *arena, struct execution *ret, struct err *err)
-{
-	struct db_stmt *q = db_stmt(tx, "SELECT id, connector, op FROM calls_open ORDER BY started_ns LIMIT 1");
-	int got = db_step(q, err);
-	if (got == 1) {
-		struct str id = str_slice(db_str(q, 0), 0, sizeof ret->id - 1);
-		memcpy(ret->id, id.p, id.n);
-		ret->connector = arena_str(arena, db_str(q, 1));
-		ret->op = arena_str(arena, db_str(q, 2));
-	}
-	db_finish(q);
-	return got;
-}
-
-static int interrupt_one(struct db_tx *tx, const struct execution *execution, struct err *err)
-{
-	static struct err why; /* of one job at a time */
-	err_clear(&why);
-	fail(&why, ERR_CONNECTOR_RUNTIME_ERROR,
-	     "the daemon ended while the call ran; whether it took effect is not known, and it is not run again");
-	err_set_boundary(&why, BOUNDARY_RUNTIME);
-	err_detail(&why, "reason", S("interrupted"));
-	AUTO_EVENT event;
-	const struct audit_event by = audit_of_service(AUDIT_EXECUTION_FAILED, "control");
-	const struct execution_end end = {.error = &why};
-	begin_event(&event, &by, execution, &end);
-	member_z(&event.json, "aileron.reason", "interrupted");
-	if (drop_row(tx, str_from(execution->id), err) < 0)
-		return -1;
-	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
-}
-
-static int do_interrupt(struct db_tx *tx, void *user, struct err *err)
-{
-	(void)user;
-	for (;;) {
-		AUTO(arena) *arena = arena_new();
-		struct execution execution = {0};
-		int got = read_open(tx, arena, &execution, err);
-		if (got <= 0)
-			return got;
-		if (interrupt_one(tx, &execution, err) < 0)
-			return -1;
-	}
-}
-
-int execution_interrupt_open(struct db *db, struct err *err)
-{
-	return db_write(db, do_interrupt, NULL, err);
 }

@@ -3,8 +3,8 @@
  *
  * A row of `calls_open` while it is under way, and two events: execution.started is committed before the call is sent (of one
  * that is relaxed: within 5 ms, or in one job with its end, which then needs no row), execution.succeeded or .failed before the caller is
- * answered. What a crash leaves open is ended at the next start (reason `interrupted`), never run
- * again. Worker threads.
+ * answered. What a crash leaves open is ended at the next start (reason `interrupted`); one whose end could not be written,
+ * when there is room again (reason `not_recorded`). Neither is run again. Worker threads.
  */
 #pragma once
 #include "audit/audit.h"
@@ -39,16 +39,19 @@ struct execution {
 	struct str binding;            /* its name, or several joined by one space; "" = none */
 	const struct execution_of *of; /* NULL = it is of no run */
 };
+struct executions; /* of a database, which is closed before they are freed */
+struct executions *executions_new(struct db *db);
+void executions_free(struct executions *executions);
 /*
  * `by` says who asks: actor and trace id of both events. Fills id and started_ns. The start is on its way to the disk from then
  * on, while the caller gets ready; only when execution_start_end() says 0 is it there, and the call may be sent. One that is
  * relaxed is sent at once, and its start is awaited with its end: *starting is NULL when it has been awaited before.
  */
-struct execution_starting *execution_start_begin(struct db *db, const struct audit_event *by,
+struct execution_starting *execution_start_begin(struct executions *executions, const struct audit_event *by,
 						 struct execution *execution) __attribute__((warn_unused_result));
 bool execution_is_relaxed(const struct execution *execution);
 int execution_start_end(struct execution_starting *starting, struct err *err) __attribute__((warn_unused_result));
-int execution_end(struct db *db, const struct audit_event *by, const struct execution *execution,
+int execution_end(struct executions *executions, const struct audit_event *by, const struct execution *execution,
 		  struct execution_starting *starting, const struct execution_end *end, struct err *err)
 	__attribute__((warn_unused_result));
 /* At the start of the daemon: what is open failed, interrupted. */

@@ -82,7 +82,7 @@ static int prepare(struct under_way *u, struct err *err)
 	u->execution.op = invoke->op;
 	u->execution.binding = u->use.names;
 	u->execution.of = invoke->step != NULL ? &invoke->step->of : NULL;
-	u->starting = execution_start_begin(invoke->control->db, &invoke->by, &u->execution);
+	u->starting = execution_start_begin(invoke->control->executions, &invoke->by, &u->execution);
 	return 0;
 }
 
@@ -169,7 +169,7 @@ static int carry_out(struct under_way *u, struct err *err)
 	const struct err *error = result->ok ? NULL : &result->error;
 	const struct execution_end end = {.error = error, .report = &result->report, .ret_audit_id = invoke->audit_id};
 	add_span(u, error);
-	if (execution_end(invoke->control->db, &invoke->by, &u->execution, TAKE(u->starting), &end, err) < 0) {
+	if (execution_end(invoke->control->executions, &invoke->by, &u->execution, TAKE(u->starting), &end, err) < 0) {
 		invoke->audit_id[0] = '\0'; /* of an event that was undone */
 		return -1;
 	}

@@ -59,8 +59,8 @@ int invoke_connector(struct invoke *invoke, struct err *err)
 		.op = invoke->op,
 		.of = &invoke->step->of,
 	};
-	struct db *db = invoke->control->db;
-	if (execution_start_end(execution_start_begin(db, &invoke->by, &execution), err) < 0)
+	struct executions *executions = invoke->control->executions;
+	if (execution_start_end(execution_start_begin(executions, &invoke->by, &execution), err) < 0)
 		return -1;
 	invoke->sent = !attempt->never_sent;
 	invoke->result.report.requests = attempt->requests;
@@ -71,7 +71,7 @@ int invoke_connector(struct invoke *invoke, struct err *err)
 		fail_as_told(attempt, &invoke->result.error);
 		end.error = &invoke->result.error;
 	}
-	assert_int_equal(execution_end(db, &invoke->by, &execution, NULL, &end, err), 0);
+	assert_int_equal(execution_end(executions, &invoke->by, &execution, NULL, &end, err), 0);
 	if (end.error != NULL)
 		*err = *end.error;
 	return end.error == NULL ? 0 : -1;
@@ -88,7 +88,7 @@ static int start(void **state)
 {
 	if (fixture_start(state) < 0)
 		return -1;
-	lab = (struct lab){.control.db = *state};
+	lab = (struct lab){.control.db = *state, .control.executions = executions_new(*state)};
 	lab.clock = (struct clock){.monotonic = tick, .context = &lab};
 	lab.runs = (struct runs){.control = &lab.control, .clock = &lab.clock};
 	pthread_mutex_init(&lab.runs.lock, NULL);
@@ -100,7 +100,9 @@ static int stop(void **state)
 {
 	pthread_cond_destroy(&lab.runs.changed);
 	pthread_mutex_destroy(&lab.runs.lock);
-	return fixture_stop(state);
+	int rc = fixture_stop(state);
+	executions_free(lab.control.executions);
+	return rc;
 }
 
 #define FQN "github://acme/notes"
