@@ -206,6 +206,59 @@ static void large_answers_arrive_whole(void **state)
 	}
 }
 
+static int busy_fd;
+
+static void *release_elsewhere(void *user)
+{
+	lab_release_one(user);
+	return NULL;
+}
+
+/* On the loop's thread, which does nothing else until the client has its answer. */
+static void answer_while_busy(struct lab *lab)
+{
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, release_elsewhere, lab), 0);
+	pthread_join(thread, NULL);
+	struct pollfd wait = {.fd = busy_fd, .events = POLLIN};
+	lab->connections = (size_t)poll(&wait, 1, 10000);
+}
+
+static void an_answer_waits_for_no_busy_loop(void **state)
+{
+	(void)state;
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	AUTO_FD fd = lab_connect(lab);
+	struct reader reader = {.fd = fd};
+	for (int round = 0; round < 3; round++) {
+		OF(lab, "GET /late");
+		lab_await(lab, &lab->n_held, 1);
+		busy_fd = fd;
+		lab_do(lab, answer_while_busy);
+		assert_int_equal(lab->connections, 1);
+		assert_reply(&reader, 200, "hello");
+	}
+}
+
+/* Of what is sent at once the socket takes a part; the loop has the rest. */
+static void an_answer_that_goes_in_parts_arrives_whole(void **state)
+{
+	(void)state;
+	enum { BODY = 60000 };
+	AUTO(lab) *lab = lab_start((struct http_server_options){0});
+	assert_int_equal(setsockopt(lab->tcp_fd, SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int)), 0);
+	AUTO_FD fd = lab_connect(lab);
+	struct reader reader = {.fd = fd};
+	AUTO_FREE char *bytes = xmalloc(BODY);
+	for (size_t i = 0; i < BODY; i++)
+		bytes[i] = (char)(i * 7 + i / 4096);
+	OF(lab, "GET /late");
+	lab_await(lab, &lab->n_held, 1);
+	http_answer(lab->held[0], &(struct http_answer){.status = 200, .body = str_of(bytes, BODY)});
+	assert_reply(&reader, 200, NULL);
+	assert_true(str_eq(buf_str(&reply.body), str_of(bytes, BODY)));
+}
+
 static void what_is_pipelined_is_answered_in_order(void **state)
 {
 	(void)state;
@@ -725,7 +778,7 @@ static void who_asks_late_is_told_too(void **state)
 	assert_int_equal(lab->n_gone, 0);
 	ask_late(lab); /* on this thread, as a worker would */
 	lab_await(lab, &lab->n_gone, 1);
-	lab_release(lab);
+	lab_release_one(lab); /* while the loop may look at what was posted */
 }
 
 static void a_quiet_stream_ends_with_its_client(void **state)
@@ -1034,6 +1087,8 @@ int main(void)
 		cmocka_unit_test(a_head_request_gets_no_body),
 		cmocka_unit_test(bodies_arrive_whole),
 		cmocka_unit_test(large_answers_arrive_whole),
+		cmocka_unit_test(an_answer_waits_for_no_busy_loop),
+		cmocka_unit_test(an_answer_that_goes_in_parts_arrives_whole),
 		cmocka_unit_test(what_is_pipelined_is_answered_in_order),
 		cmocka_unit_test(a_flood_waits_in_the_socket),
 		cmocka_unit_test(a_client_that_shuts_its_side_gets_its_answers),

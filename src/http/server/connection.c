@@ -254,11 +254,14 @@ void connection_write(struct connection *connection, struct str body)
 	settle(connection);
 }
 
-/* Under the lock: takes what a stream, or another thread, has queued. `sent` bytes have left since the last time. */
+/*
+ * Under the lock: takes what a stream, or another thread, has queued. Until either is so, a whole answer may be in the making
+ * there, without the lock. `sent` bytes have left since the last time.
+ */
 static void take_queued(struct connection *connection, size_t sent)
 {
 	struct http_exchange *x = &connection->exchange;
-	if (connection->out.n == 0) {
+	if (connection->out.n == 0 && (x->streaming || x->finished)) {
 		struct buf empty = connection->out;
 		connection->out = x->queued;
 		x->queued = empty;
