@@ -232,7 +232,9 @@ class Binding(unittest.TestCase):
             {"url": f"https://127.0.0.1:{self.service.port}/hold", "credential": "api_key"})), env=self.home.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertTrue(self.service.asked.wait(60))
-        os.kill(self.home.discovery["pid"], 9)
+        # Control first: while it lives it may see the others go, and record that the call failed.
+        for pid in (self.home.process("control"), self.home.discovery["pid"]):
+            os.kill(pid, 9)
         process.wait(60)
         self.service.hold.set()
         ended = [e for e in self.home.events() if e["event_type"] == "execution.failed"]

@@ -56,7 +56,7 @@ static void sealed_requests_out_of_range(void **state)
 	static const struct {
 		uint8_t operation;
 		uint32_t flags;
-	} bad[] = {{0, 0}, {KEEPER_OP__MAX, 0}, {255, 0}, {KEEPER_OP_PUT, 32}, {KEEPER_OP_PUT, 1U << 31}};
+	} bad[] = {{0, 0}, {KEEPER_OP__MAX, 0}, {255, 0}, {KEEPER_OP_PUT, 64}, {KEEPER_OP_PUT, 1U << 31}};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		const struct keeper_sealed m = {.operation = (enum keeper_operation)bad[i].operation,
 						.flags = bad[i].flags};
