@@ -75,8 +75,8 @@ int handle_action_run(struct request *r, struct err *err)
 		.user = r,
 	};
 	struct run run;
-	int rc = told.n > 0 ? find_told(r, told, &run, err)
-			    : runs_request(r->control->runs, r->arena, &request, &run, err);
+	int rc = request_member(r, "run_id") != NULL ? find_told(r, told, &run, err)
+						     : runs_request(r->control->runs, r->arena, &request, &run, err);
 	if (rc < 0)
 		return -1;
 	if (request.dry_run) {

@@ -320,7 +320,8 @@ class Runs(unittest.TestCase):
         ended = ask("send", run_id=waits["run_id"], wait_ms=60000)
         self.assertEqual((ended.status, ended.json["status"], ended.json["run_id"]), (200, "completed", waits["run_id"]))
         self.assertEqual(ask("other", run_id=waits["run_id"]).status, 404)
-        self.assertEqual(ask("send", run_id="01ARZ3NDEKTSV4RRFFQ69G5FAV").status, 404)
+        for nobodys in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", ""):
+            self.assertEqual(ask("send", run_id=nobodys).status, 404)
         for more in ({"args": {"path": "/ok"}}, {"call_id": "c"}, {"dry_run": False}):
             self.assertEqual(ask("send", run_id=waits["run_id"], **more).status, 400)
         self.assertEqual(len(self.home.request("GET", "/v1/runs").json["items"]), 1)
