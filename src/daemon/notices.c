@@ -52,11 +52,11 @@ static void on_ended(void *user, int what)
 	end_child(notices);
 }
 
-/* What is needed to find the session's bus, and nothing else of ours. */
+/* What is needed to find the session's bus, and what every program of ours has. */
 static const char **environment(char *owned[VARIABLES])
 {
 	static const char *const names[VARIABLES] = {"DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"};
-	const char **all = xcalloc(VARIABLES + 1, sizeof *all);
+	const char **all = xcalloc(VARIABLES + 2, sizeof *all);
 	size_t n = 0;
 	for (size_t i = 0; i < VARIABLES; i++) {
 		const char *value = getenv(names[i]);
@@ -64,6 +64,7 @@ static const char **environment(char *owned[VARIABLES])
 		if (value != NULL)
 			all[n++] = owned[i];
 	}
+	all[n] = CHILD_BIND_NOW;
 	return all;
 }
 
