@@ -15,7 +15,8 @@ struct workers *workers_new(size_t threads_max, size_t waiting_max)
 	__attribute__((warn_unused_result, returns_nonnull));
 /* Waits until all that was added is done; from its beginning on nothing more is taken. Once, never on a worker. */
 void workers_finish(struct workers *workers);
-void workers_free(struct workers *workers); /* finishes, if that was not done; NULL is fine */
+/* Finishes, if that was not done; every other call has returned. NULL is fine. */
+void workers_free(struct workers *workers);
 DEFINE_AUTO(workers, workers_free)
 
 /* Any thread. False when too many wait, no thread can be had, or it is finishing; `work` is then never called. */

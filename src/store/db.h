@@ -31,7 +31,8 @@ struct db_options {
 };
 
 struct db *db_open(const struct db_options *options, struct err *err) __attribute__((warn_unused_result));
-void db_close(struct db *db); /* finishes what waits; NULL is fine */
+/* Finishes what waits; every other call has returned. NULL is fine. */
+void db_close(struct db *db);
 static inline void db_free(struct db *db)
 {
 	db_close(db);
