@@ -100,8 +100,7 @@ static int record_start(struct db_tx *tx, void *user, struct err *err)
 {
 	const struct control *control = user;
 	bool started = false;
-	if (session_reap(tx, control->started_ns, clock_wall_ns(NULL), err) < 0 ||
-	    was_started(tx, control, &started, err) < 0)
+	if (was_started(tx, control, &started, err) < 0)
 		return -1;
 	const struct record event = {.control = control, .type = AUDIT_DAEMON_STARTED};
 	return started ? 0 : record(tx, &event, err);
@@ -282,6 +281,12 @@ static int start_tokens(struct control *control, struct err *err)
 	return control->tokens != NULL ? 0 : -1;
 }
 
+static int end_sessions(struct db_tx *tx, void *user, struct err *err)
+{
+	const struct control *control = user;
+	return session_reap(tx, control->started_ns, clock_wall_ns(NULL), err) < 0 ? -1 : 0;
+}
+
 static int start_store(struct control *control, struct err *err)
 {
 	const struct db_options options = {.name = DATABASE, .readers = READERS};
@@ -290,8 +295,10 @@ static int start_store(struct control *control, struct err *err)
 		return wrap(err, "opening the database in '%.*s/control'",
 			    STR_FMT(supervise_setting(control->start, SETTING_STATE_DIR)));
 	control->executions = executions_new(control->db);
-	/* Before anything new can begin. */
-	return execution_interrupt_open(control->db, err);
+	/* Before anything new can begin, and anybody take up what he had. */
+	if (execution_interrupt_open(control->db, err) < 0)
+		return -1;
+	return db_write(control->db, end_sessions, control, err);
 }
 
 static int start_links(struct running *running, struct err *err)

@@ -112,14 +112,19 @@ int session_insert(struct db_tx *tx, const struct session *session, struct err *
 	return db_run(insert, err) < 0 ? -1 : 0;
 }
 
-/* Whether it has ended: 1, 0, or SESSION_NOT_FOUND; and whether that is final. */
-static int has_ended(struct db_tx *tx, struct str id, bool *ret_final, struct err *err)
+struct known_end {
+	bool is_final, has_code;
+};
+
+/* Whether it has ended: 1, 0, or SESSION_NOT_FOUND; and how. */
+static int has_ended(struct db_tx *tx, struct str id, struct known_end *ret, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "SELECT ended_ns IS NOT NULL, final FROM sessions WHERE id = ?");
+	struct db_stmt *q =
+		db_stmt(tx, "SELECT ended_ns IS NOT NULL, final, exit_code IS NOT NULL FROM sessions WHERE id = ?");
 	db_bind_str(q, id);
 	int got = db_step(q, err);
 	bool ended = got == 1 && db_int(q, 0) != 0;
-	*ret_final = got == 1 && db_int(q, 1) != 0;
+	*ret = (struct known_end){got == 1 && db_int(q, 1) != 0, got == 1 && db_int(q, 2) != 0};
 	db_finish(q);
 	if (got < 0)
 		return -1;
@@ -128,15 +133,18 @@ static int has_ended(struct db_tx *tx, struct str id, bool *ret_final, struct er
 
 int session_end(struct db_tx *tx, const struct session *ended, bool final, struct err *err)
 {
-	bool was_final;
-	int before = has_ended(tx, ended->id, &was_final, err);
+	struct known_end known;
+	int before = has_ended(tx, ended->id, &known, err);
 	if (before < 0)
 		return -1;
+	/* A launch tells how its agent ended, though a daemon that was started a moment ago took it for gone. */
+	bool says_more = final && ended->exit_code >= 0 && !known.is_final && !known.has_code;
+	bool ends = before == 0 || says_more;
 	struct db_stmt *update =
-		before == 0 ? db_stmt(tx, "UPDATE sessions SET final = ?, ended_ns = ?, exit_code = ? WHERE id = ?")
-			    : db_stmt(tx, "UPDATE sessions SET final = ? WHERE id = ?");
-	db_bind_int(update, final || was_final);
-	if (before == 0) {
+		ends ? db_stmt(tx, "UPDATE sessions SET final = ?, ended_ns = ?, exit_code = ? WHERE id = ?")
+		     : db_stmt(tx, "UPDATE sessions SET final = ? WHERE id = ?");
+	db_bind_int(update, final || known.is_final);
+	if (ends) {
 		db_bind_int(update, (int64_t)ended->ended_ns);
 		if (ended->exit_code < 0)
 			db_bind_null(update);
@@ -144,16 +152,16 @@ int session_end(struct db_tx *tx, const struct session *ended, bool final, struc
 			db_bind_int(update, ended->exit_code);
 	}
 	db_bind_str(update, ended->id);
-	return db_run(update, err) < 0 ? -1 : !before;
+	return db_run(update, err) < 0 ? -1 : ends;
 }
 
 int session_continue(struct db_tx *tx, struct str id, struct err *err)
 {
-	bool final;
-	int ended = has_ended(tx, id, &final, err);
+	struct known_end known;
+	int ended = has_ended(tx, id, &known, err);
 	if (ended <= 0)
 		return ended;
-	if (final)
+	if (known.is_final)
 		return fail(err, ERR_CONFLICT, "the session '%.*s' has ended already", STR_FMT(id));
 	struct db_stmt *update = db_stmt(tx, "UPDATE sessions SET ended_ns = NULL, exit_code = NULL WHERE id = ?");
 	db_bind_str(update, id);

@@ -46,7 +46,10 @@ bool session_is_to_continue(struct db *db, struct str id, struct str caller);
 /* In a job of the writer. */
 int session_insert(struct db_tx *tx, const struct session *session, struct err *err)
 	__attribute__((warn_unused_result));
-/* An open one: 1; 0 when it has ended already, which may become final by this; SESSION_NOT_FOUND. */
+/*
+ * An open one, or with an exit code for good what ended without one and not for good: 1; 0 when it has ended already, which may
+ * become final by this; SESSION_NOT_FOUND.
+ */
 int session_end(struct db_tx *tx, const struct session *ended, bool final, struct err *err)
 	__attribute__((warn_unused_result));
 /* 1 when it had ended and goes on, 0 when it runs; CONFLICT when its end was final; SESSION_NOT_FOUND. */

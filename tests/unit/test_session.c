@@ -205,12 +205,34 @@ static void what_was_said_is_final(void **state)
 	assert_int_equal(err.class, ERR_SESSION_NOT_FOUND);
 }
 
+/* The daemon was started anew, and the agent ended before its launch had taken the session up again. */
+static void how_an_agent_ended_is_told_late(void **state)
+{
+	(void)state;
+	AUTO(db) *db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
+	assert_int_equal(db_write(db, drop_all, NULL, NULL), 0);
+	struct step step = {"G", 1 * TIME_SECOND, 0, 0, false};
+	assert_int_equal(db_write(db, insert, &step, NULL), 0);
+	step.at = 2 * TIME_SECOND;
+	assert_int_equal(db_write(db, reap, &step, NULL), 0);
+	assert_int_equal(step.count, 1);
+	step = (struct step){.id = "G", .at = 3 * TIME_SECOND, .exit_code = 3, .final = true};
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	assert_int_equal(step.count, 1);
+	step.exit_code = 4;
+	assert_int_equal(db_write(db, finish, &step, NULL), 0);
+	assert_int_equal(step.count, 0);
+	assert_list(db, &(struct session_query){.limit = 1, .id = S("G")},
+		    "[" ROW("G", AT("01"), AT("03"), "3", "ended") "]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_runs_ends_or_is_orphaned),
 		cmocka_unit_test(an_agent_over_http_is_its_own_session),
 		cmocka_unit_test(what_was_said_is_final),
+		cmocka_unit_test(how_an_agent_ended_is_told_late),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
