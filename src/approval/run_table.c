@@ -73,7 +73,9 @@ int run_find(struct db_tx *tx, struct arena *arena, struct str id, struct run *r
 int run_find_call(struct db_tx *tx, struct arena *arena, struct str caller, struct str call_id, struct run *ret,
 		  struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE caller = ? AND call_id = ?");
+	struct db_stmt *q = db_stmt(tx, COLUMNS "WHERE id = (SELECT id FROM runs WHERE caller = ?1 AND call_id = ?2"
+						" UNION ALL SELECT run FROM joined_calls"
+						" WHERE caller = ?1 AND call_id = ?2)");
 	db_bind_str(q, caller);
 	db_bind_str(q, call_id);
 	return read_one(q, arena, ret, err);
@@ -169,6 +171,11 @@ static int refuse_double(const struct run *there, struct err *err)
 	return -1;
 }
 
+static int find_call_of(struct db_tx *tx, struct arena *arena, const struct run *run, struct run *ret, struct err *err)
+{
+	return run->call_id.n > 0 ? run_find_call(tx, arena, run->caller.id, run->call_id, ret, err) : 0;
+}
+
 /* Its end is a job as well: what begins after it does not begin under it. */
 static int check_grant(struct db_tx *tx, const struct run *run, struct err *err)
 {
@@ -182,7 +189,7 @@ static int check_new(struct db_tx *tx, struct arena *arena, const struct run_new
 {
 	const struct run *run = new->run;
 	struct run there;
-	int found = run->call_id.n > 0 ? run_find_call(tx, arena, run->caller.id, run->call_id, &there, err) : 0;
+	int found = find_call_of(tx, arena, run, &there, err);
 	if (found == 0 && new->request_key.n > 0)
 		found = run_find_pending(tx, arena, new->request_key, &there, err);
 	if (found != 0)
@@ -275,6 +282,29 @@ int run_insert_over(struct db_tx *tx, const struct run_new *new, const struct ru
 	run.audit_id = str_from(ret_audit_id);
 	*ret_state = run.state;
 	return write_row(tx, &run, new->request_key, err);
+}
+
+static int write_joined(struct db_tx *tx, const struct run *run, struct str there, struct err *err)
+{
+	struct db_stmt *q = db_stmt(tx, "INSERT INTO joined_calls (caller, call_id, run) VALUES (?, ?, ?)");
+	db_bind_str(q, run->caller.id);
+	db_bind_str(q, run->call_id);
+	db_bind_str(q, there);
+	return db_run(q, err) < 0 ? -1 : 0;
+}
+
+int run_join(struct db_tx *tx, struct arena *arena, const struct run_new *new, struct run *ret, struct err *err)
+{
+	struct run there;
+	int found = find_call_of(tx, arena, new->run, &there, err);
+	if (found == 0) {
+		found = run_find_pending(tx, arena, new->request_key, &there, err);
+		if (found == 1 && new->run->call_id.n > 0 && write_joined(tx, new->run, there.id, err) < 0)
+			return -1;
+	}
+	if (found == 1)
+		*ret = there;
+	return found;
 }
 
 int run_store_preview(struct db_tx *tx, struct str id, struct str preview, struct err *err)

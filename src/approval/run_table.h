@@ -7,7 +7,7 @@
 #pragma once
 #include "approval/transition.h"
 
-/* What is looked for: 1 found, 0 there is none, -1. By id: the run's or the approval's. */
+/* What is looked for: 1 found, 0 there is none, -1. By id: the run's or the approval's; by call: its own or one that joined it. */
 int run_find(struct db_tx *tx, struct arena *arena, struct str id, struct run *ret, struct err *err)
 	__attribute__((warn_unused_result));
 int run_find_call(struct db_tx *tx, struct arena *arena, struct str caller, struct str call_id, struct run *ret,
@@ -48,6 +48,12 @@ struct run_new {
 	struct audit_event who;
 };
 int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err) __attribute__((warn_unused_result));
+/*
+ * Of one that a person is to be asked for, before it is inserted: 1 with the run that the call id gave already, or that waits for the
+ * same, which the call id gives from then on; 0 there is none.
+ */
+int run_join(struct db_tx *tx, struct arena *arena, const struct run_new *new, struct run *ret, struct err *err)
+	__attribute__((warn_unused_result));
 /* The same in two parts, for one that ended before it was written: what is told of it, and with its end (run_change()) the row. */
 int run_tell_new(struct db_tx *tx, const struct run_new *new, struct err *err) __attribute__((warn_unused_result));
 int run_insert_over(struct db_tx *tx, const struct run_new *new, const struct run_change *change,

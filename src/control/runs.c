@@ -214,32 +214,45 @@ static int decide_gate(struct asking *asking, struct err *err)
 	return 0;
 }
 
-static int do_insert(struct db_tx *tx, void *user, struct err *err)
-{
-	return run_insert(tx, user, err);
-}
-
 /* The run that was there first. */
-static int find_double(struct asking *asking, struct run *ret, struct err *err)
+static int find_call(struct asking *asking, struct run *ret, struct err *err)
 {
 	const struct run_request *request = asking->request;
-	int found = 0;
-	if (request->call_id.n == 0 && asking->request_key.n == 0)
+	if (request->call_id.n == 0)
 		return 0;
 	struct db_tx *tx = db_read(asking->runs->control->db);
-	if (request->call_id.n > 0)
-		found = run_find_call(tx, asking->arena, request->caller.id, request->call_id, ret, err);
-	if (found == 0 && asking->request_key.n > 0)
-		found = run_find_pending(tx, asking->arena, asking->request_key, ret, err);
+	int found = run_find_call(tx, asking->arena, request->caller.id, request->call_id, ret, err);
 	db_done(tx);
 	return found;
 }
 
-static int ask_person(struct asking *asking, struct run_new *new, struct err *err)
+struct asked {
+	struct arena *arena;
+	const struct run_new *new;
+	struct run there; /* that was joined */
+	bool joined;
+};
+
+static int do_ask(struct db_tx *tx, void *user, struct err *err)
+{
+	struct asked *asked = user;
+	int found = run_join(tx, asked->arena, asked->new, &asked->there, err);
+	asked->joined = found == 1;
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return run_insert(tx, asked->new, err);
+}
+
+static int ask_person(struct asking *asking, const struct run_new *new, struct err *err)
 {
 	struct runs *runs = asking->runs;
-	if (db_write(runs->control->db, do_insert, new, err) < 0)
+	struct asked asked = {.arena = asking->arena, .new = new};
+	if (db_write(runs->control->db, do_ask, &asked, err) < 0)
 		return -1;
+	if (asked.joined) {
+		asking->run = asked.there;
+		return 0;
+	}
 	runs_mind(runs);
 	runs_announce(runs, asking->run.id, asking->run.state);
 	if (runs->control->parent != NULL)
@@ -280,7 +293,7 @@ static int ask_once(struct asking *asking, struct run *ret, struct err *err)
 	int rc = asking->gated ? ask_person(asking, &new, err) : run_now(asking, &new, err);
 	if (rc < 0 && err->class == ERR_CONFLICT) {
 		struct run there;
-		if (find_double(asking, &there, NULL) == 1) {
+		if (find_call(asking, &there, NULL) == 1) {
 			*ret = there;
 			return 0;
 		}
@@ -305,7 +318,7 @@ int runs_request(struct runs *runs, struct arena *arena, const struct run_reques
 	struct asking asking = {.runs = runs, .arena = arena, .request = request};
 	if (request->call_id.n > RUN_CALL_ID_MAX)
 		return fail(err, ERR_INVALID_REQUEST, "'call_id' is longer than %d bytes", RUN_CALL_ID_MAX);
-	int there = request->dry_run ? 0 : find_double(&asking, ret, err);
+	int there = request->dry_run ? 0 : find_call(&asking, ret, err);
 	if (there != 0)
 		return there < 0 ? -1 : 0;
 	if (run_plan_make(runs, arena, request->action, &asking.plan, err) < 0)

@@ -285,6 +285,19 @@
 	"DROP INDEX audit_by_type;"                                                                                    \
 	"CREATE INDEX audit_by_type ON audit (type) WHERE " SCHEMA_NOT_OF_A_CALL ";"
 
+/*
+ * Whose call joined a request that waited already: which run its caller and call id name, as long as that is there. Harmless when it
+ * is taken twice.
+ */
+#define JOINED_CALLS                                                                                                   \
+	"CREATE TABLE IF NOT EXISTS joined_calls ("                                                                    \
+	"	caller TEXT NOT NULL,"                                                                                       \
+	"	call_id TEXT NOT NULL,"                                                                                      \
+	"	run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,"                                                   \
+	"	PRIMARY KEY (caller, call_id)"                                                                               \
+	") STRICT, WITHOUT ROWID;"                                                                                     \
+	"CREATE INDEX IF NOT EXISTS joined_calls_by_run ON joined_calls (run);"
+
 const struct schema_step schema_steps[] = {
 	{1, "the record, connectors, sessions, tokens",
 	 AUDIT CHECKPOINTS EXECUTIONS CONNECTORS BINDING_USE VAULT_SEEN SESSIONS PERSON_TOKENS},
@@ -295,6 +308,7 @@ const struct schema_step schema_steps[] = {
 	{6, "which ends of sessions are final", SESSIONS_FINAL},
 	{7, "persons' tokens end with the daemon", PERSON_TOKENS_OF_A_START},
 	{8, "no index by type of the events of calls and runs", FEWER_TYPES},
+	{9, "which run a call joined", JOINED_CALLS},
 	{0, NULL, NULL},
 };
 

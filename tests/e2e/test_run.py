@@ -326,6 +326,20 @@ class Runs(unittest.TestCase):
             self.assertEqual(ask("send", run_id=waits["run_id"], **more).status, 400)
         self.assertEqual(len(self.home.request("GET", "/v1/runs").json["items"]), 1)
 
+    def test_a_call_that_joined_a_request_finds_its_run_after_the_end(self):
+        self.add("send")
+        waits = self.run_action("send", 202, call_id="call-1")
+        self.assertEqual(self.run_action("send", 202, call_id="call-2")["run_id"], waits["run_id"])
+        self.home.ok("daemon", "restart")
+        self.home.ok("vault", "unlock")
+        self.decide(waits["approval_id"])
+        self.comes_to(waits["run_id"], "completed")
+        for call in ("call-1", "call-2"):
+            told = self.run_action("send", 200, call_id=call)
+            self.assertEqual((told["status"], told["run_id"]), ("completed", waits["run_id"]))
+        self.assertEqual(self.paths(), ["/ok"])
+        self.assertEqual(len(self.home.request("GET", "/v1/runs").json["items"]), 1)
+
     def test_denied(self):
         self.add("send")
         approval = self.ask()

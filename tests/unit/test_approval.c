@@ -412,6 +412,52 @@ static void what_waits_already_is_not_asked_twice(void **state)
 	assert_int_equal(insert(db, "run-2", "act-2", KEY), 0);
 }
 
+/* A call that asks for the same; the run that it is told of. */
+struct call {
+	struct str id;
+	struct arena *arena;
+	struct run told;
+};
+
+static int do_join(struct db_tx *tx, void *user, struct err *e)
+{
+	struct call *call = user;
+	const struct run run = {.caller = {.id = S("user")}, .call_id = call->id};
+	return run_join(tx, call->arena, &(struct run_new){.run = &run, .request_key = S(KEY)}, &call->told, e) == 1
+		       ? 0
+		       : -1;
+}
+
+static int found_by_call(struct db *db, struct arena *arena, const char *caller, struct str call_id, struct run *ret)
+{
+	struct db_tx *tx = db_read(db);
+	int found = run_find_call(tx, arena, str_from(caller), call_id, ret, &err);
+	db_done(tx);
+	return found;
+}
+
+static void a_call_that_joined_finds_its_run_for_good(void **state)
+{
+	struct db *db = *state;
+	AUTO(arena) *arena = arena_new();
+	struct call first = {.id = S("call-1"), .arena = arena}, nameless = {.arena = arena};
+	struct run run;
+	assert_int_equal(db_write(db, do_join, &first, &err), -1); /* there is nothing to join */
+	assert_int_equal(insert(db, "run-1", ACT, KEY), 0);
+	assert_int_equal(found_by_call(db, arena, "user", first.id, &run), 0);
+	assert_int_equal(db_write(db, do_join, &first, &err), 0);
+	assert_int_equal(db_write(db, do_join, &nameless, &err), 0);
+	assert_true(str_eq(first.told.id, S("run-1")) && str_eq(nameless.told.id, S("run-1")));
+	assert_int_equal(change(db, ACT, RUN_EVENT_DENY), 0);
+	assert_int_equal(found_by_call(db, arena, "user", first.id, &run), 1);
+	assert_true(str_eq(run.id, S("run-1")) && run.state == RUN_DENIED);
+	assert_int_equal(found_by_call(db, arena, "other", first.id, &run), 0);
+	/* What waits now is another one, and not what that call is told of. */
+	assert_int_equal(insert(db, "run-2", "act-2", KEY), 0);
+	assert_int_equal(db_write(db, do_join, &first, &err), 0);
+	assert_true(str_eq(first.told.id, S("run-1")));
+}
+
 static void twenty_wait_at_most(void **state)
 {
 	struct db *db = *state;
@@ -700,6 +746,7 @@ int main(void)
 		WITH_DB(who_comes_second_is_told),
 		WITH_DB(who_approves_what_was_refused_is_told_the_part),
 		WITH_DB(what_waits_already_is_not_asked_twice),
+		WITH_DB(a_call_that_joined_finds_its_run_for_good),
 		WITH_DB(twenty_wait_at_most),
 		WITH_DB(a_lock_ends_every_grant_however_many),
 		WITH_DB(nothing_begins_under_a_grant_that_has_ended),

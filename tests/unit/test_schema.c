@@ -86,6 +86,11 @@ static const struct {
 	 "SELECT group_concat(seq) || (SELECT seq FROM audit INDEXED BY audit_by_type WHERE type = 'run.failed' "
 	 "AND " SCHEMA_NOT_OF_A_CALL ") FROM audit",
 	 "1,22"},
+	{8,
+	 "INSERT INTO runs (id, caller, caller_name, call_id, action, action_version, action_hash, args, state, "
+	 "requested_ns)"
+	 "	VALUES ('r', 'c', 'C', 'i', 'a', '1', 'h', '{}', 'running', 1);",
+	 "SELECT group_concat(id || call_id) || (SELECT count(*) FROM joined_calls) FROM runs", "ri0"},
 };
 
 /* A database as the program of that version left it. */
