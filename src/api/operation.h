@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "text/json.h"
 
-#define API_REVISION 1 /* X-Aileron-Api; told by /v1/health */
+#define API_REVISION 2 /* X-Aileron-Api; told by /v1/health */
 
 enum api_permission {
 	API_OPEN,           /* no token */

@@ -295,7 +295,7 @@ static int prepare(const struct client *client, const struct client_request *req
 		.timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : CLIENT_TIMEOUT_MS,
 		.same_peer = true,
 	};
-	add_header(ret, S("X-Aileron-Api"), S("1"));
+	add_header(ret, S("X-Aileron-Api"), S(STR_DIGITS(API_REVISION)));
 	if (request->body.n > 0)
 		add_header(ret, S("Content-Type"), S("application/json"));
 	if (token == NULL || operation->permission == API_OPEN)

@@ -15,9 +15,10 @@
 
 #define INSTANCE "0123456789abcdef0123456789abcdef"
 #define TOKEN    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define REVISION "\"api_revision\":" STR_DIGITS(API_REVISION)
 #define HEALTH                                                                                                         \
-	"{\"status\":\"ok\",\"service\":\"aileron\",\"version\":\"0.1.0\",\"timestamp\":\"\",\"api_revision\":1,"      \
-	"\"instance_id\":\"" INSTANCE "\"}"
+	"{\"status\":\"ok\",\"service\":\"aileron\",\"version\":\"0.1.0\",\"timestamp\":\"\"," REVISION                \
+	",\"instance_id\":\"" INSTANCE "\"}"
 
 static struct err err;
 
@@ -217,7 +218,7 @@ static void an_alive_one_gets_the_token(void **state)
 	fake->answer = "200 OK|{\"version\":\"x\"}";
 	assert_int_equal(get_status(client, &answer), 0);
 	assert_true(was_asked(fake, "Authorization: Bearer " TOKEN));
-	assert_true(was_asked(fake, "X-Aileron-Api: 1"));
+	assert_true(was_asked(fake, "X-Aileron-Api: " STR_DIGITS(API_REVISION)));
 	client_free(TAKE(client));
 	fake_stop(fake);
 }
@@ -250,7 +251,7 @@ static void somebody_else_at_its_address_gets_nothing(void **state)
 {
 	(void)state;
 	static const char *const others[] = {
-		"200 OK|{\"instance_id\":\"ffffffffffffffffffffffffffffffff\",\"api_revision\":1}",
+		"200 OK|{\"instance_id\":\"ffffffffffffffffffffffffffffffff\"," REVISION "}",
 		"200 OK|{}",
 		"200 OK|not json",
 		"404 Not Found|{}",
@@ -278,7 +279,7 @@ static void a_successor_is_asked_who_it_is_before_it_gets_the_token(void **state
 	write_discovery(fake->port, "");
 	hold_lock();
 	assert_int_equal(open_client(&client), 1);
-	fake->health = "200 OK|{\"instance_id\":\"ffffffffffffffffffffffffffffffff\",\"api_revision\":1}";
+	fake->health = "200 OK|{\"instance_id\":\"ffffffffffffffffffffffffffffffff\"," REVISION "}";
 	fake_hang_up(fake);
 	assert_int_equal(get_status(client, NULL), -1);
 	assert_int_equal(err.class, ERR_UNREACHABLE);
@@ -311,7 +312,7 @@ static void another_revision_is_refused(void **state)
 	AUTO(client) *client = NULL;
 	write_discovery(fake->port, "");
 	hold_lock();
-	fake->health = "200 OK|{\"instance_id\":\"" INSTANCE "\",\"api_revision\":2}";
+	fake->health = "200 OK|{\"instance_id\":\"" INSTANCE "\",\"api_revision\":1}";
 	assert_int_equal(open_client(&client), -1);
 	assert_int_equal(err.class, ERR_API_REVISION);
 	assert_non_null(strstr(err.message, "aileron daemon restart"));

@@ -503,7 +503,7 @@ static void assert_refused(struct stage *stage, const char *line, const char *he
 		fail_msg("%s: %u %.*s", line, reply.status, STR_FMT(reply.body));
 	assert_int_equal(text_at(error, "request_id").n, 16);
 	assert_true(text_at(error, "message").n > 0);
-	assert_true(str_find(reply.head, S("X-Aileron-Api: 1\r\n")) != STR_NPOS);
+	assert_true(str_find(reply.head, S("X-Aileron-Api: " STR_DIGITS(API_REVISION) "\r\n")) != STR_NPOS);
 }
 
 /* Whether the record has an event of that type whose text holds `piece`. */
@@ -548,7 +548,7 @@ static void health_says_which_daemon_this_is(void **state)
 	assert_text(reply.json, "status", "ok");
 	assert_text(reply.json, "service", "aileron");
 	assert_text(reply.json, "instance_id", INSTANCE);
-	assert_true(str_find(reply.head, S("X-Aileron-Api: 1\r\n")) != STR_NPOS);
+	assert_true(str_find(reply.head, S("X-Aileron-Api: " STR_DIGITS(API_REVISION) "\r\n")) != STR_NPOS);
 	AUTO_REPLY openapi = ask(&stage, "GET /openapi.json", "", NULL);
 	assert_text(openapi.json, "openapi", "3.1.0");
 	tear_down(&stage);
@@ -565,7 +565,7 @@ static void whoever_asks_wrongly_is_told_what_is_wrong(void **state)
 	assert_refused(&stage, "GET /v1/status", "Cookie: aileron_daemon_token=" TOKEN "\r\n", NULL, 401,
 		       "unauthorized");
 	assert_refused(&stage, "GET /v1/status?token=" TOKEN, "", NULL, 401, "unauthorized");
-	assert_refused(&stage, "GET /v1/status", BEARER "X-Aileron-Api: 2\r\n", NULL, 426, "api_revision");
+	assert_refused(&stage, "GET /v1/status", BEARER "X-Aileron-Api: 1\r\n", NULL, 426, "api_revision");
 	assert_refused(&stage, "GET /v1/status?x=1", BEARER, NULL, 400, "invalid_request");
 	assert_refused(&stage, "GET /v1/audit?limit=1001", BEARER, NULL, 400, "invalid_request");
 	assert_refused(&stage, "GET /v1/audit?limit=1&limit=2", BEARER, NULL, 400, "invalid_request");

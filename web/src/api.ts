@@ -6,7 +6,7 @@ import { personToken, reachable, session, signedOut } from "./session";
 
 export { ApiError };
 
-const REVISION = "1";
+const REVISION = "2";
 const SILENCE_MS = 75_000; // the daemon says something every 30 s
 const RETRY_MS = [500, 1000, 2000, 5000];
 
