@@ -119,6 +119,19 @@ static int record_asked(struct request *request, const struct keeper_state *befo
 	return accepts_older(request) ? vault_record(request, &record, err) : 0;
 }
 
+/*
+ * Whoever must wait has asked for nothing that is to be on record. So the keeper does not hear of it either: the wait may be
+ * over by then.
+ */
+static int check_wait(const struct request *request, const struct keeper_state *before, struct err *err)
+{
+	if (!accepts_older(request) || before->throttled_ms == 0)
+		return 0;
+	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu ms", (unsigned long long)before->throttled_ms);
+	err_detail_int(err, "retry_after_ms", (int64_t)before->throttled_ms);
+	return -1;
+}
+
 static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret, struct err *err)
 {
 	struct vault_mark seen;
@@ -150,8 +163,10 @@ int handle_vault_unlock(struct request *request, struct err *err)
 		put_status(&request->json, &state);
 		return 0;
 	}
+	if (check_wait(request, &state, err) < 0)
+		return -1;
 	if (unlock(request, &state, &done, err) < 0) {
-		/* Whoever must wait has not tried; what was asked for has an end on record all the same. */
+		/* Whoever must wait has not tried; what is on record as asked for has its end there all the same. */
 		if ((err->class != ERR_THROTTLED || accepts_older(request)) && err->class != ERR_SEALED_REQUIRED)
 			vault_record_failure(request, AUDIT_VAULT_UNLOCK_FAILED, err);
 		return -1;

@@ -48,6 +48,7 @@ struct stage {
 	pthread_t keeper;
 	int keeper_fd; /* ours; shut down ends the thread */
 	_Atomic int lock_state;
+	_Atomic uint64_t throttled_ms;
 	_Atomic bool silent;          /* asks are taken and not answered */
 	_Atomic bool older_on_record; /* when it was asked to accept an older file */
 };
@@ -74,6 +75,7 @@ static void put_state(struct stage *stage, struct buf *body)
 						      .generation = 7,
 						      .entries = 1,
 						      .members = 1,
+						      .throttled_ms = stage->throttled_ms,
 						      .device_key_id = S("0011223344556677")});
 }
 
@@ -733,6 +735,17 @@ static void the_vault_is_unlocked_locked_and_put_on_record(void **state)
 	assert_true(stage.older_on_record);
 	assert_int_equal(count_events(&stage, "vault.rollback_asked"), 1);
 	assert_int_equal(count_events(&stage, "vault.unlock_failed"), 2);
+
+	/* Who must wait anyhow has asked for nothing. */
+	stage.throttled_ms = 2500;
+	AUTO_REPLY too_soon =
+		ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"accept_rollback\":true,\"sealed\":\"eA==\"}");
+	assert_int_equal(too_soon.status, 429);
+	assert_true(str_find(too_soon.head, S("Retry-After: 3\r\n")) != STR_NPOS);
+	assert_int_equal(stage.lock_state, KEEPER_LOCKED);
+	assert_int_equal(count_events(&stage, "vault.rollback_asked"), 1);
+	assert_int_equal(count_events(&stage, "vault.unlock_failed"), 2);
+	stage.throttled_ms = 0;
 
 	AUTO_REPLY unlocked = ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"sealed\":\"eA==\"}");
 	assert_int_equal(unlocked.status, 200);
