@@ -70,18 +70,25 @@ static void show_entry(struct cli *cli, const struct looked *looked, struct str 
 	}
 }
 
-static void put_what_was_done(struct cli *cli, const struct looked *looked, const char *done, const char *id,
-			      struct str backup)
+struct deed {
+	const char *done, *id; /* id: NULL = none */
+	struct str backup;
+	const bool *gone; /* of `uninstall`: whether the file goes with its entry */
+};
+
+static void put_what_was_done(struct cli *cli, const struct looked *looked, const struct deed *deed)
 {
 	AUTO_BUF text = BUF_INIT(ENTRY_MAX);
 	struct json_writer w;
 	jsonw_init(&w, &text, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
 	member_z(&w, "agent", looked->program->name);
-	member_z(&w, "done", done);
+	member_z(&w, "done", deed->done);
 	member_str(&w, "file", looked->file.path);
-	member_str_given(&w, "id", str_from(id));
-	member_str_given(&w, "backup", backup);
+	member_str_given(&w, "id", str_from(deed->id));
+	member_str_given(&w, "backup", deed->backup);
+	if (deed->gone != NULL)
+		member_bool(&w, "gone", *deed->gone);
 	jsonw_end_object(&w);
 	buf_add_str(&cli->out.out, buf_str(&text));
 	print_text(&cli->out, "\n");
@@ -104,7 +111,7 @@ static int show_dry_run(struct cli *cli, const struct looked *looked, struct err
 	if (edited(cli, looked, S("ID-OF-THE-AGENT"), &entry, &text, err) < 0)
 		return -1;
 	if (cli->json) {
-		put_what_was_done(cli, looked, "nothing", NULL, STR_EMPTY);
+		put_what_was_done(cli, looked, &(struct deed){.done = "nothing"});
 		return CLI_OK;
 	}
 	print_text(&cli->out, "Nothing was changed. It would be registered with %s in '", looked->program->title);
@@ -140,7 +147,7 @@ static int write_entry(struct cli *cli, const struct looked *looked, const char 
 	    person_file_write(cli, &looked->file, buf_str(&text), &backup, err) < 0)
 		return -1;
 	if (cli->json) {
-		put_what_was_done(cli, looked, "installed", id, backup);
+		put_what_was_done(cli, looked, &(struct deed){.done = "installed", .id = id, .backup = backup});
 		return 0;
 	}
 	print_text(&cli->out, "Registered with %s, as agent %s, in '", looked->program->title, id);
@@ -170,7 +177,7 @@ int verb_mcp_install(struct cli *cli, struct err *err)
 	if (is_installed(cli, &looked, &installed, err) < 0)
 		return -1;
 	if (installed && cli->json)
-		put_what_was_done(cli, &looked, "nothing", looked.id, STR_EMPTY);
+		put_what_was_done(cli, &looked, &(struct deed){.done = "nothing", .id = looked.id});
 	else if (installed)
 		print_text(&cli->out, "%s has it already, as agent %s.\n", looked.program->title, looked.id);
 	if (installed)
@@ -215,54 +222,66 @@ static int without_entry(struct cli *cli, const struct looked *looked, struct bu
 			    err);
 }
 
-static int take_out(struct cli *cli, const struct looked *looked, struct str *ret_backup, bool *ret_gone,
-		    struct err *err)
+static void tell_dry_removal(struct cli *cli, const struct looked *looked, bool goes)
+{
+	if (cli->json) {
+		put_what_was_done(cli, looked, &(struct deed){.done = "nothing", .id = looked->id, .gone = &goes});
+		return;
+	}
+	print_text(&cli->out, "Nothing was changed. '" PROGRAM_SERVER "' would be removed from '");
+	print_from(&cli->out, looked->file.path);
+	print_text(&cli->out, "'%s, and the token of agent %s revoked.\n", goes ? ", which would go with it" : "",
+		   looked->id);
+}
+
+static void tell_removal(struct cli *cli, const struct looked *looked, struct str backup, bool gone)
+{
+	if (cli->json) {
+		put_what_was_done(
+			cli, looked,
+			&(struct deed){.done = "uninstalled", .id = looked->id, .backup = backup, .gone = &gone});
+		return;
+	}
+	print_text(&cli->out, "Removed from %s: '", looked->program->title);
+	print_from(&cli->out, looked->file.path);
+	print_text(&cli->out, "'%s. The token of agent %s is revoked.\n",
+		   gone ? ", which was made for it alone and is gone" : "", looked->id);
+}
+
+static int uninstall(struct cli *cli, const struct looked *looked, struct err *err)
 {
 	AUTO_BUF text = BUF_INIT(PROGRAM_FILE_MAX);
-	if (without_entry(cli, looked, &text, ret_gone, err) < 0)
+	struct str backup = STR_EMPTY;
+	bool goes = false;
+	if (without_entry(cli, looked, &text, &goes, err) < 0)
 		return -1;
-	return *ret_gone ? person_file_remove(&looked->file, err)
-			 : person_file_write(cli, &looked->file, buf_str(&text), ret_backup, err);
+	if (verb_switch(cli->line, "dry-run")) {
+		tell_dry_removal(cli, looked, goes);
+		return 0;
+	}
+	if ((goes ? person_file_remove(&looked->file, err)
+		  : person_file_write(cli, &looked->file, buf_str(&text), &backup, err)) < 0)
+		return -1;
+	registration_undo(cli, looked->id);
+	tell_removal(cli, looked, backup, goes);
+	return 0;
 }
 
 int verb_mcp_uninstall(struct cli *cli, struct err *err)
 {
+	static const bool stays = false;
 	AUTO_LOOKED looked = {.file = {.text = BUF_INIT(0)}};
-	struct str backup = STR_EMPTY;
-	bool gone = false;
 	if (look(cli, &looked, err) < 0)
 		return -1;
 	if (looked.found == PROGRAM_FOREIGN)
 		return fail(err, ERR_CONFLICT, "the server named '" PROGRAM_SERVER "' in '%s' is not ours: it stays",
 			    looked.file.path.p);
-	if (looked.found == PROGRAM_ABSENT) {
-		if (cli->json)
-			put_what_was_done(cli, &looked, "nothing", NULL, STR_EMPTY);
-		else
-			print_text(&cli->out, "%s does not have it.\n", looked.program->title);
-		return CLI_OK;
-	}
-	if (verb_switch(cli->line, "dry-run") && cli->json) {
-		put_what_was_done(cli, &looked, "nothing", looked.id, STR_EMPTY);
-		return CLI_OK;
-	}
-	if (verb_switch(cli->line, "dry-run")) {
-		print_text(&cli->out, "Nothing was changed. '" PROGRAM_SERVER "' would be removed from '");
-		print_from(&cli->out, looked.file.path);
-		print_text(&cli->out, "', and the token of agent %s revoked.\n", looked.id);
-		return CLI_OK;
-	}
-	if (take_out(cli, &looked, &backup, &gone, err) < 0)
-		return -1;
-	registration_undo(cli, looked.id);
-	if (cli->json) {
-		put_what_was_done(cli, &looked, "uninstalled", looked.id, backup);
-		return CLI_OK;
-	}
-	print_text(&cli->out, "Removed from %s: '", looked.program->title);
-	print_from(&cli->out, looked.file.path);
-	print_text(&cli->out, "'%s. The token of agent %s is revoked.\n",
-		   gone ? ", which was made for it alone and is gone" : "", looked.id);
+	if (looked.found == PROGRAM_OURS)
+		return uninstall(cli, &looked, err) < 0 ? -1 : CLI_OK;
+	if (cli->json)
+		put_what_was_done(cli, &looked, &(struct deed){.done = "nothing", .gone = &stays});
+	else
+		print_text(&cli->out, "%s does not have it.\n", looked.program->title);
 	return CLI_OK;
 }
 

@@ -131,12 +131,23 @@ class Files(Base):
         # Nobody's but ours, also where the entry was replaced meanwhile.
         self.home.ok("mcp", "revoke", self.install("claude").json["id"])
         self.install("claude")
-        self.assertIn("is gone", self.home.ok("mcp", "uninstall", "claude").out)
+        uninstall = lambda *flags: self.home.ok("mcp", "uninstall", "claude", *flags)
+        told = uninstall("--dry-run", "--json").json
+        self.assertEqual((told["done"], told["gone"]), ("nothing", True))
+        self.assertIn("which would go with it", uninstall("--dry-run").out)
+        self.assertTrue(file.exists())
+        self.assertIn("is gone", uninstall().out)
         self.assertFalse(file.exists())
+        self.install("claude")
+        told = uninstall("--json").json
+        self.assertEqual((told["done"], told["gone"], file.exists()), ("uninstalled", True, False))
+        self.assertFalse(uninstall("--json").json["gone"])
         # The agent has written to it, and a link to it is somebody's.
         self.install("claude")
         file.write_text(file.read_text().replace("{", '{\n  "theme": "dark",', 1))
-        self.assertNotIn("is gone", self.home.ok("mcp", "uninstall", "claude").out)
+        self.assertFalse(uninstall("--dry-run", "--json").json["gone"])
+        self.assertNotIn("go with it", uninstall("--dry-run").out)
+        self.assertNotIn("is gone", uninstall().out)
         self.assertEqual(json.loads(file.read_text())["theme"], "dark")
         for left in (file, backup):
             left.unlink(missing_ok=True)
