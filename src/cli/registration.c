@@ -205,22 +205,35 @@ static int make_folders(const char *path, struct err *err)
 	return 0;
 }
 
+static const char *last_part(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static int begin_beside(struct file_draft *draft, const char *path, mode_t mode, struct err *err)
+{
+	AUTO_FREE char *folder = xasprintf("%.*s", (int)(last_part(path) - path), path);
+	return file_draft_begin(draft, folder, mode, err);
+}
+
 /* A new file is the person's alone: others' programs keep secrets in theirs. */
 static int write_as(const char *path, struct str text, const struct stat *like, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *folder = xasprintf("%.*s", (int)(slash - path), path);
 	AUTO_DRAFT draft = FILE_DRAFT_INIT;
 	mode_t mode = like != NULL ? like->st_mode & 07777 : 0600;
-	if (file_draft_begin(&draft, folder[0] != '\0' ? folder : "/", mode, err) < 0 ||
-	    file_write_fd(draft.fd, path, text, err) < 0)
+	if (begin_beside(&draft, path, mode, err) < 0 || file_write_fd(draft.fd, path, text, err) < 0)
 		return -1;
 	if (like != NULL && (like->st_uid != geteuid() || like->st_gid != getegid()) &&
 	    fchown(draft.fd, like->st_uid, like->st_gid) != 0)
 		return fail_errno(err, "cannot keep the owner of '%s'", path);
 	if (fchmod(draft.fd, mode) != 0)
 		return fail_errno(err, "cannot keep the mode of '%s'", path);
-	return file_draft_commit(&draft, slash + 1, err);
+	return file_draft_commit(&draft, last_part(path), err);
+}
+
+static int refuse_changed(const struct person_file *file, struct err *err)
+{
+	return fail(err, ERR_CONFLICT, "'%s' was changed by another program meanwhile; try again", file->path.p);
 }
 
 /* Agent programs write their files while they run. */
@@ -232,7 +245,7 @@ static int check_unchanged(const struct person_file *file, struct err *err)
 		return -1;
 	if (exists == file->exists && str_eq(buf_str(&now), buf_str(&file->text)))
 		return 0;
-	return fail(err, ERR_CONFLICT, "'%s' was changed by another program meanwhile; try again", file->path.p);
+	return refuse_changed(file, err);
 }
 
 /* The first one that was made stays, and what has our entry is none. 1 there is one, 0 not. */
@@ -275,9 +288,36 @@ int person_file_write(struct cli *cli, const struct person_file *file, struct st
 	return 0;
 }
 
+static bool is_moved_as_read(const struct file_draft *moved, const struct person_file *file)
+{
+	AUTO_BUF text = BUF_INIT(PROGRAM_FILE_MAX);
+	AUTO_FD fd = openat(moved->folder, moved->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 && file_read_fd(fd, file->path.p, &text, NULL) == 0 &&
+	       str_eq(buf_str(&text), buf_str(&file->text));
+}
+
+/* Where the name is another file's by now, what was moved keeps the one that it got. */
+static int put_back(struct file_draft *moved, const struct person_file *file, struct err *err)
+{
+	const char *name = last_part(file->path.p);
+	if (renameat2(moved->folder, moved->name, moved->folder, name, RENAME_NOREPLACE) == 0)
+		refuse_changed(file, err);
+	else
+		fail(err, ERR_CONFLICT,
+		     "'%s' was changed by another program meanwhile; what that wrote is in '%s' beside it",
+		     file->path.p, moved->name);
+	moved->name[0] = '\0';
+	return -1;
+}
+
+/* Moved aside before it is looked at for the last time: another program may give its name to a new file at any moment. */
 int person_file_remove(const struct person_file *file, struct err *err)
 {
-	if (check_unchanged(file, err) < 0)
+	AUTO_DRAFT moved = FILE_DRAFT_INIT;
+	if (check_unchanged(file, err) < 0 || begin_beside(&moved, file->path.p, 0600, err) < 0)
 		return -1;
-	return unlink(file->path.p) == 0 ? 0 : fail_errno(err, "cannot remove '%s'", file->path.p);
+	if (renameat(moved.folder, last_part(file->path.p), moved.folder, moved.name) != 0)
+		return errno == ENOENT ? refuse_changed(file, err)
+				       : fail_errno(err, "cannot remove '%s'", file->path.p);
+	return is_moved_as_read(&moved, file) ? 0 : put_back(&moved, file, err);
 }

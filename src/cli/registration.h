@@ -53,5 +53,5 @@ int person_file_before(struct cli *cli, const struct person_file *file, struct p
  */
 int person_file_write(struct cli *cli, const struct person_file *file, struct str text, struct str *ret_backup,
 		      struct err *err) __attribute__((warn_unused_result));
-/* CONFLICT likewise. */
+/* CONFLICT likewise: what another program gives its name to meanwhile stays. */
 int person_file_remove(const struct person_file *file, struct err *err) __attribute__((warn_unused_result));
