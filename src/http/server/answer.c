@@ -144,7 +144,8 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer)
 	if (!x->is_bodiless)
 		buf_add_str(&x->queued, answer->body);
 	pthread_mutex_lock(&connection->server->lock);
-	buf_consume(&x->queued, answer_send_at_once(x, buf_str(&x->queued)));
+	if (connection->server->posted == NULL) /* else the loop is awake, and sends several at a time */
+		buf_consume(&x->queued, answer_send_at_once(x, buf_str(&x->queued)));
 	finish(x);
 }
 
