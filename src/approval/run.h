@@ -39,6 +39,7 @@ bool run_state_is_terminal(enum run_state state);
 
 #define RUN_ASKED_ARGS_MAX   ((size_t)64 << 10) /* bytes of arguments that a person is to read */
 #define RUN_PENDING_MAX      20                 /* of one caller */
+#define RUN_JOINED_MAX       1000               /* call ids of others that a run is known by */
 #define RUN_EXPIRY_DEFAULT_S (UINT64_C(24) * 3600)
 #define RUN_AWAITING_VAULT_S (UINT64_C(15) * 60)
 #define RUN_CALL_ID_MAX      64

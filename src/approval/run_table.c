@@ -284,9 +284,12 @@ int run_insert_over(struct db_tx *tx, const struct run_new *new, const struct ru
 	return write_row(tx, &run, new->request_key, err);
 }
 
+/* One too many joins as well; when that run has ended, its id is nobody's. */
 static int write_joined(struct db_tx *tx, const struct run *run, struct str there, struct err *err)
 {
-	struct db_stmt *q = db_stmt(tx, "INSERT INTO joined_calls (caller, call_id, run) VALUES (?, ?, ?)");
+	struct db_stmt *q =
+		db_stmt(tx, "INSERT INTO joined_calls (caller, call_id, run) SELECT ?1, ?2, ?3"
+			    " WHERE (SELECT count(*) FROM joined_calls WHERE run = ?3) < " STR_DIGITS(RUN_JOINED_MAX));
 	db_bind_str(q, run->caller.id);
 	db_bind_str(q, run->call_id);
 	db_bind_str(q, there);

@@ -50,7 +50,7 @@ struct run_new {
 int run_insert(struct db_tx *tx, const struct run_new *new, struct err *err) __attribute__((warn_unused_result));
 /*
  * Of one that a person is to be asked for, before it is inserted: 1 with the run that the call id gave already, or that waits for the
- * same, which the call id gives from then on; 0 there is none.
+ * same, which the call id gives from then on, unless RUN_JOINED_MAX do already; 0 there is none.
  */
 int run_join(struct db_tx *tx, struct arena *arena, const struct run_new *new, struct run *ret, struct err *err)
 	__attribute__((warn_unused_result));

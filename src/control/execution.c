@@ -15,7 +15,7 @@
 struct executions {
 	struct db *db;
 	pthread_mutex_t lock; /* guards what follows */
-	char lost[LOST_MAX][sizeof((struct execution *)0)->id];
+	char lost[LOST_MAX][EXECUTION_ID_SIZE];
 	size_t n_lost, n_ending; /* the first ones are being ended */
 };
 

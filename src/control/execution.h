@@ -32,9 +32,10 @@ struct execution_of {
 	void (*ending)(void *user, const struct execution_end *end);
 	void *user;
 };
+#define EXECUTION_ID_SIZE 33
 struct execution {
-	char id[33];         /* of the row */
-	uint64_t started_ns; /* Unix */
+	char id[EXECUTION_ID_SIZE]; /* of the row */
+	uint64_t started_ns;        /* Unix */
 	struct str connector, content_hash, op;
 	struct str binding;            /* its name, or several joined by one space; "" = none */
 	const struct execution_of *of; /* NULL = it is of no run */

@@ -127,9 +127,7 @@ static int check_wait(const struct request *request, const struct keeper_state *
 {
 	if (!accepts_older(request) || before->throttled_ms == 0)
 		return 0;
-	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu ms", (unsigned long long)before->throttled_ms);
-	err_detail_int(err, "retry_after_ms", (int64_t)before->throttled_ms);
-	return -1;
+	return keeper_refuse_throttled(before->throttled_ms, err);
 }
 
 static int unlock(struct request *request, const struct keeper_state *before, struct unlocked *ret, struct err *err)

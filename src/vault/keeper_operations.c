@@ -373,11 +373,7 @@ static bool tries(const struct keeper_sealed *m)
 static int check_throttle(struct keeper *keeper, struct err *err)
 {
 	uint64_t left_ms = keeper_throttle_left_ms(&keeper->throttle, keeper_now(keeper));
-	if (left_ms == 0)
-		return 0;
-	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu ms", (unsigned long long)left_ms);
-	err_detail_int(err, "retry_after_ms", (int64_t)left_ms);
-	return -1;
+	return left_ms == 0 ? 0 : keeper_refuse_throttled(left_ms, err);
 }
 
 static int open_message(struct keeper *keeper, struct call *call, struct err *err)

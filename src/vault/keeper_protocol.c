@@ -96,6 +96,13 @@ void keeper_sealed_put(struct buf *out, const struct keeper_sealed *m)
 	wire_put_str(out, m->sealed);
 }
 
+int keeper_refuse_throttled(uint64_t left_ms, struct err *err)
+{
+	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu ms", (unsigned long long)left_ms);
+	err_detail_int(err, "retry_after_ms", (int64_t)left_ms);
+	return -1;
+}
+
 #define FLAGS                                                                                                          \
 	((uint32_t)(KEEPER_FLAG_CREATE | KEEPER_FLAG_KEEP | KEEPER_FLAG_ACCEPT_ROLLBACK | KEEPER_FLAG_REPLACE |        \
 		    KEEPER_FLAG_DEVICE | KEEPER_FLAG_ED25519))

@@ -178,6 +178,8 @@ struct keeper_exchange {
 void keeper_sealed_put(struct buf *out, const struct keeper_sealed *m);
 int keeper_sealed_get(struct str body, struct keeper_sealed *ret, struct err *err) __attribute__((warn_unused_result));
 void keeper_state_put(struct buf *out, const struct keeper_state *m);
+/* What who has to wait is told, by the keeper or by who knows its state: -1. */
+int keeper_refuse_throttled(uint64_t left_ms, struct err *err);
 struct wire_reader;
 void keeper_state_get(struct wire_reader *r, struct keeper_state *ret);
 void keeper_entry_put(struct buf *out, const struct keeper_entry *m);

@@ -458,6 +458,22 @@ static void a_call_that_joined_finds_its_run_for_good(void **state)
 	assert_true(str_eq(first.told.id, S("run-1")));
 }
 
+static void a_run_is_known_by_so_many_calls(void **state)
+{
+	struct db *db = *state;
+	AUTO(arena) *arena = arena_new();
+	struct run run;
+	assert_int_equal(insert(db, "run-1", ACT, KEY), 0);
+	for (int i = 0; i <= RUN_JOINED_MAX; i++) {
+		char id[16];
+		snprintf(id, sizeof id, "call-%d", i);
+		struct call call = {.id = str_from(id), .arena = arena};
+		assert_int_equal(db_write_relaxed(db, do_join, &call, &err), 0);
+		assert_true(str_eq(call.told.id, S("run-1")));
+		assert_int_equal(found_by_call(db, arena, "user", call.id, &run), i < RUN_JOINED_MAX);
+	}
+}
+
 static void twenty_wait_at_most(void **state)
 {
 	struct db *db = *state;
@@ -747,6 +763,7 @@ int main(void)
 		WITH_DB(who_approves_what_was_refused_is_told_the_part),
 		WITH_DB(what_waits_already_is_not_asked_twice),
 		WITH_DB(a_call_that_joined_finds_its_run_for_good),
+		WITH_DB(a_run_is_known_by_so_many_calls),
 		WITH_DB(twenty_wait_at_most),
 		WITH_DB(a_lock_ends_every_grant_however_many),
 		WITH_DB(nothing_begins_under_a_grant_that_has_ended),
