@@ -32,6 +32,8 @@ struct db_tx {
 	bool in_job;         /* the writer's, while one runs: it must be within its transaction */
 	uint64_t version;    /* db_tx_version() of the writer's */
 	struct db_tx *next;  /* of the free readers */
+	uint64_t writes;     /* a reader's: as of before its snapshot */
+	bool kept;           /* a free reader's: it has its snapshot still; under the database's lock */
 	struct db_stmt statements[STORE_STATEMENTS];
 };
 
@@ -41,6 +43,10 @@ int store_fail(sqlite3 *handle, int code, struct err *err);
 int store_exec(struct db_tx *tx, const char *sql);
 /* Finalizes the cached statements and closes. NULL handles are fine. */
 void store_connection_release(struct db_tx *tx);
+
+/* Around each transaction of the writer: no reader keeps what it reads meanwhile, nor takes up what it has read before. */
+void store_write_begins(struct db *db);
+void store_write_ended(struct db *db);
 
 /* Our VFS over the system's, registered at the first call: vfs.c says what it changes. */
 const char *store_vfs(void);

@@ -3,6 +3,7 @@
 #include "store/connection.h"
 #include "store/schema.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define READERS_DEFAULT 8
@@ -17,6 +18,7 @@ struct db {
 	int version;
 	struct db_tx *write_tx; /* NULL when read_only */
 	struct writer *writer;
+	_Atomic uint64_t writes; /* twice the writer's transactions; odd while one is open */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t returned;
@@ -412,9 +414,53 @@ static struct db_tx *take_reader(struct db *db)
 	return tx;
 }
 
+/*
+ * A reader that is free keeps its snapshot for whoever reads next, until something is written: taking one is more work than
+ * most reads. A transaction begins with the end of those that are kept, for it may want to begin the log anew; one that was
+ * taken while it was open is not kept, for another reader may have seen more meanwhile.
+ */
+static void end_snapshot(struct db_tx *tx)
+{
+	tx->kept = false;
+	/* A failed statement may have ended the transaction already. */
+	if (sqlite3_get_autocommit(tx->handle) == 0 && store_exec(tx, "ROLLBACK") != SQLITE_OK)
+		BUG("a reader of the database cannot end: %s", sqlite3_errmsg(tx->handle));
+}
+
+static bool can_keep(const struct db_tx *tx)
+{
+	int code = sqlite3_errcode(tx->handle);
+	return tx->db->writer != NULL && tx->writes % 2 == 0 && sqlite3_get_autocommit(tx->handle) == 0 &&
+	       (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE);
+}
+
+void store_write_begins(struct db *db)
+{
+	pthread_mutex_lock(&db->lock);
+	atomic_fetch_add(&db->writes, 1);
+	for (struct db_tx *tx = db->free; tx != NULL; tx = tx->next) {
+		if (tx->kept)
+			end_snapshot(tx);
+	}
+	pthread_mutex_unlock(&db->lock);
+}
+
+void store_write_ended(struct db *db)
+{
+	atomic_fetch_add(&db->writes, 1);
+}
+
 struct db_tx *db_read(struct db *db)
 {
 	struct db_tx *tx = take_reader(db);
+	uint64_t writes = atomic_load(&db->writes);
+	if (tx->kept && tx->writes == writes) {
+		tx->kept = false;
+		return tx;
+	}
+	if (tx->kept)
+		end_snapshot(tx);
+	tx->writes = writes;
 	/* Takes no lock yet, and cannot fail but for memory: the snapshot is of the first statement. */
 	if (store_exec(tx, "BEGIN") != SQLITE_OK)
 		BUG("a reader of the database cannot begin: %s", sqlite3_errmsg(tx->handle));
@@ -427,11 +473,16 @@ void db_done(struct db_tx *tx)
 		return;
 	if (tx->unfinished != 0)
 		BUG("a reader of the database left %u statements unfinished", tx->unfinished);
-	/* A failed statement may have ended the transaction already. */
-	if (sqlite3_get_autocommit(tx->handle) == 0 && store_exec(tx, "ROLLBACK") != SQLITE_OK)
-		BUG("a reader of the database cannot end: %s", sqlite3_errmsg(tx->handle));
 	struct db *db = tx->db;
 	pthread_mutex_lock(&db->lock);
+	/* A transaction that has begun meanwhile has not found this one. */
+	bool keep = tx->writes == atomic_load(&db->writes) && can_keep(tx);
+	if (!keep) {
+		pthread_mutex_unlock(&db->lock);
+		end_snapshot(tx);
+		pthread_mutex_lock(&db->lock);
+	}
+	tx->kept = keep;
 	tx->next = db->free;
 	db->free = tx;
 	pthread_cond_signal(&db->returned);

@@ -78,7 +78,8 @@ bool db_write_withdraw(struct db_pending *pending) __attribute__((warn_unused_re
 /*
  * For whoever may not wait (an event loop): `done` is called on the thread that wrote after the commit, with err NULL, or
  * after the failure. `user` lives until then; `done` may be NULL. Jobs are run in the order in which they came, however
- * they came; one that nobody waits for is run with the next that somebody does wait for, or after 5 ms.
+ * they came; one that nobody waits for is run with the next that somebody does wait for, or after 5 ms; a relaxed one at once,
+ * when nobody writes.
  */
 void db_write_later(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
 void db_write_later_relaxed(struct db *db, db_job *job, void *user, void (*done)(void *user, const struct err *err));
@@ -88,7 +89,11 @@ void db_write_later_relaxed(struct db *db, db_job *job, void *user, void (*done)
  * way may still be of the one before.
  */
 void db_on_commit(struct db *db, void (*committed)(void *user), void *user);
-/* A snapshot for reading; waits when all readers are taken. Never NULL. Any thread; ends with db_done() on the same one. */
+/*
+ * A snapshot for reading; waits when all readers are taken. It is kept for the next reader until something is written: another
+ * program that wants to take the log into the file may have to wait for that. Never NULL. Any thread; ends with db_done() on
+ * the same one.
+ */
 struct db_tx *db_read(struct db *db);
 void db_done(struct db_tx *tx); /* NULL is fine */
 

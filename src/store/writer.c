@@ -26,7 +26,11 @@
 #define GATHER_WORTH  (20 * TIME_MICROSECOND) /* a commit that is quicker is not worth a wait */
 #define GATHER_MAX_NS (2 * TIME_MILLISECOND)
 
-/* Jobs that nobody waits for, or that others follow, are run with the next that somebody does wait for, or after this time. */
+/*
+ * Jobs that nobody waits for, or that others follow, are run with the next that somebody does wait for, or after this time.
+ * But what nobody waits for and need not be synced is written at once when nobody leads: a commit of its own costs little
+ * then, and whoever comes has that much less to do.
+ */
 #define LINGER_NS (5 * TIME_MILLISECOND)
 
 struct job {
@@ -186,6 +190,7 @@ static int run_job(struct writer *writer, struct job *job, struct job_list *done
 struct group {
 	size_t n, n_awaited;  /* jobs so far */
 	bool relaxed;         /* each of them is; ends with the first that is not */
+	bool ahead;           /* ends before what is waited for later: that may be withdrawn */
 	uint64_t deadline_ns; /* of the wait for others, on the steady clock */
 };
 
@@ -234,12 +239,20 @@ static void drop_waiting(struct writer *writer, struct job *job)
 	count_out(writer, job);
 }
 
+/* Whether the next is one that is written at once although it lingers, and nothing but such ones is to be done. */
+static bool next_is_ahead(const struct writer *writer)
+{
+	return writer->waiting.n > 0 && writer->n_urgent == 0 && writer->n_strict == 0 &&
+	       writer->waiting.first->done != NULL;
+}
+
 /* When the thread is wanted. */
 static uint64_t next_due(const struct writer *writer)
 {
 	if (writer->led || writer->waiting.n == 0)
 		return UINT64_MAX;
-	return writer->n_urgent > 0 || writer->stopping ? 0 : writer->waiting.first->due_ns;
+	bool now = writer->n_urgent > 0 || writer->stopping || next_is_ahead(writer);
+	return now ? 0 : writer->waiting.first->due_ns;
 }
 
 /* Whether the thread has to be told. It is, when the lock is free, which it wants next. */
@@ -272,6 +285,8 @@ static struct job *next_of_group(struct writer *writer, const struct group *grou
 		waited = !wait_until(&writer->joined, &writer->lock, group->deadline_ns);
 	bool fits =
 		group->n < GROUP_MAX && (!group->relaxed || (writer->waiting.n > 0 && writer->waiting.first->relaxed));
+	if (group->ahead && writer->n_urgent == 0)
+		fits = fits && next_is_ahead(writer);
 	struct job *job = fits ? take_waiting(writer) : NULL;
 	pthread_mutex_unlock(&writer->lock);
 	return job;
@@ -298,11 +313,11 @@ static void tell_of_commit(struct writer *writer)
 		committed(user);
 }
 
-static void run_group(struct writer *writer, struct job *job, bool relaxed)
+static void run_group(struct writer *writer, struct job *job, struct group group)
 {
 	struct job_list done = {0};
-	struct group group = {.relaxed = relaxed};
 	renew_version(writer->tx);
+	store_write_begins(writer->tx->db);
 	int code = set_relaxed(writer, group.relaxed);
 	if (code == SQLITE_OK)
 		code = store_exec(writer->tx, "BEGIN IMMEDIATE");
@@ -321,6 +336,7 @@ static void run_group(struct writer *writer, struct job *job, bool relaxed)
 		if (in_transaction(writer) && store_exec(writer->tx, "ROLLBACK") != SQLITE_OK && in_transaction(writer))
 			BUG("a transaction can be neither committed nor rolled back");
 	}
+	store_write_ended(writer->tx->db);
 	if (code == SQLITE_OK && done.n > 0)
 		tell_of_commit(writer);
 	while ((job = list_take(&done)) != NULL)
@@ -332,12 +348,12 @@ static void run_group(struct writer *writer, struct job *job, bool relaxed)
 /* Under the lock, which is let go of meanwhile: a group of what waits, which is something. */
 static void lead(struct writer *writer)
 {
-	bool relaxed = writer->n_strict == 0;
+	const struct group group = {.relaxed = writer->n_strict == 0, .ahead = next_is_ahead(writer)};
 	struct job *job = take_waiting(writer);
 	writer->led = true;
 	pthread_mutex_unlock(&writer->lock);
 	led_here = writer;
-	run_group(writer, job, relaxed);
+	run_group(writer, job, group);
 	led_here = NULL;
 	pthread_mutex_lock(&writer->lock);
 	writer->led = false;

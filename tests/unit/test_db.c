@@ -316,7 +316,16 @@ static int count_sync(sqlite3_file *file, int flags)
 	return true_sync(file, flags);
 }
 
-/* Every file of the log gets a sync that counts. */
+static atomic_int locks;
+static int (*true_lock)(sqlite3_file *file, int at, int n, int flags);
+
+static int count_lock(sqlite3_file *file, int at, int n, int flags)
+{
+	atomic_fetch_add(&locks, 1);
+	return true_lock(file, at, n, flags);
+}
+
+/* Every file of the log gets a sync that counts, and the database's own locks of the log's index that do. */
 static int open_counting(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *ret_flags)
 {
 	(void)vfs;
@@ -326,6 +335,13 @@ static int open_counting(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *
 		true_sync = file->pMethods->xSync;
 		counting = *file->pMethods;
 		counting.xSync = count_sync;
+		file->pMethods = &counting;
+	}
+	if (code == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0) {
+		static sqlite3_io_methods counting;
+		true_lock = file->pMethods->xShmLock;
+		counting = *file->pMethods;
+		counting.xShmLock = count_lock;
 		file->pMethods = &counting;
 	}
 	return code;
@@ -468,12 +484,65 @@ static void a_relaxed_write_costs_no_sync(void **state)
 	assert_int_equal(ask_db(db, ROWS), 6);
 }
 
+static void post_told(void *user, const struct err *err)
+{
+	assert_null(err);
+	atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static int put_any(struct db_tx *tx, void *user, struct err *err)
+{
+	(void)user;
+	return db_run(db_stmt(tx, "INSERT INTO binding_use SELECT 'later-' || count(*), 1 FROM binding_use"), err) < 0
+		       ? -1
+		       : 0;
+}
+
+static void a_relaxed_write_that_nobody_waits_for_costs_no_sync_either(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(counting_vfs());
+	assert_int_equal(put(db, "first", 0, 0, NULL), 0);
+	int before = atomic_load(&log_syncs);
+	static atomic_int told;
+	atomic_store(&told, 0);
+	for (int i = 1; i <= 5; i++) {
+		db_write_later_relaxed(db, put_any, &told, post_told);
+		while (i % 2 == 0 && atomic_load(&told) < i)
+			sched_yield();
+		AUTO_FREE char *path = xasprintf("%d", i);
+		assert_int_equal(put_relaxed(db, path), 0);
+	}
+	while (atomic_load(&told) < 5)
+		sched_yield();
+	assert_int_equal(atomic_load(&log_syncs), before);
+	assert_int_equal(ask_db(db, ROWS), 11);
+}
+
+/* Nobody reads, and the last who did saw an older state: the log can be taken into the file, and begun anew. */
+static void who_has_read_holds_up_no_log(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	assert_int_equal(put(db, "a", 1, 0, NULL), 0);
+	struct db_tx *tx = db_read(db);
+	assert_int_equal(ask(tx, ROWS), 1);
+	assert_int_equal(put(db, "b", 1, 0, NULL), 0);
+	db_done(tx);
+	sqlite3 *other = NULL;
+	int frames = -1, taken = -1;
+	assert_int_equal(sqlite3_open(NAME, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, ROWS, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_wal_checkpoint_v2(other, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &taken),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
 static void count_commit(void *user)
 {
 	atomic_fetch_add((atomic_int *)user, 1);
 }
 
-/* Committed with the one that follows; and whoever waits for it alone has it too, a little later. */
 /* More than the cache holds, so that pages go to the log before the commit; and some of those once more. */
 static int outgrow_job(struct db_tx *tx, void *user, struct err *err)
 {
@@ -506,6 +575,7 @@ static void a_relaxed_write_that_outgrows_the_cache_outlives_a_kill(void **state
 	assert_int_equal(ask_db(db, "SELECT count(*) FROM binding_use WHERE last_used_ns = 2"), 9);
 }
 
+/* Committed with the one that follows; and whoever waits for it alone has it too, a little later. */
 static void a_relaxed_write_shares_the_next_commit(void **state)
 {
 	(void)state;
@@ -625,6 +695,172 @@ static void many_write_and_read_at_once(void **state)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(ask_db(db, ROWS), WRITERS * ROWS_EACH * 9 / 10);
 	assert_int_equal(db_check(db, NULL), 0);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ snapshots */
+
+static void a_reader_keeps_its_snapshot_until_a_commit(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(counting_vfs());
+	assert_int_equal(put(db, "a", 1, 0, NULL), 0);
+	assert_int_equal(ask_db(db, ROWS), 1);
+	int before = atomic_load(&locks);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(ask_db(db, ROWS), 1);
+	assert_int_equal(atomic_load(&locks), before);
+	/* Of two readers, each sees what was answered, whichever is asked first. */
+	struct db_tx *one = db_read(db), *other = db_read(db);
+	assert_int_equal(ask(other, ROWS), 1);
+	db_done(one);
+	assert_int_equal(put(db, "b", 1, 0, NULL), 0);
+	assert_int_equal(ask(other, ROWS), 1);
+	assert_int_equal(ask_db(db, ROWS), 2);
+	db_done(other);
+	assert_int_equal(ask_db(db, ROWS), 2);
+	/* A job that is undone commits nothing; a relaxed one does. */
+	assert_int_equal(put(db, "c", 1, -1, NULL), -1);
+	assert_int_equal(ask_db(db, ROWS), 2);
+	assert_int_equal(put_relaxed(db, "d"), 0);
+	assert_int_equal(ask_db(db, ROWS), 3);
+}
+
+static void a_statement_that_fails_leaves_a_reader_whole(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	assert_int_equal(put(db, "a", 1, 0, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		struct db_tx *tx = db_read(db);
+		struct db_stmt *wrong = db_stmt(tx, "SELECT nothing FROM nowhere");
+		assert_int_equal(db_step(wrong, NULL), -1);
+		db_finish(wrong);
+		db_done(tx);
+		assert_int_equal(ask_db(db, ROWS), 1 + i);
+		AUTO_FREE char *path = xasprintf("row %d", i);
+		assert_int_equal(put(db, path, 1, 0, NULL), 0);
+	}
+}
+
+static int grow_job(struct db_tx *tx, void *user, struct err *err)
+{
+	if (db_run(db_stmt(tx, "DELETE FROM binding_use"), err) < 0)
+		return -1;
+	return outgrow_job(tx, user, err);
+}
+
+/* The log begins anew, although there are readers who have read something each time. */
+static void snapshots_that_are_kept_do_not_hold_the_log(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct stat log;
+	off_t most = 0;
+	for (int i = 0; i < 30; i++) { /* about 1,400 pages each */
+		struct db_tx *one = db_read(db), *other = db_read(db);
+		(void)ask(one, ROWS);
+		(void)ask(other, ROWS);
+		db_done(one);
+		db_done(other);
+		assert_int_equal(db_write(db, grow_job, NULL, NULL), 0);
+		assert_int_equal(stat(NAME "-wal", &log), 0);
+		most = MAX(most, log.st_size);
+	}
+	assert_in_range(most, 4 << 20, 40 << 20);
+	assert_int_equal(ask_db(db, ROWS), 3000);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- ahead */
+
+struct ahead {
+	struct put put;
+	pthread_t wrote;
+	atomic_bool told;
+	int result;
+};
+
+static int ahead_job(struct db_tx *tx, void *user, struct err *err)
+{
+	struct ahead *ahead = user;
+	ahead->wrote = pthread_self();
+	return put_job(tx, &ahead->put, err);
+}
+
+static void note_end(void *user, const struct err *err)
+{
+	struct ahead *ahead = user;
+	ahead->result = err == NULL ? 0 : -1;
+	atomic_store(&ahead->told, true);
+}
+
+static void await(atomic_bool *what)
+{
+	while (!atomic_load(what))
+		sched_yield();
+}
+
+/* By the thread and at once, when it need not be synced: whoever waits for something comes behind it. */
+static void what_nobody_waits_for_is_done_ahead(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(counting_vfs());
+	assert_int_equal(put(db, "first", 0, 0, NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		AUTO_FREE char *path = xasprintf("ahead %d", i), *next = xasprintf("next %d", i);
+		struct ahead ahead = {.put = {path, 1, 0}};
+		int before = atomic_load(&log_syncs);
+		db_write_later_relaxed(db, ahead_job, &ahead, note_end);
+		await(&ahead.told);
+		assert_int_equal(ahead.result, 0);
+		assert_false(pthread_equal(ahead.wrote, pthread_self()));
+		assert_int_equal(atomic_load(&log_syncs), before);
+		assert_int_equal(put(db, next, 1, 0, NULL), 0);
+		assert_int_equal(atomic_load(&log_syncs) - before, 1);
+	}
+	assert_int_equal(ask_db(db, ROWS), 41);
+}
+
+/* After a while, when nothing else comes and it is to be synced. */
+static void what_nobody_waits_for_is_committed_by_itself(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	struct ahead ahead = {.put = {"a", 1, 0}}, bad = {.put = {"b", 1, -1}}, good = {.put = {"c", 1, 0}};
+	db_write_later(db, ahead_job, &ahead, note_end);
+	await(&ahead.told);
+	assert_int_equal(ask_db(db, ROWS), 1);
+	/* One that fails undoes itself alone, first or not. */
+	db_write_later(db, ahead_job, &bad, note_end);
+	await(&bad.told);
+	assert_int_equal(bad.result, -1);
+	bad.told = false;
+	db_write_later(db, ahead_job, &good, note_end);
+	db_write_later(db, ahead_job, &bad, note_end);
+	await(&good.told);
+	await(&bad.told);
+	assert_int_equal(bad.result, -1);
+	assert_int_equal(good.result, 0);
+	assert_int_equal(ask_db(db, ROWS), 2);
+}
+
+/* A start that may be withdrawn is left for its end, though another job came behind it that nobody waits for. */
+static void what_may_be_withdrawn_is_not_done_ahead(void **state)
+{
+	(void)state;
+	AUTO(db) *db = must_open(NULL);
+	bool withdrawn = false;
+	for (int i = 0; i < 1000 && !withdrawn; i++) {
+		AUTO_FREE char *path = xasprintf("start %d", i), *later = xasprintf("later %d", i);
+		struct put start = {path, 1, 0};
+		struct ahead ahead = {.put = {later, 1, 0}};
+		struct db_pending *pending = db_write_begin_relaxed(db, put_job, &start, NULL);
+		db_write_later_relaxed(db, ahead_job, &ahead, note_end);
+		withdrawn = db_write_withdraw(pending);
+		if (!withdrawn)
+			assert_int_equal(db_write_end(pending), 0);
+		await(&ahead.told);
+	}
+	assert_true(withdrawn);
 }
 
 /* -------------------------------------------------------------------------------------------------------- statements */
@@ -948,11 +1184,19 @@ int main(void)
 		TEST(jobs_that_wait_share_a_commit),
 		TEST(the_first_job_of_a_commit_is_undone_alone_too),
 		TEST(a_relaxed_write_costs_no_sync),
+		TEST(a_relaxed_write_that_nobody_waits_for_costs_no_sync_either),
+		TEST(who_has_read_holds_up_no_log),
 		TEST(a_relaxed_write_that_outgrows_the_cache_outlives_a_kill),
 		TEST(a_relaxed_write_shares_the_next_commit),
 		TEST(who_follows_is_told_of_commits),
 		TEST(what_waits_is_done_before_closing),
 		TEST(many_write_and_read_at_once),
+		TEST(a_reader_keeps_its_snapshot_until_a_commit),
+		TEST(a_statement_that_fails_leaves_a_reader_whole),
+		TEST(snapshots_that_are_kept_do_not_hold_the_log),
+		TEST(what_nobody_waits_for_is_done_ahead),
+		TEST(what_nobody_waits_for_is_committed_by_itself),
+		TEST(what_may_be_withdrawn_is_not_done_ahead),
 		TEST(values_come_back_as_they_were_bound),
 		TEST(what_is_not_given_is_null),
 		TEST(a_wrong_statement_is_told_at_its_step),
