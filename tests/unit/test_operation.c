@@ -30,6 +30,10 @@ static void rows_are_whole(void **state)
 		assert_true(operation->name[0] >= 'a' && operation->name[0] <= 'z');
 		assert_true(operation->summary[0] != '\0');
 		assert_true(str_starts(str_from(operation->route), S("/")));
+		/* As its own route, each name in braces a segment, it is what is found. */
+		struct str parameters[API_PATH_PARAMETERS];
+		bool known;
+		assert_ptr_equal(find(operation->method, operation->route, parameters, &known), operation);
 		bool answers = operation->result != NULL;
 		if ((operation->flags & (API_NO_CONTENT | API_STREAM)) != 0)
 			assert_false(answers);
