@@ -13,7 +13,7 @@ enum call_state { CALL_RUNS, CALL_SUCCEEDED, CALL_FAILED };
 struct call {
 	struct runner *runner;
 	struct egress_link *link;
-	struct link_call *link_call; /* NULL until the first request */
+	struct link_call *link_call; /* NULL until the grant is sent, or the first request */
 	struct egress_grant grant;   /* with this call's place behind the relay, if there is one */
 	const struct call_events *events;
 	void *owner;
@@ -243,7 +243,13 @@ struct call *call_start(const struct call_spec *spec, struct runner *runner, str
 	call->id = runner_call(runner, &run, &sink, call, err);
 	call->grant.relay = runner_relay(runner);
 	call->grant.relay_call = call->id;
-	return call->id == 0 ? NULL : TAKE(call);
+	if (call->id == 0)
+		return NULL;
+	if (call->grant.n_permits > 0) { /* it will ask for something, and the runner takes a while until then */
+		call->link_call = link_call_new(link, &call->grant);
+		link_call_grant(call->link_call);
+	}
+	return TAKE(call);
 }
 
 void call_free(struct call *call)

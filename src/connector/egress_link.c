@@ -17,7 +17,8 @@ struct link_call {
 	const struct egress_grant *grant;
 	uint32_t id;      /* 0: there was no place for it */
 	uint32_t granted; /* the start of egress that knows the grant; 0 = none */
-	bool lost;        /* egress ended while the call used it */
+	bool asked;       /* egress was sent a request of it */
+	bool lost;        /* egress ended while it knew the grant */
 	bool open;        /* a request is under way */
 	bool waiting;     /* … and was not sent yet: `envelope` holds it */
 	bool failing;     /* … and its end was lost with egress */
@@ -204,6 +205,8 @@ static void fail_request(struct link_call *call)
 		failure->err = link->error;
 	else
 		fail(&failure->err, ERR_NETWORK_ERROR, "http_request: %s; %s", link->error.message, what_next(link));
+	if (!call->asked) /* nobody has heard of it: it may safely be asked again */
+		err_detail_int(&failure->err, "unsent", 1);
 	call->lost = true;
 	finish(call, failure);
 }
@@ -307,6 +310,7 @@ static void send_request(struct link_call *call, struct str envelope)
 	AUTO_BUF head = BUF_INIT(32);
 	wire_put_u64(&head, call->until > now ? call->until - now : 0);
 	wire_put_bool(&head, call->trace);
+	call->asked = true;
 	wire_put_u32(&head, (uint32_t)envelope.n);
 	const struct str parts[] = {buf_str(&head), envelope};
 	/* A frame that cannot be sent means that egress is gone, which the next receive finds out and explains. */
@@ -358,6 +362,12 @@ void link_call_request(struct link_call *call, struct str envelope, uint64_t lef
 	call->waiting = true;
 	call->envelope = str_dup(envelope);
 	call->envelope_n = envelope.n;
+}
+
+void link_call_grant(struct link_call *call)
+{
+	if (call->link->ready && call->id != 0 && call->granted == 0 && grant_fits(call->grant))
+		(void)!send_grant(call); /* when egress is gone, the next receive finds that out */
 }
 
 struct link_call *link_call_new(struct egress_link *link, const struct egress_grant *grant)

@@ -2,10 +2,10 @@
  * egress_link: the one door to the network, as its parent sees it
  *
  * One link holds one `aileron-egress` and carries the requests of many calls. The process is started by the first request,
- * or before by egress_link_start(). When it dies, calls that have used it get NETWORK_ERROR for this request and every
+ * or before by egress_link_start(). When it dies, calls whose grant it knew get NETWORK_ERROR for this request and every
  * later one; the first request of another call starts it anew. A link_call is one connector call's permission: its grant
  * (with the secret) is sent once, with its first request, so that a call that asks for nothing shows its secret to nobody,
- * and is taken back when it is freed.
+ * or before, when it has none (link_call_grant()); it is taken back when the call is freed.
  *
  * The parent's own watch: a request that egress has not answered EGRESS_GRACE_NS after its time was over, or after it was
  * cancelled, proves that egress hangs; it is killed, which is as if it had died.
@@ -71,6 +71,9 @@ struct link_call *link_call_new(struct egress_link *link, const struct egress_gr
 /* Cancels the request under way, whose result is then told to nobody, and takes the grant back. NULL is fine. */
 void link_call_free(struct link_call *call);
 DEFINE_AUTO(link_call, link_call_free)
+
+/* Sends the grant when egress serves, so that the first request is all that is sent later. It has no secret. */
+void link_call_grant(struct link_call *call);
 
 /* Whether the grant was sent, which never happens twice. */
 bool link_call_has_granted(const struct link_call *call);

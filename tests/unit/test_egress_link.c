@@ -287,6 +287,26 @@ static void a_foreign_egress_serves_at_once_and_may_be_replaced(void **state)
 	tear_down_foreign(&foreign);
 }
 
+/* It knew the grant and was asked for nothing: what is asked of it now has not left, and may be asked again. */
+static void what_an_egress_never_heard_is_unsent(void **state)
+{
+	(void)state;
+	struct foreign foreign;
+	struct str unsent = STR_EMPTY;
+	set_up_foreign(&foreign);
+	attach(&foreign);
+	struct link_call *call = link_call_new(foreign.link, &foreign.grant);
+	link_call_grant(call);
+	hear(&foreign, EGRESS_GRANT);
+	attach(&foreign);
+	link_call_request(call, S("{}"), SECOND, false, on_foreign, &foreign);
+	assert_int_equal(foreign.answers, 1);
+	assert_int_equal(foreign.result.err.class, ERR_NETWORK_ERROR);
+	assert_true(err_detail_get(&foreign.result.err, "unsent", &unsent) && str_eq(unsent, S("1")));
+	link_call_free(call);
+	tear_down_foreign(&foreign);
+}
+
 static void a_foreign_egress_that_hangs_is_let_go(void **state)
 {
 	(void)state;
@@ -365,6 +385,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_result_that_nobody_waits_for_is_a_lie),
 		cmocka_unit_test(a_foreign_egress_serves_at_once_and_may_be_replaced),
 		cmocka_unit_test(a_foreign_egress_that_hangs_is_let_go),
+		cmocka_unit_test(what_an_egress_never_heard_is_unsent),
 		cmocka_unit_test(errands_are_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
