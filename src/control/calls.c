@@ -110,6 +110,11 @@ static void conclude_run(struct run *run)
 	call_free(run->call);
 }
 
+bool calls_is_one_run(const struct calls *calls)
+{
+	return calls->running != NULL && calls->running->next == NULL;
+}
+
 void calls_tend_runs(struct calls *calls, bool stopping)
 {
 	for (struct run **at = &calls->running; *at != NULL;) {

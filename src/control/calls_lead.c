@@ -5,8 +5,16 @@
 #include "control/loads.h"
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 
 #define GONE_POLL_NS (250 * TIME_MILLISECOND) /* how often a waiting worker asks whether its client is still there */
+
+/*
+ * A call alone looks so long before it sleeps: a core that has gone idle wakes up in about the time that a runner or egress
+ * takes, and there are three such waits in a call of one request. Whoever else wants the core has it.
+ */
+#define LOOK_NS     (500 * TIME_MICROSECOND)
+#define LOOK_ALL_NS (5 * TIME_MILLISECOND) /* in all its waits */
 
 /*
  * The pool of runners and the link to egress are driven by one thread at a time: it leads. Whoever waits for a task leads when
@@ -74,7 +82,20 @@ static int until(uint64_t deadline)
 	return (int)MIN(left, UINT64_C(3600000));
 }
 
-static void wait_for_something(struct calls *calls, uint64_t deadline)
+/* For a while, as long as something of `left_ns` is left. */
+static bool look(struct pollfd *fds, nfds_t n, uint64_t *left_ns)
+{
+	uint64_t start = clock_monotonic_ns(NULL), now = start, most = MIN(*left_ns, LOOK_NS);
+	int ready;
+	while ((ready = poll(fds, n, 0)) == 0 && now - start < most) {
+		sched_yield();
+		now = clock_monotonic_ns(NULL);
+	}
+	*left_ns -= MIN(*left_ns, now - start);
+	return ready != 0;
+}
+
+static void wait_for_something(struct calls *calls, uint64_t deadline, uint64_t *look_ns)
 {
 	struct pollfd fds[CALLS_RUNNERS_MAX + 2];
 	size_t n = 0;
@@ -86,7 +107,8 @@ static void wait_for_something(struct calls *calls, uint64_t deadline)
 		fds[n++] = (struct pollfd){.fd = runner_fd(runner), .events = runner_events(runner)};
 		deadline = MIN(deadline, runner_deadline(runner));
 	}
-	(void)poll(fds, n, until(deadline));
+	if (!calls_is_one_run(calls) || !look(fds, n, look_ns))
+		(void)poll(fds, n, until(deadline));
 	uint64_t count;
 	if (fds[0].revents != 0)
 		(void)!read(calls->wake_fd, &count, sizeof count);
@@ -144,12 +166,12 @@ static void lead(struct calls *calls, struct task *task)
 {
 	calls->led = true;
 	pthread_mutex_unlock(&calls->lock);
-	uint64_t poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;
+	uint64_t poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS, look_ns = LOOK_ALL_NS;
 	for (;;) {
 		look_round(calls);
 		if (task->done) /* by us alone, now */
 			break;
-		wait_for_something(calls, task->tick != NULL ? MIN(poll_ns, calls->due) : calls->due);
+		wait_for_something(calls, task->tick != NULL ? MIN(poll_ns, calls->due) : calls->due, &look_ns);
 		if (task->tick != NULL && clock_monotonic_ns(NULL) >= poll_ns) {
 			task->tick(calls, task);
 			poll_ns = clock_monotonic_ns(NULL) + GONE_POLL_NS;

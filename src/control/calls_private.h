@@ -67,4 +67,5 @@ void *calls_thread(void *calls);                 /* of a thread of its own, unti
 
 /* calls.c; by who leads */
 void calls_tend_runs(struct calls *calls, bool stopping); /* gives back those that have ended, cancels */
+bool calls_is_one_run(const struct calls *calls);         /* one runs, and no other */
 void calls_prune_served(struct calls *calls);             /* what the pool has ended meanwhile is served no more */

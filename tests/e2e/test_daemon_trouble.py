@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from daemon import Home, adopt_orphans, programs_below, wait_for
 from house import SLOW
@@ -185,6 +186,19 @@ class Trouble(unittest.TestCase):
                 wait_for(lambda: len(told) > before + 1, "further writes")
         self.assertEqual(self.home.discovery["pid"], pid)
         self.judge_load(told)
+
+    def test_a_call_that_waits_for_its_service_costs_no_time_of_the_processor(self):
+        def used(name):  # seconds: utime and stime (proc(5))
+            fields = Path(f"/proc/{self.home.process(name)}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        self.call()
+        call = self.held_call()
+        before = {name: used(name) for name in ("control", "egress", "keeper")}
+        time.sleep(2)
+        for name, seconds in before.items():
+            self.assertLess(used(name) - seconds, 0.2, name)
+        self.service.hold.set()
+        self.assertEqual(self.end(call, 10)[0], 0)
 
     # --------------------------------------------------------------------------------------------------------------- crashes
 
