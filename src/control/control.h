@@ -114,6 +114,9 @@ struct request {
 	unsigned status;              /* 0 = what the operation's flags say */
 	bool answered;                /* the handler did it itself (streams, pages, redirects) */
 	char audit_id[AUDIT_ID_SIZE]; /* of the event that says how it ended, for the failure envelope; "" */
+	/* The handler's: called once, when the request was answered, for what nobody is to wait for. NULL = nothing. */
+	void (*release)(void *user);
+	void *release_user;
 };
 typedef int request_handler(struct request *request, struct err *err);
 

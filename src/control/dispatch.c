@@ -82,6 +82,8 @@ static void refuse(struct work *work, const struct err *err, struct h1_header fu
 
 static void release_contents(struct work *work)
 {
+	if (work->request.release != NULL)
+		work->request.release(work->request.release_user);
 	json_free(work->query);
 	json_free(work->body);
 	buf_release(&work->request.answer);

@@ -72,11 +72,17 @@ static int call(struct request *r, struct invoke *invoke, struct err *err)
 	return rc;
 }
 
+static void release(void *user)
+{
+	struct invoke *invoke = user;
+	invoke_release(invoke);
+	free(invoke);
+}
+
 int handle_connector_call(struct request *r, struct err *err)
 {
 	struct invoke *invoke = NEW(struct invoke); /* holds an error: too large for a worker's stack */
-	int rc = call(r, invoke, err);
-	invoke_release(invoke);
-	free(invoke);
-	return rc;
+	r->release = release;
+	r->release_user = invoke;
+	return call(r, invoke, err);
 }

@@ -14,7 +14,6 @@ struct under_way {
 	struct connector_opened own; /* of a call by itself */
 	const struct connector_opened *opened;
 	struct credential_owner owner;
-	struct credential_use use;
 	struct call_limits limits;
 	struct egress_grant grant;
 	struct execution execution;
@@ -74,13 +73,13 @@ static int prepare(struct under_way *u, struct err *err)
 	const struct call_limits limits = {.wall_time = invoke->timeout_ms * MS};
 	u->limits = call_limits_resolve(&limits, &u->opened->manifest->limits);
 	if (invoke->step != NULL)
-		u->use = *invoke->step->use;
-	else if (credential_choose(invoke->control, invoke->arena, &u->owner, &u->use, err) < 0)
+		invoke->use = *invoke->step->use;
+	else if (credential_choose(invoke->control, invoke->arena, &u->owner, &invoke->use, err) < 0)
 		return -1;
 	u->execution.connector = u->opened->row.fqn;
 	u->execution.content_hash = u->opened->content_hash;
 	u->execution.op = invoke->op;
-	u->execution.binding = u->use.names;
+	u->execution.binding = u->invoke->use.names;
 	u->execution.of = invoke->step != NULL ? &invoke->step->of : NULL;
 	u->starting = execution_start_begin(invoke->control->executions, &invoke->by, &u->execution);
 	return 0;
@@ -93,7 +92,7 @@ static int get_ready(struct under_way *u, const struct calls_spec *spec, struct 
 	if (calls_prepare(invoke->control->calls, spec, err) < 0)
 		return -1;
 	uint64_t until = clock_monotonic_ns(NULL) + u->limits.wall_time + GRACE_NS;
-	return credential_permit(invoke->control, invoke->arena, &u->owner, &u->use, until, err);
+	return credential_permit(invoke->control, invoke->arena, &u->owner, &invoke->use, until, err);
 }
 
 /* To what the action says it reaches. One that is permissive has no list to be a part of: then the action's is the list. */
@@ -131,12 +130,11 @@ static int run(struct under_way *u, struct err *err)
 	bool ready = get_ready(u, &spec, &result->error) == 0;
 	int started = execution_is_relaxed(&u->execution) ? 0 : execution_start_end(TAKE(u->starting), err);
 	if (ready && started == 0) {
-		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->use);
+		u->grant = credential_grant(invoke->arena, &u->owner, &u->limits, &u->invoke->use);
 		narrow(u);
 		invoke->sent = true;
 		calls_run(invoke->control->calls, &spec, result);
 	}
-	credential_end(invoke->control, &u->use);
 	return started;
 }
 
@@ -193,6 +191,8 @@ int invoke_connector(struct invoke *invoke, struct err *err)
 
 void invoke_release(struct invoke *invoke)
 {
+	credential_end(invoke->control, &invoke->use);
+	invoke->use.n_permits = 0;
 	lines_release(&invoke->logs);
 	lines_release(&invoke->trace_lines);
 	buf_release(&invoke->result.output);

@@ -47,8 +47,9 @@ struct invoke {
 	struct str previous_hash; /* what the last use found, when that was another; "" = the same */
 	struct calls_result result;
 	struct lines logs, trace_lines;
+	struct credential_use use; /* what it was permitted */
 };
 /* The connector's own error, or why it was not called or not recorded. `invoke` stays where it is meanwhile. */
 int invoke_connector(struct invoke *invoke, struct err *err) __attribute__((warn_unused_result));
-/* Of the results; safe on one that was not invoked. */
+/* Ends its permits and frees the results; safe on one that was not invoked. While the arena is there. */
 void invoke_release(struct invoke *invoke);
