@@ -8,7 +8,8 @@
  *     against a bare loop that answers as many bytes and knows no HTTP; the two take turns, the best of each counts
  *   - what the processes have for themselves after all of that
  *
- * bench_daemon BIN, where BIN holds the programs and ../examples the connectors.
+ * bench_daemon BIN [PART], where BIN holds the programs and ../examples the connectors. PART is one of readiness, status,
+ * calls, reads and memory; without it all are measured.
  */
 #include "base/buf.h"
 #include "base/mem.h"
@@ -548,24 +549,45 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 	return remove(path);
 }
 
+static bool wanted(const char *part, const char *name)
+{
+	return part == NULL || strcmp(part, name) == 0;
+}
+
+static bool is_part(const char *part)
+{
+	static const char *const parts[] = {"readiness", "status", "calls", "reads", "memory"};
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (strcmp(part, parts[i]) == 0)
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = {0};
-	const char *bin = argc == 2 ? argv[1] : "build/release/bin";
+	const char *bin = argc >= 2 ? argv[1] : "build/release/bin";
+	const char *part = argc >= 3 ? argv[2] : NULL;
+	want(part == NULL || is_part(part), "the parts are readiness, status, calls, reads and memory");
 	curl_global_init(CURL_GLOBAL_ALL);
 	struct server *server = server_start(SERVER_TLS);
 	int ca_fd = server_ca_fd();
 	AUTO_FREE char *ca = xasprintf("/proc/self/fd/%d", ca_fd);
 	make_home(bin, ca_fd);
-	measure_readiness();
+	if (wanted(part, "readiness"))
+		measure_readiness();
 	struct child child = CHILD_INIT;
 	start_daemon(&child);
 	want(discovery_read(state, &daemon_, &err) == 1, "the daemon cannot be found");
 	furnish(bin, server);
-	measure_status();
-	measure_calls(server, ca);
-	measure_reads();
-	measure_memory();
+	if (wanted(part, "status"))
+		measure_status();
+	if (wanted(part, "calls"))
+		measure_calls(server, ca);
+	if (wanted(part, "reads"))
+		measure_reads();
+	if (wanted(part, "memory"))
+		measure_memory();
 	stop_daemon(&child);
 	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	server_stop(server);
