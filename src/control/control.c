@@ -24,6 +24,7 @@
 #include "control/sessions.h"
 #include "control/spans.h"
 #include "control/tokens.h"
+#include "control/credential_uses.h"
 #include "control/vault_watch.h"
 #include "control/workers.h"
 #include "egress/egress_protocol.h"
@@ -368,7 +369,8 @@ static int start_up(struct running *running, struct err *err)
 	if (control->sessions == NULL || start_tokens(control, err) < 0)
 		return -1;
 	control->processes = processes_new(control->db);
-	control->vault = vault_watch_new(control->db);
+	control->uses = credential_uses_new();
+	control->vault = vault_watch_new(control->db, control->uses);
 	control->actions = actions_new(control);
 	control->held = held_connectors_new(control);
 	control->known = known_connectors_new();
@@ -419,6 +421,7 @@ static void tear_down(struct running *running)
 	keeper_client_free(control->keeper);
 	parent_client_free(control->parent);
 	vault_watch_free(control->vault);
+	credential_uses_free(control->uses);
 	oauth_flows_free(control->oauth);
 	dispatcher_free(control->dispatcher);
 	tokens_free(control->tokens);

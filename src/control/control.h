@@ -48,6 +48,7 @@ struct runs;
 struct sessions;
 struct spans;
 struct tokens;
+struct credential_uses;
 struct vault_watch;
 struct workers;
 
@@ -74,6 +75,7 @@ struct control {
 	struct workers *workers;        /* workers.h */
 	struct dispatcher *dispatcher;  /* dispatch.h: from an exchange to a handler */
 	struct audit_service *audit;    /* audit_service.h: checkpoints, and who follows the record */
+	struct credential_uses *uses;   /* credential_uses.h: whose call a permit is for */
 	struct vault_watch *vault;      /* vault_watch.h: what the keeper tells of itself */
 	struct runs *runs;              /* runs.h: actions under way, and those that wait for a person */
 	struct spans *spans;            /* spans.h: spans on their way to a collector; NULL = none is configured */

@@ -136,8 +136,11 @@ int credential_permit(struct control *control, struct arena *arena, const struct
 			.deadline_ns = until_ns,
 			.version = use->fixed ? binding_number(binding) : 0,
 		};
-		if (permit_one(control, arena, owner, &permit, binding->consented, err) < 0)
+		credential_uses_add(control->uses, permit.use, &use->call);
+		if (permit_one(control, arena, owner, &permit, binding->consented, err) < 0) {
+			credential_uses_end(control->uses, permit.use);
 			return tell_refusal(err);
+		}
 		use->permits[use->n_permits++] = (struct egress_permit){
 			.use = permit.use,
 			.binding = binding->name,
@@ -150,8 +153,10 @@ int credential_permit(struct control *control, struct arena *arena, const struct
 
 void credential_end(struct control *control, const struct credential_use *use)
 {
-	for (size_t i = 0; i < use->n_permits; i++)
+	for (size_t i = 0; i < use->n_permits; i++) {
 		keeper_tell_end_use(control->keeper, use->permits[i].use);
+		credential_uses_end(control->uses, use->permits[i].use);
+	}
 }
 
 /* ------------------------------------------------------------------------------------------------------------ granting */

@@ -9,6 +9,7 @@
 #pragma once
 #include "connector/grant.h"
 #include "control/bindings.h"
+#include "control/credential_uses.h"
 
 struct credential_owner {
 	struct str fqn;
@@ -19,6 +20,7 @@ struct credential_use {
 	struct binding_list bindings; /* that are used */
 	struct str names;             /* of them, joined by one space; "" = none */
 	bool fixed;                   /* of a run: as they were chosen, or not at all */
+	struct credential_call call;  /* who uses them, for the record */
 	struct egress_permit *permits;
 	size_t n_permits;
 };

@@ -47,6 +47,7 @@ static int32_t on_audit(void *user, struct str object)
 						 .actor_id = u->owner.fqn});
 	member_raw(&event.json, "aileron.connector.event", object);
 	member_str(&event.json, "aileron.connector.fqn", u->owner.fqn);
+	member_bool(&event.json, "aileron.connector.linked", true);
 	member_z(&event.json, "aileron.execution.id", u->execution.id);
 	event_later(u->invoke->control->db, &event);
 	return 0;
@@ -82,6 +83,7 @@ static int prepare(struct under_way *u, struct err *err)
 	u->execution.binding = u->invoke->use.names;
 	u->execution.of = invoke->step != NULL ? &invoke->step->of : NULL;
 	u->starting = execution_start_begin(invoke->control->executions, &invoke->by, &u->execution);
+	invoke->use.call = (struct credential_call){str_from(u->execution.id), invoke->op};
 	return 0;
 }
 

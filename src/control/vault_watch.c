@@ -9,16 +9,18 @@
 
 struct vault_watch {
 	struct db *db;
+	struct credential_uses *uses;
 	uint64_t signed_uses[SIGNED_USES]; /* a ring */
 	size_t next_signed;
 	void (*changed)(void *user, bool unlocked);
 	void *changed_user;
 };
 
-struct vault_watch *vault_watch_new(struct db *db)
+struct vault_watch *vault_watch_new(struct db *db, struct credential_uses *uses)
 {
 	struct vault_watch *watch = NEW(struct vault_watch);
 	watch->db = db;
+	watch->uses = uses;
 	return watch;
 }
 
@@ -53,6 +55,7 @@ int vault_mark_find(struct db *db, struct arena *arena, struct str vault_id, str
 struct told {
 	struct str what, path, host, detail, vault_id;
 	uint64_t use, generation, now_ns;
+	struct credential_call call;
 	struct arena *arena;
 };
 
@@ -130,6 +133,9 @@ static int append(struct db_tx *tx, enum audit_type type, const struct told *tol
 	struct json_writer *w = &event.json;
 	member_str(w, "aileron.binding.name", told->path);
 	member_str_given(w, detail, told->detail);
+	if (told->call.execution.n > 0)
+		member_bool(w, "aileron.connector.linked", true);
+	member_str_given(w, "aileron.connector.operation", told->call.operation);
 	member_str_given(w, "aileron.credential.host", told->host);
 	if (told->use != 0) {
 		/* As text: a number of the keeper's may be beyond what canonical JSON has. */
@@ -138,6 +144,7 @@ static int append(struct db_tx *tx, enum audit_type type, const struct told *tol
 		member_z(w, "aileron.credential.use", number);
 	}
 	member_str(w, "aileron.credential.what", told->what);
+	member_str_given(w, "aileron.execution.id", told->call.execution);
 	return event_end(&event, err) < 0 ? -1 : event_append(tx, &event, err);
 }
 
@@ -200,6 +207,7 @@ static void on_noted(void *user, struct str what, struct str path, uint64_t use,
 		told->host = arena_str(told->arena, host);
 		told->detail = arena_str(told->arena, detail);
 		told->use = use;
+		told->call = credential_uses_find(watch->uses, told->arena, use);
 		notes[i].write(watch->db, notes[i].record, told, told_recorded);
 		return;
 	}

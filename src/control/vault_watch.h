@@ -8,11 +8,14 @@
  */
 #pragma once
 #include "base/arena.h"
+#include "control/credential_uses.h"
 #include "control/keeper_client.h"
 #include "store/db.h"
 
 struct vault_watch;
-struct vault_watch *vault_watch_new(struct db *db) __attribute__((warn_unused_result, returns_nonnull));
+/* `uses` says whose call a use is of; both outlive this. */
+struct vault_watch *vault_watch_new(struct db *db, struct credential_uses *uses)
+	__attribute__((warn_unused_result, returns_nonnull));
 void vault_watch_free(struct vault_watch *watch); /* NULL is fine */
 DEFINE_AUTO(vault_watch, vault_watch_free)
 /* Its functions are called on the loop's thread. */

@@ -84,6 +84,27 @@ class Binding(unittest.TestCase):
         self.assertIn("api_key/fixture/home", refused.out + refused.err)
         self.assertEqual(self.service.seen, [])
 
+    def test_each_use_is_on_record_with_its_call(self):
+        self.link()
+        self.bind()
+        for _ in range(3):
+            self.assertEqual(self.call().code, 0)
+        events = self.home.events()[::-1]  # the oldest first
+
+        def of(kind):
+            return [(at, e["payload"]) for at, e in enumerate(events) if e["event_type"] == kind]
+        started = {said["aileron.execution.id"]: at for at, said in of("execution.started")}
+        ended = {said["aileron.execution.id"]: at for at, said in of("execution.succeeded")}
+        read = of("vault.credential.read")
+        self.assertEqual(len(read), 3)
+        self.assertEqual({said["aileron.execution.id"] for _, said in read}, set(started))
+        for at, said in read:
+            self.assertEqual((said["aileron.connector.operation"], said["aileron.connector.linked"], said["aileron.credential.host"]),
+                             ("http_cred", True, f"127.0.0.1:{self.service.port}"))
+            self.assertEqual(said["aileron.binding.name"], "api_key/fixture/work")
+            call = said["aileron.execution.id"]
+            self.assertTrue(started[call] < at < ended[call])
+
     def test_basic(self):
         self.link('kind = "basic"')
         self.bind("--username", "ada", value="pass")
