@@ -557,9 +557,10 @@ static bool wanted(const char *part, const char *name)
 static bool is_part(const char *part)
 {
 	static const char *const parts[] = {"readiness", "status", "calls", "reads", "memory"};
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		if (strcmp(part, parts[i]) == 0)
 			return true;
+	}
 	return false;
 }
 
