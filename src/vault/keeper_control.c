@@ -4,10 +4,20 @@
 #include "vault/keeper_metadata.h"
 #include "vault/keeper_private.h"
 
+/* A file that is put where there was none, or in the place of a damaged one, is seen when somebody asks. */
+static void look_again(struct keeper *keeper)
+{
+	struct vault_status status;
+	vault_get_status(keeper->vault, &status);
+	if (status.state == VAULT_STATE_MISSING || status.trouble != ERR_NONE)
+		vault_reload(keeper->vault);
+}
+
 static int on_state(struct keeper *keeper, struct str body, struct buf *out, struct err *err)
 {
 	(void)body;
 	(void)err;
+	look_again(keeper);
 	struct keeper_state state;
 	keeper_state_now(keeper, &state);
 	keeper_state_put(out, &state);

@@ -144,6 +144,20 @@ class Vault(unittest.TestCase):
     def generation(self):
         return json.loads(self.file().read_text())["generation"]
 
+    def test_a_file_that_is_put_back_is_seen(self):
+        self.home.init()
+        whole = self.file().read_bytes()
+        for damage, state in ((self.file().unlink, "missing"), (lambda: self.file().write_bytes(whole[:-20]), "locked")):
+            self.home.ok("vault", "unlock")
+            damage()
+            self.home.ok("vault", "lock")
+            self.assertEqual(self.state(), state)
+            self.file().write_bytes(whole)
+            self.file().chmod(0o600)
+            status = self.home.ok("vault", "status", "--json").json
+            self.assertEqual((status["state"], status.get("trouble", "")), ("locked", ""))
+        self.home.ok("vault", "unlock")
+
     def test_what_an_accepted_file_replaced_cannot_come_back_unseen(self):
         self.home.init()
         old, given_up = self.home.root / "old", self.home.root / "given-up"
