@@ -172,7 +172,8 @@ static int set_up_one(struct setup *s, const struct json *item, struct err *err)
 	};
 	struct str sealed;
 	AUTO_BUF name = BUF_INIT(KIB);
-	if (setup_check_kind(s->opened, fields.kind, err) < 0 || binding_name_put(&name, &fields, err) < 0)
+	if (setup_check_kind(s->opened, fields.kind, err) < 0 || binding_name_put(&name, &fields, err) < 0 ||
+	    binding_fields_check(&fields, err) < 0)
 		return -1;
 	if (str_eq(fields.kind, S("oauth2")))
 		return fail(err, ERR_UNSUPPORTED_KIND,
@@ -274,7 +275,7 @@ int handle_binding_rebind(struct request *r, struct err *err)
 	fields.region = region.n > 0 ? region : fields.region;
 	fields.username = username.n > 0 ? username : fields.username;
 	uint32_t flags;
-	if (flags_of_binding(r, &fields, &flags, err) < 0 ||
+	if (binding_fields_check(&fields, err) < 0 || flags_of_binding(r, &fields, &flags, err) < 0 ||
 	    put_value(r, &fields, binding.name, sealed, flags, err) < 0)
 		return -1;
 	struct binding now;

@@ -46,6 +46,30 @@ void binding_metadata_put(struct buf *out, const struct binding_fields *fields)
 	jsonw_end_object(&w);
 }
 
+static bool is_scope_part(struct str value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		if (!ascii_is_alnum(value.p[i]) && str_find_char(S("-_."), value.p[i]) == STR_NPOS)
+			return false;
+	}
+	return true;
+}
+
+int binding_fields_check(const struct binding_fields *fields, struct err *err)
+{
+	for (size_t i = 0; i < fields->username.n; i++) {
+		unsigned char c = (unsigned char)fields->username.p[i];
+		if (c == ':' || c < ' ' || c == 0x7f)
+			return fail(err, ERR_INVALID_REQUEST, "a user name can have no ':' and no control character");
+	}
+	if (!is_scope_part(fields->region))
+		return fail(err, ERR_INVALID_REQUEST,
+			    "a region is letters, digits and '-', as in 'eu-west-1'; leave it out for any");
+	if (!is_scope_part(fields->access_key_id))
+		return fail(err, ERR_INVALID_REQUEST, "an access key id is letters, digits, '-', '_' and '.'");
+	return 0;
+}
+
 struct str binding_service(struct str connector_fqn, struct str given)
 {
 	struct fqn fqn;

@@ -16,6 +16,11 @@ struct binding_fields {
 	struct str account, access_key_id, region, username, scope; /* "" = not given */
 };
 void binding_metadata_put(struct buf *out, const struct binding_fields *fields);
+/*
+ * INVALID_REQUEST when what stands beside the value can be put on no request: a user name with ':' or a control character (RFC
+ * 7617), a region or access key id with other characters than the scope of a signature can have.
+ */
+int binding_fields_check(const struct binding_fields *fields, struct err *err) __attribute__((warn_unused_result));
 /* The service of a binding: the one given, else the repository of the connector's name, else its owner. Borrowed from them. */
 struct str binding_service(struct str connector_fqn, struct str given);
 /* "<kind>/<service>/<identity>"; INVALID_IDENTITY when a part is no valid name. */

@@ -110,6 +110,12 @@ class Binding(unittest.TestCase):
         self.bind("--username", "ada", value="pass")
         self.assertEqual(self.call(kind="basic").code, 0)
         self.assertEqual(self.header("authorization"), ["Basic YWRhOnBhc3M="])
+        before = self.home.ok("binding", "list", "--json").lines
+        refused = self.home.cli("binding", "rebind", "basic/fixture/work", "--username", "a:b", "--value-file", "-", "--yes",
+                                stdin="pass")
+        self.assertEqual(refused.code, 1, refused.out)
+        self.assertIn("no ':'", refused.err)
+        self.assertEqual(self.home.ok("binding", "list", "--json").lines, before)
 
     def test_aws_signature(self):
         self.link('kind = "aws_sigv4"\nservice = "s3"\nregion = "eu-west-1"')

@@ -136,9 +136,38 @@ static void test_versions(void **state)
 		assert_int_not_equal(binding_version_number(&others[i]), number);
 }
 
+static void what_stands_beside_the_value_can_be_put_on_a_request(void **state)
+{
+	(void)state;
+	static const struct {
+		struct binding_fields fields;
+		const char *names; /* NULL = it is good */
+	} rows[] = {
+		{{.kind = {"basic", 5}}, NULL},
+		{{.username = {"ada lovelace", 12}, .region = {"eu-west-1", 9}, .access_key_id = {"AKIDEXAMPLE", 11}},
+		 NULL},
+		{{.username = {"a:b", 3}}, "user name"},
+		{{.username = {"a\nb", 3}}, "user name"},
+		{{.username = {"a\x7f", 2}}, "user name"},
+		{{.region = {"US East", 7}}, "region"},
+		{{.region = {"eu/west", 7}}, "region"},
+		{{.access_key_id = {"AKID EXAMPLE", 12}}, "access key id"},
+		{{.access_key_id = {"AKID,x", 6}}, "access key id"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = {0};
+		assert_int_equal(binding_fields_check(&rows[i].fields, &err), rows[i].names == NULL ? 0 : -1);
+		if (rows[i].names == NULL)
+			continue;
+		assert_int_equal(err.class, ERR_INVALID_REQUEST);
+		assert_non_null(strstr(err.message, rows[i].names));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_stands_beside_the_value_can_be_put_on_a_request),
 		cmocka_unit_test(test_metadata_is_canonical),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_services),
