@@ -155,10 +155,10 @@ static int do_passwd(struct keeper *keeper, const struct call *call, struct buf 
 static int do_member_add(struct keeper *keeper, const struct call *call, struct buf *out, struct err *err)
 {
 	(void)out;
-	struct vault_credential credential;
+	struct vault_credential present, credential;
 	/* Anybody can seal a new credential; only a member knows one that opens the vault. */
-	if (prove(keeper, call, NULL, err) != 0 || new_credential(call, &credential, err) != 0 ||
-	    vault_member_add(keeper->vault, call->m->name, &credential, err) != 0)
+	if (old_credential(call, &present, err) != 0 || new_credential(call, &credential, err) != 0 ||
+	    vault_member_add(keeper->vault, call->m->name, &present, &credential, err) != 0)
 		return -1;
 	keeper_push_changed(keeper, "written");
 	return 0;

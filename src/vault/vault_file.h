@@ -185,9 +185,13 @@ void vault_member_at(const struct vault *vault, size_t index, struct vault_membe
 int vault_change_credential(struct vault *vault, const struct vault_credential *old, const struct vault_credential *new,
 			    char ret_member[VAULT_MEMBER_NAME + 1], struct err *err)
 	__attribute__((warn_unused_result));
-/* INVALID_IDENTITY for a name that is none (as an identity, at most VAULT_MEMBER_NAME), CONFLICT when it is taken. */
-int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *credential, struct err *err)
-	__attribute__((warn_unused_result));
+/*
+ * `present` is of a member, who need not be the one who unlocked: each of them knows the new one from now on.
+ * WRONG_PASSPHRASE, INVALID_IDENTITY for a name that is none (as an identity, at most VAULT_MEMBER_NAME), CONFLICT when it is
+ * taken.
+ */
+int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *present,
+		     const struct vault_credential *credential, struct err *err) __attribute__((warn_unused_result));
 /*
  * Makes a new vault key, seals every value anew, and the key to those who stay; `staying` is one of them, and unlocks
  * afterwards as before. NOT_FOUND, WRONG_PASSPHRASE, INVALID_REQUEST when `staying` is the one to go.

@@ -1,4 +1,5 @@
 /* Changing who may open the vault. */
+#include "crypto/constant_time.h"
 #include "vault/vault_private.h"
 
 int vault_change_credential(struct vault *vault, const struct vault_credential *old, const struct vault_credential *new,
@@ -20,10 +21,31 @@ int vault_change_credential(struct vault *vault, const struct vault_credential *
 	return 0;
 }
 
-int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *credential, struct err *err)
+/*
+ * Whether a member would unlock the file as it is: who would not, because a stranger set its key, notes nothing of it in
+ * passing. The file is verified under the key of who unlocked it, so that key has to be the member's too.
+ */
+static bool would_unlock(const struct vault *vault, size_t member, const struct secret *private)
 {
-	if (vault_need_unlocked(vault, err) < 0)
-		return -1;
+	const struct vault_member *who = &vault->document->members[member];
+	AUTO(vault_keys) *keys = vault_member_take_key(who, vault->document->id, private, NULL);
+	return keys != NULL && constant_time_eq(vault_keys_root(keys), vault_keys_root(vault->keys)) &&
+	       vault_member_knows(who, keys, private) != VAULT_FROM_STRANGER;
+}
+
+/* Two have seen the new member: the one who unlocked the vault, and the one who says now that it may come. */
+static void note_for_both(const struct vault *vault, struct vault_document *next, size_t prover,
+			  const struct secret *private)
+{
+	vault_member_note(next->arena, vault->keys, vault->private, &next->members[vault->me], next->members,
+			  next->n_members);
+	if (prover != vault->me && would_unlock(vault, prover, private))
+		vault_member_note(next->arena, vault->keys, private, &next->members[prover], next->members,
+				  next->n_members);
+}
+
+static int check_name(const struct vault *vault, struct str name, struct err *err)
+{
 	if (name.n > VAULT_MEMBER_NAME || !vault_identity_is_valid(name))
 		return fail(err, ERR_INVALID_IDENTITY,
 			    "'%.*s' is no name of a member: lower-case letters, digits, and . _ - after the first",
@@ -34,6 +56,20 @@ int vault_member_add(struct vault *vault, struct str name, const struct vault_cr
 	}
 	if (vault->document->n_members == VAULT_MEMBERS_MAX)
 		return fail(err, ERR_LIMIT, "the vault has %d members, and cannot have more", VAULT_MEMBERS_MAX);
+	return 0;
+}
+
+int vault_member_add(struct vault *vault, struct str name, const struct vault_credential *present,
+		     const struct vault_credential *credential, struct err *err)
+{
+	struct secret *opened = NULL;
+	size_t prover = 0;
+	if (vault_need_unlocked(vault, err) < 0 ||
+	    vault_find_member(vault->document, present, &prover, &opened, err) < 0)
+		return -1;
+	AUTO(secret) *provers = opened;
+	if (check_name(vault, name, err) < 0)
+		return -1;
 	struct vault_member_spec spec = {
 		.name = name,
 		.created_at = clock_wall_ns(vault->clock) / TIME_SECOND,
@@ -49,8 +85,7 @@ int vault_member_add(struct vault *vault, struct str name, const struct vault_cr
 		return -1;
 	next->n_members++;
 	vault_member_note(next->arena, vault->keys, private, member, next->members, next->n_members);
-	vault_member_note(next->arena, vault->keys, vault->private, &next->members[vault->me], next->members,
-			  next->n_members);
+	note_for_both(vault, next, prover, provers);
 	return vault_change_commit(vault, next, vault->keys, err);
 }
 

@@ -138,7 +138,7 @@ static void change_members(struct vault *vault, struct model *model)
 	if (has_robot)
 		ok(vault_member_remove(vault, S("robot"), &staying, &err));
 	else
-		ok(vault_member_add(vault, S("robot"), &coming, &err));
+		ok(vault_member_add(vault, S("robot"), &staying, &coming, &err));
 	has_robot = !has_robot;
 	model->generation++;
 }

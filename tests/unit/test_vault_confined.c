@@ -40,7 +40,7 @@ static int use_members(struct vault *vault, const struct vault_credential *old)
 	struct vault_credential robot = {.kind = VAULT_MEMBER_KEY_FILE, .secret = file};
 	AUTO(secret) *words = secret_from(S("another passphrase"), &err);
 	struct vault_credential new = {.kind = VAULT_MEMBER_PASSPHRASE, .secret = words};
-	STEP(vault_member_add(vault, S("robot"), &robot, &err));
+	STEP(vault_member_add(vault, S("robot"), old, &robot, &err));
 	STEP(vault_change_credential(vault, old, &new, NULL, &err));
 	STEP(vault_member_remove(vault, S("robot"), &new, &err));
 	AUTO_BUF out = BUF_INIT(VAULT_FILE_MAX);

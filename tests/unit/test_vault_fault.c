@@ -195,13 +195,13 @@ static struct vault *open_vault(void)
 
 static struct vault *prepared(void)
 {
-	struct vault_credential other = credential_of(others);
+	struct vault_credential owner = credential_of(owners), other = credential_of(others);
 	empty_folder();
 	struct vault *vault = open_vault();
 	OK(do_init(vault));
 	OK(put(vault, S("kept"), S("kept")));
 	OK(put(vault, S("changed"), S("old")));
-	OK(vault_member_add(vault, S("other"), &other, &err));
+	OK(vault_member_add(vault, S("other"), &owner, &other, &err));
 	return vault;
 }
 

@@ -233,7 +233,7 @@ static void while_locked_only_lists_work(void **state)
 	FAILS(vault_set_consent(vault, S("api_key/stripe/work"), S(""), &err), ERR_VAULT_LOCKED);
 	FAILS(vault_prove(vault, &a, NULL, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_change_credential(vault, &a, &a, NULL, &err), ERR_VAULT_LOCKED);
-	FAILS(vault_member_add(vault, S("x"), &a, &err), ERR_VAULT_LOCKED);
+	FAILS(vault_member_add(vault, S("x"), &a, &a, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_member_remove(vault, S("x"), &a, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_export(vault, &a, &out, &err), ERR_VAULT_LOCKED);
 	FAILS(vault_import(vault, &a, S("{}"), false, &imported, &err), ERR_VAULT_LOCKED);
@@ -353,12 +353,12 @@ static void members_come_and_go(void **state)
 	OK(init(vault, owner));
 	OK(put(vault, "a/b/c", "x"));
 	OK(put(vault, "a/b/d", "y"));
-	OK(vault_member_add(vault, S("robot"), &robot, &err));
-	OK(vault_member_add(vault, S("friend"), &friend, &err));
-	FAILS(vault_member_add(vault, S("friend"), &friend, &err), ERR_CONFLICT);
-	FAILS(vault_member_add(vault, S("Friend"), &friend, &err), ERR_INVALID_IDENTITY);
+	OK(vault_member_add(vault, S("robot"), &owner, &robot, &err));
+	OK(vault_member_add(vault, S("friend"), &owner, &friend, &err));
+	FAILS(vault_member_add(vault, S("friend"), &owner, &friend, &err), ERR_CONFLICT);
+	FAILS(vault_member_add(vault, S("Friend"), &owner, &friend, &err), ERR_INVALID_IDENTITY);
 	struct vault_credential short_file = {.kind = VAULT_MEMBER_KEY_FILE, .secret = owner.secret};
-	FAILS(vault_member_add(vault, S("short"), &short_file, &err), ERR_VALIDATION_ERROR);
+	FAILS(vault_member_add(vault, S("short"), &owner, &short_file, &err), ERR_VALIDATION_ERROR);
 	assert_int_equal(vault_member_count(vault), 3);
 	OK(vault_prove(vault, &friend, name, &err));
 	assert_string_equal(name, "friend");
@@ -388,11 +388,29 @@ static void members_come_and_go(void **state)
 	/* The one who unlocked is removed by another: it goes on under that one. */
 	OK(vault_member_remove(vault, S("robot"), &owner, &err));
 	OK(put(vault, "a/b/f", "w"));
-	OK(vault_member_add(vault, S("again"), &robot, &err));
+	OK(vault_member_add(vault, S("again"), &owner, &robot, &err));
 	vault_lock(vault);
 	OK(unlock(vault, robot));
 	assert_value(vault, "a/b/f", "w");
 	assert_int_equal(vault_member_count(vault), 2);
+}
+
+/* A member who adds another knows him: what that one sets later is from no stranger, whoever had unlocked the vault. */
+static void who_proves_knows_the_member_that_he_adds(void **state)
+{
+	(void)state;
+	AUTO(vault) *vault = open_vault();
+	struct vault_credential owner = passphrase("owner"), bob = passphrase("bob"), robot = key_file('r');
+	struct vault_credential wrong = passphrase("wrong");
+	OK(init(vault, owner));
+	OK(put(vault, "a/b/c", "x"));
+	OK(vault_member_add(vault, S("bob"), &owner, &bob, &err));
+	FAILS(vault_member_add(vault, S("robot"), &wrong, &robot, &err), ERR_WRONG_PASSPHRASE);
+	OK(vault_member_add(vault, S("robot"), &bob, &robot, &err));
+	OK(vault_member_remove(vault, S("owner"), &robot, &err));
+	vault_lock(vault);
+	OK(unlock(vault, bob));
+	assert_value(vault, "a/b/c", "x");
 }
 
 static void a_member_can_be_named(void **state)
@@ -402,7 +420,7 @@ static void a_member_can_be_named(void **state)
 	struct vault_credential same = passphrase("same"), named = same;
 	struct vault_unlocked done;
 	OK(init(vault, same));
-	OK(vault_member_add(vault, S("second"), &same, &err));
+	OK(vault_member_add(vault, S("second"), &same, &same, &err));
 	vault_lock(vault);
 	named.member = S("second");
 	OK(vault_unlock(vault, &named, &plainly, &done, &err));
@@ -459,7 +477,7 @@ static void what_an_accepted_file_replaces_is_older(void **state)
 	struct vault_unlocked done;
 	struct vault_status status;
 	OK(init(vault, a));
-	OK(vault_member_add(vault, S("two"), &b, &err));
+	OK(vault_member_add(vault, S("two"), &a, &b, &err));
 	OK(put(vault, "a/b/c", "old"));
 	uint64_t sealed = vault_find(vault, S("a/b/c"))->generation;
 	AUTO_BUF old = BUF_INIT(65536), given_up = BUF_INIT(65536);
@@ -816,6 +834,7 @@ int main(void)
 		TEST(what_is_no_entry_is_refused_and_changes_nothing),
 		TEST(a_passphrase_is_changed_without_touching_values),
 		TEST(members_come_and_go),
+		TEST(who_proves_knows_the_member_that_he_adds),
 		TEST(a_member_can_be_named),
 		TEST(an_older_file_is_refused_until_it_is_accepted),
 		TEST(what_an_accepted_file_replaces_is_older),

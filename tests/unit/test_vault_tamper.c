@@ -295,6 +295,39 @@ static void a_vault_key_from_a_stranger_is_refused(void **state)
 	OK(vault_unlock(vault, &credential, &(struct vault_unlock){.accept_older = true}, &done, &err));
 }
 
+/* A member who says yes while a stranger's vault is open does not come to know the stranger by it. */
+static void nobody_comes_to_know_a_stranger_by_proving(void **state)
+{
+	(void)state;
+	AUTO(vault_document) *document = vault_document_read(buf_str(&original), &err);
+	AUTO(vault_keys) *keys = vault_keys_generate(document->id, &err);
+	const struct vault_member_spec spec = {.name = S("mallory")};
+	struct vault_credential one = owner(), two = {.kind = VAULT_MEMBER_KEY_FILE, .secret = others};
+	struct vault_member members[2] = {document->members[0]};
+	struct secret *made = NULL;
+	OK(vault_member_make(document->arena, document->id, &spec, &two, &members[1], &made, &err));
+	AUTO(secret) *mallorys = made;
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		OK(vault_member_give_key(document->arena, keys, mallorys, &members[i], &err));
+	vault_member_note(document->arena, keys, mallorys, &members[1], members, ARRAY_LEN(members));
+	document->members = members;
+	document->n_members = ARRAY_LEN(members);
+	document->n_entries = 0;
+	AUTO_BUF text = BUF_INIT(65536);
+	OK(vault_document_write(document, keys, &text, &err));
+	write_file(buf_str(&text));
+
+	struct vault_unlocked done;
+	AUTO(secret) *thirds = x25519_generate(NULL);
+	struct vault_credential three = {.kind = VAULT_MEMBER_KEY_FILE, .secret = thirds};
+	AUTO(vault) *vault = vault_new(folder, NULL, &cheap, &err);
+	OK(vault_unlock(vault, &two, &plainly, &done, &err));
+	OK(vault_member_add(vault, S("three"), &one, &three, &err));
+	vault_lock(vault);
+	assert_int_equal(vault_unlock(vault, &one, &plainly, &done, &err), -1);
+	assert_int_equal(err.class, ERR_VAULT_FILE_TAMPERED);
+}
+
 /* Two members who know each other: a new key that one set while the other was away is fine. */
 static void a_vault_key_from_a_known_member_is_taken(void **state)
 {
@@ -304,10 +337,10 @@ static void a_vault_key_from_a_known_member_is_taken(void **state)
 	write_file(buf_str(&original));
 	AUTO(vault) *vault = vault_new(folder, NULL, &cheap, &err);
 	OK(vault_unlock(vault, &one, &plainly, &done, &err));
-	OK(vault_member_add(vault, S("two"), &two, &err));
+	OK(vault_member_add(vault, S("two"), &one, &two, &err));
 	AUTO(secret) *thirds = x25519_generate(NULL);
 	struct vault_credential three = {.kind = VAULT_MEMBER_KEY_FILE, .secret = thirds};
-	OK(vault_member_add(vault, S("three"), &three, &err));
+	OK(vault_member_add(vault, S("three"), &one, &three, &err));
 	/* "two" is to know "one" alone, as when it last came before "three" was there. */
 	OK(vault_member_remove(vault, S("three"), &one, &err));
 	vault_lock(vault);
@@ -368,6 +401,7 @@ int main(void)
 		cmocka_unit_test(a_file_cut_anywhere_is_truncated),
 		cmocka_unit_test(a_flipped_byte_is_refused_or_read_the_same),
 		cmocka_unit_test(a_vault_key_from_a_stranger_is_refused),
+		cmocka_unit_test(nobody_comes_to_know_a_stranger_by_proving),
 		cmocka_unit_test(a_vault_key_from_a_known_member_is_taken),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
