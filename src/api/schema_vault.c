@@ -72,18 +72,11 @@ static const struct api_field metadata_request[] = {
 	FIELD_END,
 };
 
-#define ENTRY_FIELDS                                                                                                   \
-	FIELD_STR("path", API_REQUIRED, API_NAME_MAX, ""), FIELD_ONE_OF("scope", API_REQUIRED, "", scopes),            \
-		FIELD_INT("generation", API_REQUIRED, API_COUNT_MAX, "of the file when it was written"),               \
-		FIELD_OBJECT("metadata", API_REQUIRED, "", api_metadata)
-
 const struct api_field api_entry[] = {
-	ENTRY_FIELDS,
-	FIELD_END,
-};
-
-const struct api_field api_entry_meta[] = {
-	ENTRY_FIELDS,
+	FIELD_STR("path", API_REQUIRED, API_NAME_MAX, ""),
+	FIELD_ONE_OF("scope", API_REQUIRED, "", scopes),
+	FIELD_INT("generation", API_REQUIRED, API_COUNT_MAX, "of the file when it was written"),
+	FIELD_OBJECT("metadata", API_REQUIRED, "", api_metadata),
 	FIELD_BOOL("verified", API_REQUIRED, "the vault is unlocked and this was authenticated"),
 	FIELD_END,
 };

@@ -88,7 +88,7 @@ extern const struct api_field api_session_list[], api_session_end[];
 #define SHAPE_SESSION_END    .request = api_session_end, .result = api_session
 
 extern const struct api_field api_vault_status[], api_vault_nonce[], api_sealed[], api_unlock_request[], api_unlock[];
-extern const struct api_field api_backups_open[], api_vault_query[], api_vault_list[], api_entry[], api_entry_meta[];
+extern const struct api_field api_backups_open[], api_vault_query[], api_vault_list[], api_entry[];
 extern const struct api_field api_metadata[], api_put_request[], api_put[], api_member[], api_member_list[];
 extern const struct api_field api_member_request[], api_member_name[], api_file[], api_import_request[], api_import[];
 extern const struct api_field api_backup[], api_backup_list[], api_tune_request[], api_tune[];
@@ -99,7 +99,7 @@ extern const struct api_field api_backup[], api_backup_list[], api_tune_request[
 #define SHAPE_VAULT_LOCK     .result = api_vault_status
 #define SHAPE_VAULT_PASSWD   .request = api_sealed, .result = api_backups_open
 #define SHAPE_VAULT_LIST     .query = api_vault_query, .result = api_vault_list
-#define SHAPE_VAULT_GET_META .result = api_entry_meta
+#define SHAPE_VAULT_GET_META .result = api_entry
 #define SHAPE_VAULT_PUT      .request = api_put_request, .result = api_put
 #define SHAPE_VAULT_DELETE   .result = NULL
 #define SHAPE_MEMBER_LIST    .result = api_member_list

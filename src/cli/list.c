@@ -45,8 +45,8 @@ int cli_list(struct cli *cli, const struct cli_list *list, struct err *err)
 		list->put_row(cli, table, json_at(items, i));
 	table_print(table, &cli->out);
 	bool verified;
-	if (json_get_bool(json_member(answer, S("verified")), &verified) && !verified && json_length(items) > 0)
-		print_note("the vault is locked: this was not verified");
+	if (json_get_bool(json_member(answer, S("verified")), &verified) && !verified)
+		print_note("the vault is not unlocked: this was not verified");
 	if (cli_int(answer, "awaiting_vault") > 0)
 		print_note("approved runs that wait for the vault: %lld; 'aileron vault unlock' lets them go on",
 			   (long long)cli_int(answer, "awaiting_vault"));

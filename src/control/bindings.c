@@ -123,7 +123,7 @@ int bindings_list(struct control *control, struct arena *arena, struct str conne
 	struct str prefix = kind.n > 0 ? arena_printf(arena, "%.*s/", STR_FMT(kind)) : STR_EMPTY;
 	if (keeper_ask_list(control->keeper, prefix, arena, &entries, &n, &verified, err) < 0)
 		return -1;
-	struct binding_list list = {.items = arena_array(arena, n + 1, sizeof *list.items)};
+	struct binding_list list = {.items = arena_array(arena, n + 1, sizeof *list.items), .verified = verified};
 	for (size_t i = 0; i < n; i++) {
 		struct binding *binding = &list.items[list.n];
 		if (!may_name(&entries[i], connector_fqn) || !read_entry(arena, &entries[i], binding) ||

@@ -29,6 +29,7 @@ struct binding {
 struct binding_list {
 	struct binding *items;
 	size_t n;
+	bool verified; /* also of an empty one: that nothing is there was authenticated */
 };
 
 /* Which credential it is (binding_version_number()). */

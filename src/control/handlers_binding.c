@@ -22,15 +22,12 @@ int handle_binding_list(struct request *r, struct err *err)
 	    bindings_add_uses(r->control, &list, err) < 0)
 		return -1;
 	struct json_writer *w = &r->json;
-	bool verified = true;
 	jsonw_begin_object(w);
 	member_begin_array(w, "items");
-	for (size_t i = 0; i < list.n; i++) {
-		verified = verified && list.items[i].verified;
+	for (size_t i = 0; i < list.n; i++)
 		binding_put_json(w, &list.items[i]);
-	}
 	jsonw_end_array(w);
-	member_bool(w, "verified", verified);
+	member_bool(w, "verified", list.verified);
 	jsonw_end_object(w);
 	return 0;
 }

@@ -218,12 +218,15 @@ static void put_metadata(struct json_writer *w, const struct keeper_entry *entry
 	jsonw_end_object(w);
 }
 
-static void put_entry_members(struct json_writer *w, const struct keeper_entry *entry)
+static void put_entry(struct json_writer *w, const struct keeper_entry *entry, bool verified)
 {
+	jsonw_begin_object(w);
 	member_str(w, "path", entry->path);
 	member_z(w, "scope", vault_scope_name(vault_scope_of(entry->path)));
 	member_u64(w, "generation", entry->generation);
 	put_metadata(w, entry);
+	member_bool(w, "verified", verified);
+	jsonw_end_object(w);
 }
 
 static int by_path(const void *a, const void *b)
@@ -251,9 +254,7 @@ int handle_vault_list(struct request *request, struct err *err)
 		if (only.n > 0 ? !str_eq(only, str_from(vault_scope_name(scope)))
 			       : !all && vault_scope_is_control_plane(scope))
 			continue;
-		jsonw_begin_object(w);
-		put_entry_members(w, &entries[i]);
-		jsonw_end_object(w);
+		put_entry(w, &entries[i], verified);
 	}
 	jsonw_end_array(w);
 	member_bool(w, "verified", verified);
@@ -298,11 +299,7 @@ int handle_vault_get_meta(struct request *request, struct err *err)
 	keeper_entry_get(&r, &entry);
 	if (wire_done(&r, "entry", err) < 0)
 		return -1;
-	struct json_writer *w = &request->json;
-	jsonw_begin_object(w);
-	put_entry_members(w, &entry);
-	member_bool(w, "verified", verified);
-	jsonw_end_object(w);
+	put_entry(&request->json, &entry, verified);
 	return 0;
 }
 

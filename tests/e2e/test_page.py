@@ -1092,7 +1092,7 @@ class Approvals(PageTest):
             ["GET", "/v1/connectors/.*", 200, bad(connector)], ["GET", "/v1/connectors", 200, {"items": [bad(connector)]}],
             ["GET", "/v1/bindings", 200, {"items": [bad(binding)], "verified": True}],
             ["GET", "/v1/vault/status", 200, {"locked": False, "state": "unlocked"}],
-            ["GET", "/v1/vault", 200, {"entries": [bad({"path": "p", "scope": "user", "generation": 1, "metadata": {"type": "t", "environment": "e", "labels": {}}})], "verified": True}],
+            ["GET", "/v1/vault", 200, {"entries": [bad({"path": "p", "scope": "user", "generation": 1, "metadata": {"type": "t", "environment": "e", "labels": {}}, "verified": True})], "verified": True}],
             ["GET", "/v1/vault/members", 200, {"members": [bad({"name": "m", "kind": "k", "created_at": "2026-01-01T00:00:00Z"})]}],
             ["GET", "/v1/status", 200, {"version": HOSTILE, "listen_addr": HOSTILE, "state_dir": HOSTILE, "started_at": HOSTILE, "runners": [bad({"pid": 1, "connector": "c", "content_hash": "h", "calls": 1, "confinement": {"proof": ["p"]}})],
                                         "processes": [bad({"role": "keeper", "running": False, "restarts": 1, "last_end": "e", "confinement": {"proof": ["p"], "missing": ["m"]}})]}],

@@ -58,8 +58,15 @@ class Vault(unittest.TestCase):
         self.assertEqual([e["path"] for e in self.home.ok("vault", "list", "--json").lines], ["secret/one"])
         meta = self.home.ok("vault", "get-meta", "secret/one", "--json").json
         self.assertNotIn("value", meta)
+        self.assertEqual([e["verified"] for e in self.home.ok("vault", "list", "--json").lines], [True])
+        self.assertNotIn("not verified", self.home.ok("vault", "list").err)
         self.home.ok("vault", "lock")
         self.assertEqual(self.state(), "locked")
+        self.assertEqual([e["verified"] for e in self.home.ok("vault", "list", "--json").lines], [False])
+        # That there is nothing is as little verified as what there is.
+        for empty in (("vault", "list", "--prefix", "none/"), ("binding", "list")):
+            self.assertIn("not verified", self.home.ok(*empty).err)
+        self.assertEqual(self.home.request("GET", "/v1/bindings").json, {"items": [], "verified": False})
         self.assertEqual(self.home.cli("vault", "unlock", env={"AILERON_VAULT_PASSPHRASE": "wrong"}).code, 77)
         self.home.ok("vault", "unlock")
         self.home.ok("vault", "delete", "secret/one", "--yes")

@@ -762,6 +762,13 @@ static void the_vault_is_unlocked_locked_and_put_on_record(void **state)
 	tear_down(&stage);
 }
 
+static void assert_verified(const struct json *shown, bool expected)
+{
+	bool verified = !expected;
+	assert_true(json_get_bool(json_member(shown, S("verified")), &verified));
+	assert_int_equal(verified, expected);
+}
+
 static void entries_members_and_backups_are_shown(void **state)
 {
 	(void)state;
@@ -771,6 +778,15 @@ static void entries_members_and_backups_are_shown(void **state)
 	assert_int_equal(json_length(json_member(list.json, S("entries"))), 1);
 	AUTO_REPLY other = ask(&stage, "GET /v1/vault?scope=agent", BEARER, NULL);
 	assert_int_equal(json_length(json_member(other.json, S("entries"))), 0);
+	assert_verified(json_at(json_member(list.json, S("entries")), 0), false);
+	/* An empty list is as little verified as one that is not. */
+	AUTO_REPLY none = ask(&stage, "GET /v1/bindings?kind=basic", BEARER, NULL);
+	assert_int_equal(json_length(json_member(none.json, S("items"))), 0);
+	assert_verified(none.json, false);
+	AUTO_REPLY unlocked = ask(&stage, "POST /v1/vault/unlock", BEARER, "{\"sealed\":\"eA==\"}");
+	assert_int_equal(unlocked.status, 200);
+	AUTO_REPLY still_none = ask(&stage, "GET /v1/bindings?kind=oauth2", BEARER, NULL);
+	assert_verified(still_none.json, true);
 	AUTO_REPLY meta = ask(&stage, "GET /v1/vault/entries/secret%2Fx", BEARER, NULL);
 	assert_int_equal(meta.status, 200);
 	assert_text(meta.json, "scope", "secret");

@@ -341,6 +341,7 @@ export interface VaultEntry {
   scope: string;
   generation: number;
   metadata: { type: string; environment: string; labels: { [name: string]: string } };
+  verified: boolean;
 }
 
 export interface Member {
