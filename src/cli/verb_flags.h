@@ -109,7 +109,6 @@ static const struct verb_flag vault_list_flags[] = {
 	FLAGS_END,
 };
 static const struct verb_flag delete_flags[] = {FLAG_YES, FLAGS_PASSPHRASE, FLAGS_END};
-static const struct verb_flag yes_flags[] = {FLAG_YES, FLAGS_END};
 static const struct verb_flag passwd_flags[] = {FLAGS_PASSPHRASE, FLAGS_NEW, FLAGS_BACKUPS, FLAGS_END};
 static const struct verb_flag member_remove_flags[] = {FLAG_YES, FLAGS_BACKUPS, FLAGS_PASSPHRASE, FLAGS_END};
 static const struct verb_flag member_add_flags[] = {FLAGS_PASSPHRASE, FLAGS_NEW, FLAGS_END};

@@ -292,7 +292,7 @@ const struct verb verbs[] = {
 	 .names = "backups",
 	 .least = 1,
 	 .most = 1,
-	 .flags = yes_flags,
+	 .flags = delete_flags,
 	 OPERATIONS(OP_BACKUP_DELETE),
 	 .run = verb_backup_delete,
 	 .summary = "delete one of them",

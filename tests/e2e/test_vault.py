@@ -111,6 +111,20 @@ class Vault(unittest.TestCase):
         binding = self.home.ok("binding", "inspect", "api_key/stripe/work", "--json").json
         self.assertEqual(binding["connector_fqn"], "github.com/acme/stripe-connector")
 
+    def test_a_backup_is_deleted_by_who_can_unlock(self):
+        self.home.state.mkdir(mode=0o700)
+        (self.home.state / "secrets.json").write_text(VERSION_1)
+        self.home.ok("vault", "unlock")
+        name = self.home.ok("vault", "backup", "list", "--json").lines[0]["name"]
+        self.home.ok("vault", "lock")
+        file = self.home.root / "p"
+        file.write_text(self.home.env.pop("AILERON_VAULT_PASSPHRASE"))
+        done = self.home.cli("vault", "backup", "delete", name, "--yes")
+        self.assertEqual(done.code, 77)
+        self.assertIn("--passphrase-file", done.err)
+        self.home.ok("vault", "backup", "delete", name, "--yes", "--passphrase-file", file)
+        self.assertEqual(self.home.ok("vault", "backup", "list", "--json").lines, [])
+
     def test_an_export_goes_to_another_home(self):
         self.home.init()
         self.put("secret/one", "1")
