@@ -80,6 +80,6 @@ const struct api_field api_verdict[] = {
 	FIELD_INT("last_seq", API_REQUIRED, API_COUNT_MAX, "0 = none"),
 	FIELD_INT("broken_seq", 0, API_COUNT_MAX, "the first event whose link is broken"),
 	FIELD_STR("why", 0, 256, "what is broken"),
-	FIELD_STR("note", API_REQUIRED, 128, "\"chain intact, origin not proven\""),
+	FIELD_STR("note", 0, 128, "\"chain intact, origin not proven\"; absent when it is broken"),
 	FIELD_END,
 };

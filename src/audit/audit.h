@@ -185,7 +185,7 @@ struct audit_verdict {
 	uint64_t
 		broken_seq; /* of the database: the first event that breaks the chain; 0 = none, or it is a checkpoint */
 	char why[256];
-	char note[128]; /* "chain intact, origin not proven" … */
+	char note[128]; /* "chain intact, origin not proven" …; "" when it is not intact */
 };
 /* An export, read from a descriptor; `key` is 32 bytes or "". Without daemon or database. -1 only when it cannot be read. */
 int audit_verify_file(int fd, const char *name, struct str key, struct audit_verdict *ret, struct err *err)

@@ -19,6 +19,7 @@ bool audit_chain_break(struct audit_chain *chain, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(chain->verdict->why, sizeof chain->verdict->why, fmt, ap);
 	va_end(ap);
+	chain->verdict->note[0] = '\0'; /* it is of chains that are whole */
 	return false;
 }
 

@@ -247,7 +247,7 @@ static void put_verdict_json(struct buf *out, const struct audit_verdict *verdic
 		member_u64(&w, "broken_line", verdict->broken_line);
 		member_str(&w, "why", str_from(verdict->why));
 	}
-	member_str(&w, "note", str_from(verdict->note));
+	member_str_given(&w, "note", str_from(verdict->note));
 	jsonw_end_object(&w);
 }
 
@@ -256,10 +256,13 @@ static void put_verdict(struct cli *cli, const struct json *verdict)
 	struct printer *out = &cli->out;
 	bool intact = cli_bool(verdict, "intact");
 	print_styled(out, intact ? PRINT_GOOD : PRINT_BAD, "%s", intact ? "intact" : "broken");
-	print_text(out, ": %lld events, %lld to %lld, %lld checkpoints; ", (long long)cli_int(verdict, "events"),
+	print_text(out, ": %lld events, %lld to %lld, %lld checkpoints", (long long)cli_int(verdict, "events"),
 		   (long long)cli_int(verdict, "first_seq"), (long long)cli_int(verdict, "last_seq"),
 		   (long long)cli_int(verdict, "checkpoints"));
-	print_from(out, cli_str(verdict, "note"));
+	if (cli_str(verdict, "note").n > 0) {
+		print_text(out, "; ");
+		print_from(out, cli_str(verdict, "note"));
+	}
 	print_text(out, "\n");
 	if (intact)
 		return;

@@ -325,7 +325,7 @@ int handle_audit_verify(struct request *request, struct err *err)
 	member_u64(w, "last_seq", verdict.last_seq);
 	member_u64_given(w, "broken_seq", verdict.broken_seq);
 	member_str_given(w, "why", str_from(verdict.why));
-	member_z(w, "note", verdict.note);
+	member_str_given(w, "note", str_from(verdict.note));
 	jsonw_end_object(w);
 	return 0;
 }

@@ -301,6 +301,9 @@ class Record(unittest.TestCase):
                 bad.write_bytes(content)
                 done = self.elsewhere(bad, "--key", self.home.state / "device.pub")
                 self.assertEqual(done.code, 1, done)
+                verdict = json.loads(done.out)
+                self.assertEqual((verdict["intact"], "note" in verdict), (False, False))
+                self.assertRegex(self.home.cli("audit", "verify", bad).out, r"\Abroken: .* checkpoints\nline [0-9]+: .+\n\Z")
 
     def test_who_follows_sees_what_happens(self):
         def follow(*flags):

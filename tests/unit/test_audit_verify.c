@@ -78,6 +78,7 @@ static void every_flipped_byte_is_found(void **state)
 			if (verdict.intact || verdict.why[0] == '\0')
 				fail_msg("byte %zu, bit %d", i, bit);
 			assert_false(verdict.origin_proven);
+			assert_string_equal(verdict.note, ""); /* nothing is said that an intact one is told */
 			/* A checkpoint is compared with its event where that stands. */
 			assert_in_range(verdict.broken_line, line, line == 1 ? 4 : line + 1);
 		}
@@ -127,6 +128,7 @@ static void removed_swapped_and_repeated_lines_are_found(void **state)
 	/* What the checkpoint covers may be gone, as retention leaves it, but the head counts what there is. */
 	struct audit_verdict verdict = arranged("04567");
 	assert_false(verdict.intact);
+	assert_string_equal(verdict.note, "");
 	assert_non_null(strstr(verdict.why, "the head is of 6 events"));
 }
 

@@ -409,7 +409,7 @@ export interface Verdict {
   last_seq: number;
   broken_seq?: number;
   why?: string;
-  note: string;
+  note?: string;
 }
 
 export interface Check {
