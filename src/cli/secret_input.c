@@ -74,6 +74,10 @@ static struct secret *find_value(struct cli *cli, const char *question, struct e
 		     "a value is never an argument: it is asked for, or read from --value-file or from -");
 		return NULL;
 	}
+	if (dash != NULL && file != NULL) {
+		fail(err, ERR_USAGE, "the value comes from --value-file or from -, not from both");
+		return NULL;
+	}
 	if (dash != NULL || (file != NULL && strcmp(file, "-") == 0))
 		return secret_input_fd(STDIN_FILENO, "standard input", err);
 	if (file != NULL)

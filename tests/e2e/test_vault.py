@@ -233,6 +233,14 @@ class Vault(unittest.TestCase):
         self.home.init()
         self.assertEqual(self.home.cli("vault", "put", "secret/one", "value").code, 2)
 
+    def test_a_value_comes_from_one_place(self):
+        self.home.init()
+        file = self.home.root / "value"
+        file.write_text("of the file")
+        done = self.home.cli("vault", "put", "secret/one", "--value-file", file, "-", stdin="of standard input")
+        self.assertEqual(done.code, 2, done)
+        self.assertEqual(self.home.ok("vault", "list", "--json").lines, [])
+
     def test_the_keepers_folder_is_nobody_elses(self):
         self.home.init()
         control = self.home.process("control")
