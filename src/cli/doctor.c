@@ -1,7 +1,9 @@
 #include "cli/doctor.h"
 #include "audit/audit.h"
 #include "base/escape.h"
+#include "base/hex.h"
 #include "base/limits.h"
+#include "cli/sealing.h"
 #include "daemon/config.h"
 #include "daemon/state_dir.h"
 #include "os/child.h"
@@ -115,6 +117,27 @@ static void look_at_state_dir(struct doctor *doctor, const char *path)
 	if (state_dir_check(path, &err) < 0)
 		doctor_add(doctor, "start", false, str_from(err.message),
 			   "the daemon does not start before that is mended");
+}
+
+/* Without them nothing can be sealed for the keeper, and no export be proven; which is seen at their use alone. */
+void doctor_look_at_keys(struct doctor *doctor, const char *state_dir, struct str keeper)
+{
+	static const char advice[] = "run 'aileron daemon restart', which writes them anew";
+	static struct err err;
+	unsigned char key[SEALED_PUBLIC], device[SEALED_PUBLIC];
+	char text[2 * SEALED_PUBLIC + 1];
+	err_clear(&err);
+	if (sealing_read_key(state_dir, "keeper.pub", key, &err) < 0 ||
+	    sealing_read_key(state_dir, "device.pub", device, &err) < 0) {
+		doctor_add(doctor, "public keys", false, str_from(err.message), advice);
+		return;
+	}
+	hex_format(str_of(key, sizeof key), text);
+	if (keeper.n > 0 && !str_eq(keeper, str_from(text)))
+		doctor_add(doctor, "public keys", false, S("keeper.pub is not the key of the keeper that runs"),
+			   advice);
+	else
+		doctor_add(doctor, "public keys", true, S("keeper.pub and device.pub are there"), "");
 }
 
 static void look_at_config(struct doctor *doctor, const char *state_dir)

@@ -16,3 +16,5 @@ struct doctor {
 /* Adds one; `advice` "" = none. */
 void doctor_add(struct doctor *doctor, const char *name, bool ok, struct str summary, const char *advice);
 void doctor_look(struct doctor *doctor, const char *state_dir, bool daemon_runs);
+/* The public keys that a running daemon has written. `keeper` is the one that it says is the keeper's, in hex; "" = unknown. */
+void doctor_look_at_keys(struct doctor *doctor, const char *state_dir, struct str keeper);

@@ -35,21 +35,30 @@ int sealing_bind(struct cli *cli, struct sealing *sealing, const struct binding_
 	return 0;
 }
 
-static int read_public_key(struct cli *cli, unsigned char ret[SEALED_PUBLIC], struct err *err)
+int sealing_read_key(const char *state_dir, const char *name, unsigned char ret[SEALED_PUBLIC], struct err *err)
 {
-	AUTO_FREE char *path = state_dir_file(cli->state_dir, "keeper.pub");
+	AUTO_FREE char *path = state_dir_file(state_dir, name);
 	AUTO_BUF text = BUF_INIT(KEY_TEXT_MAX);
 	AUTO_BUF key = BUF_INIT(SEALED_PUBLIC);
 	if (file_read(path, &text, err) < 0)
-		return wrap(err, "reading the keeper's public key");
+		return -1;
 	if (text.n == SEALED_PUBLIC)
 		buf_add_str(&key, buf_str(&text));
 	else if (hex_decode(&key, str_trim(buf_str(&text)), err) < 0)
 		return wrap(err, "reading '%s'", path);
 	if (key.n != SEALED_PUBLIC)
-		return fail(err, ERR_PARSE_ERROR, "'%s' holds no public key: restart the daemon", path);
+		return fail(err, ERR_PARSE_ERROR, "'%s' holds no public key", path);
 	memcpy(ret, key.p, SEALED_PUBLIC);
 	return 0;
+}
+
+static int read_keepers_key(struct cli *cli, unsigned char ret[SEALED_PUBLIC], struct err *err)
+{
+	static struct err why;
+	err_clear(&why);
+	if (sealing_read_key(cli->state_dir, "keeper.pub", ret, &why) == 0)
+		return 0;
+	return fail(err, why.class, "%s; run 'aileron daemon restart', which writes it anew", why.message);
 }
 
 /* A nonce for that key; SEALED_REFUSED when the daemon's is for another, which its parent is about to write. */
@@ -65,9 +74,10 @@ static int get_nonce(struct cli *cli, const unsigned char key[SEALED_PUBLIC], un
 	sealed_key_id(key, id);
 	hex_format(str_of(id, sizeof id), id_text);
 	if (!str_eq(cli_str(answer, "key_id"), str_from(id_text)))
-		return fail(
-			err, ERR_SEALED_REFUSED,
-			"the keeper's key is not the one in keeper.pub: does AILERON_HOME name this daemon's folder?");
+		return fail(err, ERR_SEALED_REFUSED,
+			    "the keeper's key is not the one in keeper.pub: does AILERON_HOME name this daemon's "
+			    "folder? If it "
+			    "does, run 'aileron daemon restart'");
 	if (base64_decode(&nonce, cli_str(answer, "nonce"), BASE64_STANDARD, err) < 0)
 		return wrap(err, "reading the keeper's nonce");
 	if (nonce.n != SEALED_NONCE)
@@ -85,7 +95,7 @@ static int seal(struct cli *cli, const struct sealing *sealing, struct buf *ret_
 		.path = sealing->path,
 		.metadata = sealing->metadata,
 	};
-	if (read_public_key(cli, key, err) < 0 || get_nonce(cli, key, nonce, err) < 0 ||
+	if (read_keepers_key(cli, key, err) < 0 || get_nonce(cli, key, nonce, err) < 0 ||
 	    sealed_make(&sealed, key, nonce, &context, sealing->fields, sealing->n_fields, err) < 0)
 		return -1;
 	base64_encode(ret_text, buf_str(&sealed), BASE64_STANDARD);

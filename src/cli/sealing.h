@@ -31,6 +31,10 @@ typedef void sealing_body(struct json_writer *w, struct str sealed, const void *
 /* A body of {"sealed":…} alone. */
 sealing_body sealing_body_alone;
 
+/* A public key that the daemon's parent has written: keeper.pub, device.pub. */
+int sealing_read_key(const char *state_dir, const char *name, unsigned char ret[SEALED_PUBLIC], struct err *err)
+	__attribute__((warn_unused_result));
+
 #define SEALING_TIMEOUT_MS 90000 /* deriving a key may take long */
 struct sealed_request {
 	struct client_request request; /* its body is made here */

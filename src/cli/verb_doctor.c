@@ -2,6 +2,7 @@
 #include "cli/verb_functions.h"
 
 #define CHECKS_MAX ((size_t)1 << 20)
+#define NONCE_MS   2000
 
 /* What the running daemon finds in itself, behind what was found from outside. */
 static int ask_daemon(struct cli *cli, struct doctor *doctor, struct err *err)
@@ -20,6 +21,16 @@ static int ask_daemon(struct cli *cli, struct doctor *doctor, struct err *err)
 	}
 	doctor->ok = doctor->ok && cli_bool(answer, "ok");
 	return 0;
+}
+
+/* The keeper's key as the daemon has it; "" when the keeper cannot say, which the daemon tells among its own. */
+static struct str keepers_key(struct cli *cli)
+{
+	AUTO(json) *answer = NULL;
+	const struct client_request request = {.operation = OP_VAULT_NONCE, .timeout_ms = NONCE_MS};
+	if (client_call(cli->client, &request, &answer, NULL) < 0)
+		return STR_EMPTY;
+	return arena_str(cli->arena, cli_str(answer, "public_key"));
 }
 
 static void put_check(struct cli *cli, const struct json *check)
@@ -46,6 +57,8 @@ int verb_doctor(struct cli *cli, struct err *err)
 	err_clear(&why);
 	int alive = cli_client_if_alive(cli, &why);
 	doctor_look(&doctor, cli->state_dir, alive == 1);
+	if (alive == 1)
+		doctor_look_at_keys(&doctor, cli->state_dir, keepers_key(cli));
 	if (alive == 1)
 		doctor_add(&doctor, "daemon", true, str_from(client_url(cli->client)), "");
 	else

@@ -235,6 +235,35 @@ class Life(unittest.TestCase):
             os.chmod(home.state / "keeper.pub", 0o644)
             self.assertNotEqual(home.cli("doctor").code, 0)
 
+    def test_public_keys_that_are_not_there_or_not_the_keepers(self):
+        with Home() as home:
+            home.init()
+            home.ok("vault", "lock")
+            self.assertRegex(home.ok("doctor").out, "ok +public keys")
+            keeper, device = home.state / "keeper.pub", home.state / "device.pub"
+            kept = {keeper: keeper.read_text(), device: device.read_text()}
+            for file, text, unlocks in ((keeper, None, False), (keeper, "garbage\n", False), (keeper, "00" * 31 + "\n", False),
+                                        (keeper, kept[device], False), (device, None, True), (device, "garbage\n", True)):
+                with self.subTest(file=file.name, text=text):
+                    file.unlink()
+                    if text is not None:
+                        file.write_text(text)
+                        file.chmod(0o600)
+                    done = home.cli("doctor")
+                    self.assertEqual(done.code, 1)
+                    self.assertRegex(done.out, rf"(?m)^BAD +public keys .*{file.name}")
+                    self.assertIn("aileron daemon restart", done.out)
+                    done = home.cli("vault", "unlock")
+                    self.assertEqual(done.code == 0, unlocks, done)
+                    self.assertTrue(unlocks or "aileron daemon restart" in done.err, done)
+                    home.ok("vault", "lock")
+                    file.write_text(kept[file])
+                    file.chmod(0o600)
+            home.ok("doctor")
+            keeper.unlink(), device.unlink()
+            home.ok("daemon", "restart")
+            home.ok("doctor"), home.ok("vault", "unlock")
+
     def test_doctor_without_a_daemon_sees_why_none_would_start(self):
         with Home() as home:
             home.init()
