@@ -42,6 +42,14 @@ const struct api_field api_runner[] = {
 	FIELD_END,
 };
 
+static const struct api_field runner_crashes[] = {
+	FIELD_INT("count", API_REQUIRED, API_COUNT_MAX, "runners that ended by themselves since control was started"),
+	FIELD_STR("last_connector", 0, API_NAME_MAX, "whose code the last of them ran; absent when it compiled"),
+	FIELD_STR("last_end", 0, 0, "how the last of them ended: \"signal 9 (Killed)\""),
+	FIELD_STR("last_at", 0, 0, "when, RFC 3339"),
+	FIELD_END,
+};
+
 static const struct api_field audit_counts[] = {
 	FIELD_INT("events", API_REQUIRED, API_COUNT_MAX, "stored"),
 	FIELD_INT("last_seq", API_REQUIRED, API_COUNT_MAX, "0 = none"),
@@ -66,6 +74,7 @@ const struct api_field api_status[] = {
 	FIELD_OBJECT("audit", API_REQUIRED, "", audit_counts),
 	FIELD_OBJECTS("processes", API_REQUIRED, API_LIST_MAX, "each with its proof", api_process),
 	FIELD_OBJECTS("runners", API_REQUIRED, API_LIST_MAX, "", api_runner),
+	FIELD_OBJECT("runner_crashes", API_REQUIRED, "", runner_crashes),
 	FIELD_END,
 };
 

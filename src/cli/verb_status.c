@@ -71,6 +71,25 @@ static void put_runners(struct cli *cli, const struct json *runners)
 	table_print(table, &cli->out);
 }
 
+/* "2 runners have crashed, the last at TIME, of NAME: signal 9 (Killed)" */
+static void put_crashes(struct cli *cli, const struct json *crashes)
+{
+	long long count = (long long)cli_int(crashes, "count");
+	struct str connector = cli_str(crashes, "last_connector");
+	if (count == 0)
+		return;
+	print_text(&cli->out, "\n");
+	print_styled(&cli->out, PRINT_WARN, count == 1 ? "%lld runner has crashed" : "%lld runners have crashed",
+		     count);
+	print_text(&cli->out, ", the last at ");
+	print_from(&cli->out, cli_time(cli, cli_str(crashes, "last_at")));
+	print_text(&cli->out, connector.n > 0 ? ", of " : "");
+	print_from(&cli->out, connector);
+	print_text(&cli->out, ": ");
+	print_from(&cli->out, cli_str(crashes, "last_end"));
+	print_text(&cli->out, "\n");
+}
+
 static void put_proofs(struct cli *cli, const struct json *processes, const char *name)
 {
 	for (size_t i = 0; i < json_length(processes); i++) {
@@ -120,6 +139,7 @@ static void put_page(struct cli *cli, const struct json *status)
 	print_text(out, "%-14s%lld events\n", "Audit", (long long)cli_int(json_member(status, S("audit")), "events"));
 	put_processes(cli, json_member(status, S("processes")));
 	put_runners(cli, json_member(status, S("runners")));
+	put_crashes(cli, json_member(status, S("runner_crashes")));
 	if (!verb_switch(cli->line, "proof"))
 		return;
 	put_proofs(cli, json_member(status, S("processes")), "role");

@@ -50,6 +50,7 @@ struct peer_spec {
 	struct child_fd fds[PEER_FDS_MAX];
 	size_t n_fds;
 	const struct confine_policy *policy; /* which namespaces it wants */
+	struct str connector;                /* whose code it runs, for the launcher to tell of; "" = not known */
 };
 
 struct peer {

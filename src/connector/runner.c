@@ -444,6 +444,7 @@ struct runner *runner_start(const struct runner_spec *spec, struct err *err)
 		.fds = {{spec->code_fd, RUNNER_FD_INPUT}},
 		.n_fds = 1,
 		.policy = &confine_runner_serve,
+		.connector = spec->manifest != NULL ? spec->manifest->name : STR_EMPTY,
 	};
 	if (peer_start(&runner->peer, &peer, err) < 0)
 		return NULL;

@@ -217,6 +217,12 @@ static void on_child(void *user, const struct supervise_child *child)
 	processes_told(running->control.processes, child);
 }
 
+static void on_crashed(void *user, struct str connector, struct str how)
+{
+	struct running *running = user;
+	processes_runner_crashed(running->control.processes, connector, how);
+}
+
 static void on_changed(void *user, uint32_t watch)
 {
 	struct running *running = user;
@@ -307,7 +313,8 @@ static int start_links(struct running *running, struct err *err)
 	struct control *control = &running->control;
 	const struct keeper_listener keeper = vault_watch_listener(control->vault);
 	control->keeper = keeper_client_new(control->loop, &keeper);
-	const struct parent_listener parent = {on_peer, on_child, on_stop, on_gone, on_changed, running, on_gateway};
+	const struct parent_listener parent = {on_peer,    on_child, on_stop,    on_gone,
+					       on_changed, running,  on_gateway, on_crashed};
 	control->parent = parent_client_new(control->loop, &parent, err);
 	if (control->parent == NULL)
 		return -1;

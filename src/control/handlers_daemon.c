@@ -152,6 +152,7 @@ int handle_status(struct request *request, struct err *err)
 	jsonw_end_object(w);
 	put_processes(request);
 	put_runners(request);
+	processes_put_crashes(control->processes, w);
 	jsonw_end_object(w);
 	return 0;
 }

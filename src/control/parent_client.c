@@ -31,6 +31,7 @@ struct question {
 struct runner {
 	struct runner *next;
 	uint32_t id;
+	char *connector; /* "" = not known */
 	bool ended;
 	int exit_status, signal;
 };
@@ -77,6 +78,7 @@ static void runner_forget(struct parent_client *client, uint32_t id)
 	if (runner == NULL)
 		return;
 	*at = runner->next;
+	free(runner->connector);
 	free(runner);
 }
 
@@ -166,15 +168,25 @@ static void on_runner_ended(struct parent_client *client, const struct supervise
 {
 	struct wire_reader r = wire_reader(supervise_body(message));
 	int exit_status = wire_i32(&r), signal = wire_i32(&r);
+	bool crashed = wire_bool(&r);
+	AUTO_FREE char *connector = NULL; /* whoever waits forgets the runner */
 	pthread_mutex_lock(&client->lock);
 	struct runner *runner = *runner_find(client, message->frame.id);
 	if (runner != NULL) {
+		connector = xstrdup(runner->connector);
 		runner->ended = true;
 		runner->exit_status = exit_status;
 		runner->signal = signal;
 		pthread_cond_broadcast(&client->changed);
 	}
 	pthread_mutex_unlock(&client->lock);
+	/* One that was to end just then is nobody's any more. */
+	if (!crashed || connector == NULL || client->listener.crashed == NULL)
+		return;
+	const struct child child = {.ended = true, .exit_status = exit_status, .term_signal = signal};
+	char how[64];
+	client->listener.crashed(client->listener.user, str_from(connector),
+				 str_from(child_how_ended(&child, how, sizeof how)));
 }
 
 static int on_peer(void *user, enum supervise_role role, int fd, struct err *err)
@@ -349,7 +361,7 @@ static int launch(void *context, const struct peer_spec *spec, struct peer_start
 	pthread_mutex_lock(&client->lock);
 	wait.id = next_id(client);
 	struct runner *runner = NEW(struct runner);
-	*runner = (struct runner){.next = client->runners, .id = wait.id};
+	*runner = (struct runner){.next = client->runners, .id = wait.id, .connector = str_dup(spec->connector)};
 	client->runners = runner;
 	int rc = ask(client, &question, &wait, err);
 	bool lies = rc == 0 && read_started(&answer, ret, err) < 0;

@@ -21,6 +21,8 @@ struct parent_listener {
 	void *user;
 	void (*gateway)(void *user,
 			int fd); /* its pair to a new egress; takes over the descriptor. NULL = it is closed */
+	/* A runner that was not killed; `connector`: whose, "" when it compiled. NULL = nobody is told */
+	void (*crashed)(void *user, struct str connector, struct str how);
 };
 struct parent_client *parent_client_new(struct loop *loop, const struct parent_listener *listener, struct err *err)
 	__attribute__((warn_unused_result));

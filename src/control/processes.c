@@ -3,6 +3,7 @@
 #include "audit/audit.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/time.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -13,10 +14,18 @@ struct process {
 	struct supervise_child child; /* texts are ours */
 };
 
+/* Texts are ours. */
+struct crashes {
+	uint64_t count;
+	struct str last_connector, last_end;
+	uint64_t last_ns; /* Unix */
+};
+
 struct processes {
 	struct db *db;
 	pthread_mutex_t lock;
 	struct process by_role[SUPERVISE_ROLE__MAX];
+	struct crashes crashes; /* of runners */
 };
 
 struct processes *processes_new(struct db *db)
@@ -25,6 +34,11 @@ struct processes *processes_new(struct db *db)
 	processes->db = db;
 	pthread_mutex_init(&processes->lock, NULL);
 	return processes;
+}
+
+static struct str own_text(struct str text)
+{
+	return (struct str){str_dup(text), text.n};
 }
 
 static void free_text(struct str text)
@@ -44,6 +58,8 @@ void processes_free(struct processes *processes)
 		return;
 	for (size_t i = 0; i < SUPERVISE_ROLE__MAX; i++)
 		release_texts(&processes->by_role[i]);
+	free_text(processes->crashes.last_connector);
+	free_text(processes->crashes.last_end);
 	pthread_mutex_destroy(&processes->lock);
 	free(processes);
 }
@@ -57,6 +73,16 @@ static void record_ended(struct db *db, const struct supervise_child *child)
 	member_z(&event.json, "aileron.process.role", supervise_role_name(child->role));
 	member_str(&event.json, "aileron.process.end", child->last_end);
 	member_u64(&event.json, "aileron.process.restarts", child->restarts);
+	event_later(db, &event);
+}
+
+static void record_crashed(struct db *db, struct str connector, struct str how)
+{
+	AUTO_EVENT event;
+	event_begin(&event, audit_of_service(AUDIT_PROCESS_ENDED, "daemon"));
+	member_z(&event.json, "aileron.process.role", supervise_role_name(SUPERVISE_RUNNER));
+	member_str(&event.json, "aileron.process.end", how);
+	member_str_given(&event.json, "aileron.connector.fqn", connector);
 	event_later(db, &event);
 }
 
@@ -78,11 +104,25 @@ void processes_told(struct processes *processes, const struct supervise_child *c
 	if (is_news(process, child))
 		record_ended(processes->db, child);
 	struct process now = {.known = true, .child = *child};
-	now.child.last_end = (struct str){str_dup(child->last_end), child->last_end.n};
-	now.child.confinement = (struct str){str_dup(child->confinement), child->confinement.n};
+	now.child.last_end = own_text(child->last_end);
+	now.child.confinement = own_text(child->confinement);
 	pthread_mutex_lock(&processes->lock);
 	release_texts(process);
 	*process = now;
+	pthread_mutex_unlock(&processes->lock);
+}
+
+void processes_runner_crashed(struct processes *processes, struct str connector, struct str how)
+{
+	record_crashed(processes->db, connector, how);
+	pthread_mutex_lock(&processes->lock);
+	struct crashes *crashes = &processes->crashes;
+	free_text(crashes->last_connector);
+	free_text(crashes->last_end);
+	*crashes = (struct crashes){.count = crashes->count + 1,
+				    .last_connector = own_text(connector),
+				    .last_end = own_text(how),
+				    .last_ns = clock_wall_ns(NULL)};
 	pthread_mutex_unlock(&processes->lock);
 }
 
@@ -103,6 +143,19 @@ size_t processes_list(struct processes *processes, struct arena *arena, struct s
 	}
 	pthread_mutex_unlock(&processes->lock);
 	return n;
+}
+
+void processes_put_crashes(struct processes *processes, struct json_writer *w)
+{
+	pthread_mutex_lock(&processes->lock);
+	const struct crashes *crashes = &processes->crashes;
+	member_begin_object(w, "runner_crashes");
+	member_u64(w, "count", crashes->count);
+	member_str_given(w, "last_connector", crashes->last_connector);
+	member_str_given(w, "last_end", crashes->last_end);
+	member_time_given(w, "last_at", crashes->last_ns);
+	jsonw_end_object(w);
+	pthread_mutex_unlock(&processes->lock);
 }
 
 void process_put_confinement(struct json_writer *w, const struct confine_report *report)

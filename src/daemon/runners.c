@@ -1,4 +1,5 @@
 #include "daemon/runners.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "confine/policies.h"
 #include "confine/sanitized.h"
@@ -28,6 +29,7 @@ struct runner {
 	const struct life *life;
 	uint32_t id;
 	bool orphan; /* the control that asked for it is gone: a new one may use the number anew */
+	bool killed; /* by us: its end is no crash */
 	struct child child;
 	struct loop_source *end;
 	struct runner *next;
@@ -89,12 +91,33 @@ static void take_out(struct runners *runners, struct runner *runner)
 	runners->n--;
 }
 
+/* One that nobody listens to any more exits with 0, and with 1 one that has said what it failed at. */
+static bool has_crashed(const struct runner *runner)
+{
+	const struct child *child = &runner->child;
+	return !runner->killed && child->ended && (child->term_signal != 0 || child->exit_status > 1);
+}
+
+static void log_crash(const struct runner *runner, uint64_t pid)
+{
+	static struct err why;
+	char how[64];
+	err_clear(&why);
+	fail(&why, ERR_SYSTEM, "aileron-runner ended by %s", child_how_ended(&runner->child, how, sizeof how));
+	log_warn("child_ended", log_z("program", "aileron-runner"), log_z("life", runner->life->name),
+		 log_u64("pid", pid), log_err(&why));
+}
+
 static void tell_ended(struct runner *runner)
 {
-	bool known = child_wait(&runner->child, -1, NULL) == 1;
+	uint64_t pid = (uint64_t)runner->child.pid; /* as long as it is not reaped */
+	bool known = child_wait(&runner->child, -1, NULL) == 1, crashed = has_crashed(runner);
 	AUTO_BUF body = BUF_INIT(64);
 	wire_put_i32(&body, known ? runner->child.exit_status : -1);
 	wire_put_i32(&body, known ? runner->child.term_signal : 0);
+	wire_put_bool(&body, crashed);
+	if (crashed)
+		log_crash(runner, pid);
 	process_send(runner->runners->control, SUPERVISE_RUNNER_ENDED, runner->id, buf_str(&body), NULL, 0);
 }
 
@@ -246,13 +269,19 @@ bool runners_start(struct runners *runners, const struct supervise_message *m)
 	return true;
 }
 
+static void kill_runner(struct runner *runner)
+{
+	runner->killed = true;
+	child_kill(&runner->child, SIGKILL);
+}
+
 bool runners_kill(struct runners *runners, const struct supervise_message *m)
 {
 	if (m->frame.n != 0 || m->n_fds != 0)
 		return false;
 	struct runner *runner = find(runners, m->frame.id);
 	if (runner != NULL) /* else its end is on its way */
-		child_kill(&runner->child, SIGKILL);
+		kill_runner(runner);
 	return true;
 }
 
@@ -260,7 +289,7 @@ void runners_kill_all(struct runners *runners)
 {
 	for (struct runner *runner = runners->first; runner != NULL; runner = runner->next) {
 		runner->orphan = true;
-		child_kill(&runner->child, SIGKILL);
+		kill_runner(runner);
 	}
 }
 
@@ -268,6 +297,6 @@ void runners_kill_serving(struct runners *runners)
 {
 	for (struct runner *runner = runners->first; runner != NULL; runner = runner->next) {
 		if (runner->life->relayed)
-			child_kill(&runner->child, SIGKILL);
+			kill_runner(runner);
 	}
 }

@@ -3,7 +3,8 @@
  *
  * A compiling runner's socket goes to control; a serving one's to egress, together with one end of a second pair whose
  * other end control gets: what passes between the two goes by way of egress (SUPERVISE_RELAY). Runners prove themselves to
- * control, in HELLO. Their number is bounded; whoever they served, they end with it.
+ * control, in HELLO. Their number is bounded; whoever they served, they end with it. One that ends by itself other than by
+ * exit(0) or exit(1) has crashed: that is logged, and told to control.
  */
 #pragma once
 #include "base/err.h"

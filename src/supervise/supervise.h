@@ -66,7 +66,7 @@ enum supervise_type {
 	SUPERVISE_CHILD = 48,          /* control; supervise_child: a process of ours changed */
 	SUPERVISE_RUNNER_STARTED = 49, /* control; id; u32 pid, u64 namespaces; fds: socket, standard error */
 	SUPERVISE_RUNNER_FAILED = 50,  /* control; id; err */
-	SUPERVISE_RUNNER_ENDED = 51,   /* control; id; i32 exit status or -1, i32 signal */
+	SUPERVISE_RUNNER_ENDED = 51,   /* control; id; i32 exit status or -1, i32 signal, bool crashed */
 	SUPERVISE_FOLDER = 52,         /* control; id; str canonical path; fds: manifest, wasm */
 	SUPERVISE_FOLDER_FAILED = 53,  /* control; id; err */
 	SUPERVISE_WATCHED = 54,        /* control; id; str canonical path */

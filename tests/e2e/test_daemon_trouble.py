@@ -235,6 +235,51 @@ class Trouble(unittest.TestCase):
         self.assertEqual([path for _, path, _, _ in self.service.seen].count("/hold"), 1)
         self.judge_record()
 
+    def runner_ends(self):
+        return [(p["aileron.process.end"], p.get("aileron.connector.fqn")) for p in self.ends("process.ended")
+                if p["aileron.process.role"] == "runner"]
+
+    def test_an_idle_runner_crashes(self):
+        self.assertEqual(self.call().code, 0)
+        self.assertEqual(self.home.ok("status", "--json").json["runner_crashes"], {"count": 0})
+        pid = self.runner()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(self.log_has("aileron-runner ended by signal 9 (Killed)"), "the runner's end in the log")
+        line = next(json.loads(line) for line in (self.home.state / "daemon.log").read_text().splitlines() if "aileron-runner ended" in line)
+        self.assertEqual((line["event"], line["level"], line["program"], line["pid"]), ("child_ended", "warn", "aileron-runner", pid))
+        wait_for(lambda: self.runner_ends() == [("signal 9 (Killed)", FQN)], "the runner's end on record")
+        crashes = self.home.request("GET", "/v1/status").json["runner_crashes"]
+        self.assertTrue(crashes.pop("last_at"))
+        self.assertEqual(crashes, {"count": 1, "last_connector": FQN, "last_end": "signal 9 (Killed)"})
+        self.assertRegex(self.home.ok("status").out, f"1 runner has crashed, the last at .*, of {FQN}: signal 9")
+        self.assertEqual(self.call().code, 0, "the next call starts another")
+        self.judge_record()
+
+    def test_a_runner_crashes_in_a_call(self):
+        call = self.held_call()
+        os.kill(self.runner(), signal.SIGKILL)
+        code, out, err = self.end(call, 10)
+        self.assertEqual(code, 1, (out, err))
+        self.assertIn("signal 9", out + err)
+        self.service.hold.set()
+        wait_for(lambda: self.runner_ends() == [("signal 9 (Killed)", FQN)], "the runner's end on record")
+        self.assertEqual(self.call().code, 0)
+        self.judge_record()
+
+    def test_a_runner_that_is_ended_has_not_crashed(self):
+        self.assertEqual(self.call().code, 0)
+        egress = self.home.process("egress")
+        os.kill(egress, signal.SIGKILL)
+        wait_for(lambda: self.home.process("egress") not in (None, egress), "another egress")
+        wait_for(lambda: self.call().code == 0, "a call that works again")
+        with self.stopped(self.runner()):
+            self.assertEqual(self.call("/ok", "--timeout", "1s").code, 1)
+        self.assertEqual(self.call().code, 0)
+        self.assertEqual(self.home.ok("status", "--json").json["runner_crashes"], {"count": 0})
+        self.home.ok("daemon", "stop")
+        self.assertNotIn("aileron-runner ended", (self.home.state / "daemon.log").read_text())
+        self.assertEqual(self.runner_ends(), [])
+
     # --------------------------------------------------------------------------------------------------------------- hanging
 
     def silent(self, role):

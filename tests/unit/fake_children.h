@@ -355,7 +355,7 @@ static void do_runner(struct str life, struct buf *out)
 	buf_addf(out, "%u %c %s %u", m.frame.id, byte, words, wire_u32(&r));
 }
 
-/* "kill": the last runner, and how it ended; "release": the same by closing its socket */
+/* "kill": the last runner, how it ended, and whether that was a crash; "release": the same by closing its socket */
 static void do_end_runner(struct str how, struct buf *out)
 {
 	static struct supervise_message m;
@@ -366,7 +366,7 @@ static void do_end_runner(struct str how, struct buf *out)
 	await(&m, SUPERVISE_RUNNER_ENDED);
 	struct wire_reader r = wire_reader(supervise_body(&m));
 	int status = wire_i32(&r), sig = wire_i32(&r);
-	buf_addf(out, "%u %d %d", m.frame.id, status, sig);
+	buf_addf(out, "%u %d %d%s", m.frame.id, status, sig, wire_bool(&r) ? " crashed" : "");
 }
 
 static void do_folder(struct str path, struct buf *out)

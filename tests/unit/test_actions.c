@@ -230,7 +230,8 @@ static void start(struct stage *stage)
 	stage->n_sets = 0;
 	control->loop = loop_new(NULL);
 	stage->stop = loop_wakeup(control->loop, on_stop, stage, NULL);
-	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, on_changed, stage, NULL};
+	const struct parent_listener listener = {on_peer,    on_child, on_stop_asked, on_gone,
+						 on_changed, stage,    NULL,          NULL};
 	control->parent = parent_client_new(control->loop, &listener, NULL);
 	const struct db_options options = {.name = "aileron.db"};
 	control->db = db_open(&options, NULL);

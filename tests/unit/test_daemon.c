@@ -794,9 +794,10 @@ static void runners_are_wired_as_their_life_wants(void **state)
 	spawn_or_fail(&found);
 	ask("peers");
 	assert_starts(ask("runner compile"), "1 C " WORDS " ");
-	assert_string_equal(ask("end release"), "1 7 0");
+	assert_string_equal(ask("end release"), "1 7 0 crashed");
 	assert_starts(ask("runner serve"), "2 s " WORDS " "); /* 'r', raised by the relay */
 	assert_string_equal(ask("end kill"), "2 -1 9");
+	assert_non_null(strstr(read_text(in_home("daemon.log")), "aileron-runner ended by exit status 7"));
 
 	/* Egress takes those down that it relays for. */
 	assert_starts(ask("runner serve"), "3 s " WORDS " ");
@@ -813,6 +814,8 @@ static void runners_are_wired_as_their_life_wants(void **state)
 	await_end(runner);
 	assert_string_equal(ask("peers"), "1 1");
 	assert_starts(ask("runner serve"), "1 s " WORDS " ");
+	/* None but the first ended by itself. */
+	assert_null(strstr(read_text(in_home("daemon.log")), "aileron-runner ended by signal"));
 }
 
 /* ---- folders */

@@ -25,6 +25,8 @@ struct stage {
 	uint64_t stop_ms;
 	uint32_t watch; /* that changed */
 	bool gone;
+	unsigned crashes;
+	char crashed[128]; /* the last: whose, and how */
 };
 
 static void told(struct stage *stage)
@@ -75,6 +77,15 @@ static void on_changed(void *user, uint32_t watch)
 	told(stage);
 }
 
+static void on_crashed(void *user, struct str connector, struct str how)
+{
+	struct stage *stage = user;
+	pthread_mutex_lock(&stage->lock);
+	stage->crashes++;
+	snprintf(stage->crashed, sizeof stage->crashed, "%.*s: %.*s", STR_FMT(connector), STR_FMT(how));
+	told(stage);
+}
+
 static void wait_events(struct stage *stage, int n)
 {
 	pthread_mutex_lock(&stage->lock);
@@ -109,7 +120,8 @@ static void set_up(struct stage *stage)
 	}
 	stage->loop = loop_new(NULL);
 	stage->stop = loop_wakeup(stage->loop, on_stop, stage, NULL);
-	const struct parent_listener listener = {on_peer, on_child, on_stop_asked, on_gone, on_changed, stage, NULL};
+	const struct parent_listener listener = {on_peer,    on_child, on_stop_asked, on_gone,
+						 on_changed, stage,    NULL,          on_crashed};
 	stage->client = parent_client_new(stage->loop, &listener, NULL);
 	assert_non_null(stage->client);
 	pthread_create(&stage->thread, NULL, run_loop, stage);
@@ -547,8 +559,55 @@ static void a_runner_is_started_and_seen_to_end(void **state)
 	assert_int_equal(launcher->ended(launcher->context, start.started.id, -1, &status, &signal), 1);
 	assert_int_equal(status, -1);
 	assert_int_equal(signal, 9);
+	assert_int_equal(stage.crashes, 0);
 	/* Let go: there is nobody left to kill. */
 	launcher->kill(launcher->context, start.started.id);
+	tear_down(&stage);
+}
+
+/* Starts one that serves the connector: its number. */
+static uint32_t serve(struct stage *stage, const char *connector)
+{
+	AUTO_FD code = file_of("code");
+	struct start start = {.client = stage->client,
+			      .spec = {.name = "aileron-runner",
+				       .life = "serve",
+				       .fds = {{code, 4}},
+				       .n_fds = 1,
+				       .connector = str_from(connector)}};
+	pthread_create(&start.thread, NULL, start_runner, &start);
+	struct supervise_message asked = expect(stage, SUPERVISE_START_RUNNER);
+	supervise_close_fds(&asked);
+	AUTO_BUF body = BUF_INIT(64);
+	wire_put_u32(&body, 4711);
+	wire_put_u64(&body, 0);
+	const int fds[] = {code, code};
+	tell(stage, SUPERVISE_RUNNER_STARTED, asked.frame.id, &body, fds, 2);
+	pthread_join(start.thread, NULL);
+	assert_int_equal(start.rc, 0);
+	close(start.started.socket_fd);
+	close(start.started.stderr_fd);
+	return start.started.id;
+}
+
+static void a_runner_that_crashed_is_told_of_unless_it_was_let_go(void **state)
+{
+	(void)state;
+	struct stage stage;
+	set_up(&stage);
+	const struct peer_launcher *launcher = parent_launcher(stage.client);
+	uint32_t gone = serve(&stage, "github://acme/gone"), lives = serve(&stage, "github://acme/lives");
+	AUTO_BUF end = BUF_INIT(16);
+	wire_put_i32(&end, -1);
+	wire_put_i32(&end, 9);
+	wire_put_bool(&end, true);
+	launcher->kill(launcher->context, gone);
+	expect(&stage, SUPERVISE_KILL_RUNNER);
+	tell(&stage, SUPERVISE_RUNNER_ENDED, gone, &end, NULL, 0);
+	tell(&stage, SUPERVISE_RUNNER_ENDED, lives, &end, NULL, 0);
+	wait_events(&stage, 1);
+	assert_int_equal(stage.crashes, 1);
+	assert_string_equal(stage.crashed, "github://acme/lives: signal 9 (Killed)");
 	tear_down(&stage);
 }
 
@@ -702,6 +761,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_pages_is_one_and_must_go_on),
 		cmocka_unit_test(a_file_without_its_descriptor_is_a_lie),
 		cmocka_unit_test(a_runner_is_started_and_seen_to_end),
+		cmocka_unit_test(a_runner_that_crashed_is_told_of_unless_it_was_let_go),
 		cmocka_unit_test(a_killed_runner_is_nobodys_any_more),
 		cmocka_unit_test(serving_is_another_life_and_a_refusal_an_error),
 		cmocka_unit_test(a_runner_that_nobody_asked_for_is_killed),
