@@ -12,6 +12,9 @@ void help_all(struct printer *out, const struct verb *table);
 /* The verbs whose words begin with these: "vault", "vault member". */
 void help_group(struct printer *out, const struct verb *table, struct str words);
 void help_verb(struct printer *out, const struct verb *verb);
+/* The same as JSON, an object a line: of one verb; of a group, or with "" of all. Hidden ones are not listed. */
+void help_verb_json(struct printer *out, const struct verb *verb);
+void help_group_json(struct printer *out, const struct verb *table, struct str words);
 /* "name [flags] ARGUMENTS" of a verb. */
 void help_usage(struct printer *out, const struct verb *verb);
 

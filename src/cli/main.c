@@ -26,7 +26,7 @@ static int run(struct cli *cli, struct err *err)
 {
 	const struct verb *verb = cli->line->verb;
 	if (cli->line->help) {
-		help_verb(&cli->out, verb);
+		(cli->json ? help_verb_json : help_verb)(&cli->out, verb);
 		return print_flush(&cli->out, err);
 	}
 	if (needs_vault(verb) && unlock_before_verb(cli, err) < 0)

@@ -282,8 +282,8 @@ static bool asks_for_help(const char *word)
 	return word[0] == '-' && (strcmp(word, "-h") == 0 || strcmp(word + 1 + (word[1] == '-'), "help") == 0);
 }
 
-/* "vault --help" is "help vault": a group is no verb, and has no flags of its own. */
-static bool parse_group_help(const struct verb *table, int argc, char **argv, struct verb_line *line)
+/* "vault --help" is "help vault": a group is no verb, and has no flags of its own. Gives how much of argv that was; 0 = none. */
+static int parse_group_help(const struct verb *table, int argc, char **argv, struct verb_line *line)
 {
 	AUTO_BUF words = BUF_INIT(256);
 	int n = 0;
@@ -291,11 +291,11 @@ static bool parse_group_help(const struct verb *table, int argc, char **argv, st
 		buf_addf(&words, "%s%s", n > 0 ? " " : "", argv[n]);
 	if (n == argc || !asks_for_help(argv[n]) || verb_named(table, buf_str(&words)) != NULL ||
 	    !verb_is_group(table, buf_str(&words)))
-		return false;
+		return 0;
 	line->verb = verb_named(table, S("help"));
 	for (int i = 0; i < n && line->verb != NULL; i++)
 		line->arguments[line->n_arguments++] = argv[i];
-	return line->verb != NULL;
+	return line->verb != NULL ? n + 1 : 0;
 }
 
 int verb_parse(const struct verb *table, int argc, char **argv, struct verb_line *ret, struct err *err)
@@ -306,12 +306,9 @@ int verb_parse(const struct verb *table, int argc, char **argv, struct verb_line
 	argv[1] = first_word(argv[1]);
 	if (argv[1][0] == '-')
 		return fail(err, ERR_USAGE, "flags stand behind the verb; 'aileron help' lists the verbs");
-	if (parse_group_help(table, argc - 1, argv + 1, &line)) {
-		*ret = line;
-		return 0;
-	}
-	int n = 0;
-	line.verb = find_verb(table, argc - 1, argv + 1, &n, err);
+	int n = parse_group_help(table, argc - 1, argv + 1, &line);
+	if (n == 0)
+		line.verb = find_verb(table, argc - 1, argv + 1, &n, err);
 	if (line.verb == NULL || parse_rest(&line, argc - 1 - n, argv + 1 + n, err) < 0)
 		return -1;
 	line.help = verb_switch(&line, "help");

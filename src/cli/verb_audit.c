@@ -187,6 +187,22 @@ static int write_piece(void *user, struct str bytes)
 	return exporting->failed ? -1 : 0;
 }
 
+/* What went to standard output is the answer itself. */
+static void tell_exported(struct cli *cli, const char *path)
+{
+	if (!cli->json) {
+		print_text(&cli->out, "Wrote the export\n");
+		return;
+	}
+	struct json_writer w;
+	jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_bool(&w, "written", true);
+	member_z(&w, "path", path);
+	jsonw_end_object(&w);
+	print_text(&cli->out, "\n");
+}
+
 int verb_audit_export(struct cli *cli, struct err *err)
 {
 	const char *path = verb_text(cli->line, "output");
@@ -208,6 +224,8 @@ int verb_audit_export(struct cli *cli, struct err *err)
 	/* A part of the chain has no signed head; it was made by us alone. */
 	if (rc < 0 && path != NULL)
 		(void)unlink(path);
+	if (rc == 0 && path != NULL)
+		tell_exported(cli, path);
 	return rc < 0 ? -1 : CLI_OK;
 }
 

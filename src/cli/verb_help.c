@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "cli/verb_functions.h"
+#include "text/json_members.h"
 
 #define PAGE_MAX ((size_t)1 << 20)
 
@@ -22,15 +23,33 @@ int verb_help(struct cli *cli, struct err *err)
 	for (size_t i = 0; i < cli->line->n_arguments; i++)
 		buf_addf(&words, "%s%s", i > 0 ? " " : "", cli->line->arguments[i]);
 	const struct verb *verb = verb_named(verbs, buf_str(&words));
-	if (words.n == 0)
-		help_all(&cli->out, verbs);
-	else if (verb != NULL)
-		help_verb(&cli->out, verb);
-	else if (verb_is_group(verbs, buf_str(&words)))
-		help_group(&cli->out, verbs, buf_str(&words));
-	else
+	bool group = words.n == 0 || verb_is_group(verbs, buf_str(&words));
+	if (verb == NULL && !group)
 		return verb_refuse(verbs, buf_str(&words), err);
+	if (verb != NULL)
+		(cli->json ? help_verb_json : help_verb)(&cli->out, verb);
+	else if (cli->json)
+		help_group_json(&cli->out, verbs, buf_str(&words));
+	else if (words.n == 0)
+		help_all(&cli->out, verbs);
+	else
+		help_group(&cli->out, verbs, buf_str(&words));
 	return CLI_OK;
+}
+
+/* A text that another program reads: itself, or with --json as the only member. */
+static void put_made(struct cli *cli, const char *member, void (*make)(struct buf *out, const struct verb *table))
+{
+	if (!cli->json)
+		return make(&cli->out.out, verbs);
+	AUTO_BUF text = BUF_INIT(PAGE_MAX);
+	struct json_writer w;
+	make(&text, verbs);
+	jsonw_init(&w, &cli->out.out, JSON_WRITER_PLAIN);
+	jsonw_begin_object(&w);
+	member_str(&w, member, buf_str(&text));
+	jsonw_end_object(&w);
+	print_text(&cli->out, "\n");
 }
 
 int verb_completion(struct cli *cli, struct err *err)
@@ -41,7 +60,7 @@ int verb_completion(struct cli *cli, struct err *err)
 	} shells[] = {{"bash", completion_bash}, {"zsh", completion_zsh}, {"fish", completion_fish}};
 	for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
 		if (strcmp(cli_argument(cli, 0), shells[i].shell) == 0) {
-			shells[i].put(&cli->out.out, verbs);
+			put_made(cli, "script", shells[i].put);
 			return CLI_OK;
 		}
 	}
@@ -51,6 +70,6 @@ int verb_completion(struct cli *cli, struct err *err)
 int verb_manual(struct cli *cli, struct err *err)
 {
 	(void)err;
-	manual_page(&cli->out.out, verbs);
+	put_made(cli, "page", manual_page);
 	return CLI_OK;
 }

@@ -58,6 +58,30 @@ class Usage(unittest.TestCase):
                 self.assertEqual(done.code, 0, done.err)
                 self.assertIn(f"usage: aileron {' '.join(words)} VERB", done.out)
 
+    def test_help_as_json(self):
+        every = {verb["name"]: verb for verb in self.home.ok("help", "--json").lines}
+        self.assertEqual(every["vault init"]["summary"], self.home.ok("help", "vault", "init", "--json").json["summary"])
+        self.assertNotIn("manual", every, "what is hidden from people")
+        for words in (["help", "vault", "member", "--json"], ["vault", "member", "--help", "--json"]):
+            self.assertEqual([verb["name"] for verb in self.home.ok(*words).lines],
+                             [name for name in every if name.startswith("vault member ")])
+        for words in (["help", "audit", "export", "--json"], ["audit", "export", "--help", "--json"]):
+            verb = self.home.ok(*words).json
+            self.assertEqual((verb, verb["usage"]), (every["audit export"], "aileron audit export [flags]"))
+            self.assertEqual([(flag["name"], flag.get("value")) for flag in verb["flags"]],
+                             [("output", "FILE"), ("json", None), ("help", None)])
+        self.refused("help", "vualt", "--json", part="vault")
+
+    def test_scripts_as_json(self):
+        for words, member in ((["completion", "bash"], "script"), (["completion", "fish"], "script"), (["manual"], "page")):
+            self.assertEqual(self.home.ok(*words, "--json").json, {member: self.home.ok(*words).out})
+
+    def test_an_export_says_that_it_was_written(self):
+        file = self.home.root / "said.jsonl"
+        self.assertEqual(self.home.ok("audit", "export", "--json", "--output", file).json, {"written": True, "path": str(file)})
+        self.assertEqual(self.home.ok("audit", "export", "--output", self.home.root / "too.jsonl").out, "Wrote the export\n")
+        self.assertIn("event_type", self.home.ok("audit", "export", "--json").out)
+
     def test_flags_that_would_be_ignored(self):
         for flags in (["--region", "eu-west-1"], ["--access-key-id", "A"], ["--username", "ada"], ["--device"], ["--no-browser"]):
             self.refused("binding", "setup", FQN, "--identity", "work", "--value-file", "-", "--yes", *flags, stdin="v",

@@ -1,6 +1,7 @@
 #include "cli/help.h"
 #include "base/mem.h"
 #include "os/file.h"
+#include "text/json.h"
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <setjmp.h>
@@ -40,6 +41,33 @@ static void help_of_a_verb_names_every_flag(void **state)
 		}
 		assert_non_null(strstr(out.out.p, "--json"));
 		printer_release(&out);
+	}
+}
+
+/* "usage: …" of the page is the member, and each flag of the page is there. */
+static void json_says_what_the_page_says(void **state)
+{
+	(void)state;
+	for (const struct verb *verb = verbs; verb->words != NULL; verb++) {
+		struct printer page, line;
+		printer_init(&page, -1);
+		printer_init(&line, -1);
+		help_verb(&page, verb);
+		help_verb_json(&line, verb);
+		AUTO(json) *json = json_parse(str_trim(buf_str(&line.out)), JSON_READ_STRICT, NULL);
+		assert_non_null(json);
+		struct str usage = STR_EMPTY, summary = STR_EMPTY;
+		assert_true(json_get_str(json_member(json, S("usage")), &usage));
+		assert_true(json_get_str(json_member(json, S("summary")), &summary));
+		assert_true(str_starts(str_slice(buf_str(&page.out), strlen("usage: "), page.out.n), usage));
+		assert_true(str_eq(summary, str_from(verb->summary)));
+		const struct json *flags = json_member(json, S("flags"));
+		size_t shown = 0;
+		for (const char *at = page.out.p; (at = strstr(at, "\n  --")) != NULL; at++)
+			shown++;
+		assert_int_equal(json_length(flags), shown);
+		printer_release(&page);
+		printer_release(&line);
 	}
 }
 
@@ -193,9 +221,13 @@ static void other_shells_read_theirs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(help_names_every_verb),    cmocka_unit_test(help_of_a_verb_names_every_flag),
-		cmocka_unit_test(the_manual_is_up_to_date), cmocka_unit_test(scripts_name_every_verb_and_flag),
-		cmocka_unit_test(bash_completes),           cmocka_unit_test(other_shells_read_theirs),
+		cmocka_unit_test(help_names_every_verb),
+		cmocka_unit_test(help_of_a_verb_names_every_flag),
+		cmocka_unit_test(json_says_what_the_page_says),
+		cmocka_unit_test(the_manual_is_up_to_date),
+		cmocka_unit_test(scripts_name_every_verb_and_flag),
+		cmocka_unit_test(bash_completes),
+		cmocka_unit_test(other_shells_read_theirs),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
