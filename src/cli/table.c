@@ -6,6 +6,7 @@
 #define CELLS_MAX ((size_t)1 << 20)
 #define CELL_MAX  ((size_t)16 << 10) /* bytes that are looked at */
 #define GAP       2
+#define FOLDED    4 /* blanks before what is on a line of its own */
 
 struct cell {
 	struct str text; /* visible */
@@ -63,12 +64,28 @@ static void natural_widths(const struct table *table, unsigned widths[TABLE_COLU
 	}
 }
 
-/* Takes from the widest column that may give, one at a time, until a row fits or none may. */
-static void shrink(const struct table *table, unsigned widths[TABLE_COLUMNS_MAX], unsigned most)
+static bool may_fold(const struct table *table, size_t column)
+{
+	return table->columns[column].least == TABLE_BELOW;
+}
+
+/* Whether a row is too wide also when each column gives what it may: then some go below. */
+static bool must_fold(const struct table *table, const unsigned widths[TABLE_COLUMNS_MAX], unsigned most)
 {
 	unsigned total = (unsigned)(table->n - 1) * GAP;
+	for (size_t i = 0; i < table->n; i++) {
+		unsigned least = table->columns[i].least;
+		total += least == 0 ? widths[i] : MIN(least, widths[i]);
+	}
+	return total > most;
+}
+
+/* Takes from the widest column that may give, one at a time, until a row fits or none may. */
+static void shrink(const struct table *table, unsigned widths[TABLE_COLUMNS_MAX], bool folded, unsigned most)
+{
+	unsigned total = 0;
 	for (size_t i = 0; i < table->n; i++)
-		total += widths[i];
+		total += folded && may_fold(table, i) ? 0 : widths[i] + (total > 0 ? GAP : 0);
 	while (total > most) {
 		size_t widest = table->n;
 		for (size_t i = 0; i < table->n; i++) {
@@ -85,17 +102,26 @@ static void shrink(const struct table *table, unsigned widths[TABLE_COLUMNS_MAX]
 }
 
 static void put_row(const struct table *table, struct printer *printer, const struct cell *cells,
-		    const unsigned *widths)
+		    const unsigned *widths, bool folded)
 {
+	unsigned blanks = 0;
 	for (size_t i = 0; i < table->n; i++) {
+		if (folded && may_fold(table, i))
+			continue;
 		struct str text =
 			printer->width > 0 ? print_cut(table->arena, cells[i].text, widths[i]) : cells[i].text;
-		unsigned width = print_width(text);
+		print_text(printer, "%*s", (int)blanks, "");
 		print_styled(printer, cells[i].style, "%.*s", STR_FMT(text));
-		if (i + 1 < table->n)
-			print_text(printer, "%*s", (int)(widths[i] - MIN(width, widths[i]) + GAP), "");
+		blanks = widths[i] - MIN(print_width(text), widths[i]) + GAP;
 	}
 	print_text(printer, "\n");
+	for (size_t i = 0; folded && i < table->n; i++) {
+		if (!may_fold(table, i))
+			continue;
+		print_text(printer, "%*s", FOLDED, "");
+		print_styled(printer, cells[i].style, "%.*s", STR_FMT(cells[i].text));
+		print_text(printer, "\n");
+	}
 }
 
 void table_print(const struct table *table, struct printer *printer)
@@ -105,11 +131,12 @@ void table_print(const struct table *table, struct printer *printer)
 	if (table->cells.n == 0)
 		return;
 	natural_widths(table, widths);
+	bool folded = printer->width > 0 && must_fold(table, widths, printer->width);
 	if (printer->width > 0)
-		shrink(table, widths, printer->width);
+		shrink(table, widths, folded, printer->width);
 	for (size_t i = 0; i < table->n; i++)
 		heading[i] = (struct cell){.text = str_from(table->columns[i].title), .style = PRINT_BOLD};
-	put_row(table, printer, heading, widths);
+	put_row(table, printer, heading, widths, folded);
 	for (size_t i = 0; i + table->n <= table->cells.n; i += table->n)
-		put_row(table, printer, table->cells.items + i, widths);
+		put_row(table, printer, table->cells.items + i, widths, folded);
 }

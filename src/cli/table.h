@@ -9,10 +9,12 @@
 #include "cli/print.h"
 
 #define TABLE_COLUMNS_MAX 8
+#define TABLE_BELOW       (~0U)
 
 struct table_column {
 	const char *title;
-	unsigned least; /* columns below which it is not cut; 0 = never cut */
+	/* Columns below which it is not cut; 0 = never cut; TABLE_BELOW = never, and on a line of its own where rows do not fit */
+	unsigned least;
 };
 struct table;
 struct table *table_new(const struct table_column *columns, size_t n)

@@ -55,7 +55,7 @@ static void add_row(struct cli *cli, struct table *table, const struct json *row
 int verb_audit_list(struct cli *cli, struct err *err)
 {
 	static const struct table_column columns[] = {
-		{"TIME", 0}, {"ID", 12}, {"EVENT", 0}, {"ACTOR", 6}, {"WHAT", 20}};
+		{"TIME", 0}, {"ID", TABLE_BELOW}, {"EVENT", 0}, {"ACTOR", 6}, {"WHAT", 20}};
 	static const struct cli_parameter filters[] = {
 		{"since", "since"}, {"until", "until"},     {"type", "type"},         {"connector", "connector_fqn"},
 		{"class", "class"}, {"binding", "binding"}, {"audit-id", "audit_id"}, {"limit", "limit"}};

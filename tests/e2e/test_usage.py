@@ -1,6 +1,13 @@
 """What is wrong with a command line is told as that (exit 2), and changes nothing."""
+import fcntl
 import json
+import os
+import pty
+import re
 import shutil
+import struct
+import subprocess
+import termios
 import unittest
 
 import test_vault
@@ -81,6 +88,28 @@ class Usage(unittest.TestCase):
         self.assertEqual(self.home.ok("audit", "export", "--json", "--output", file).json, {"written": True, "path": str(file)})
         self.assertEqual(self.home.ok("audit", "export", "--output", self.home.root / "too.jsonl").out, "Wrote the export\n")
         self.assertIn("event_type", self.home.ok("audit", "export", "--json").out)
+
+    def on_a_terminal(self, columns, *args):
+        terminal, program = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(self.home.command(*args), env={**self.home.env, "NO_COLOR": "1"}, stdin=subprocess.DEVNULL, stdout=program)
+        os.close(program)
+        said = b""
+        try:
+            while piece := os.read(terminal, 65536):
+                said += piece
+        except OSError:  # EIO: nobody has the other end any more
+            pass
+        self.assertEqual(process.wait(), 0)
+        return said.decode().replace("\r\n", "\n")
+
+    def test_ids_are_whole_on_a_narrow_terminal(self):
+        there = {event["event"]["audit_id"] for event in self.home.ok("audit", "list", "--json").lines}
+        for columns in (80, 60, 200):
+            said = self.on_a_terminal(columns, "audit", "list")
+            self.assertLessEqual(there, set(re.findall(r"audit-[0-9a-f-]{36}(?![^\s])", said)), (columns, said))
+            self.assertLessEqual(max(map(len, said.splitlines())), max(columns, 80), said)
 
     def test_flags_that_would_be_ignored(self):
         for flags in (["--region", "eu-west-1"], ["--access-key-id", "A"], ["--username", "ada"], ["--device"], ["--no-browser"]):

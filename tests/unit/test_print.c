@@ -163,6 +163,33 @@ static void columns_give_way_on_a_terminal(void **state)
 				       "\xe6\xbc\xa2    x        y\\nz\n");
 }
 
+/* An id that another verb takes is whole, whatever the terminal's width. */
+static void what_cannot_be_cut_goes_below(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned width;
+		const char *printed;
+	} cases[] = {
+		{24, "TIME  ID            WHAT\nnow   audit-6c3c5d  lon\xe2\x80\xa6\n"},
+		{23, "TIME  WHAT\n    ID\nnow   long words\n    audit-6c3c5d\n"},
+		{12, "TIME  WHAT\n    ID\nnow   long \xe2\x80\xa6\n    audit-6c3c5d\n"},
+		{0, "TIME  ID            WHAT\nnow   audit-6c3c5d  long words\n"},
+	};
+	static const struct table_column columns[] = {{"TIME", 0}, {"ID", TABLE_BELOW}, {"WHAT", 4}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(table) *table = table_new(columns, 3);
+		table_cell(table, S("now"));
+		table_cell(table, S("audit-6c3c5d"));
+		table_cell(table, S("long words"));
+		buf_clear(&out.out);
+		out.width = cases[i].width;
+		table_print(table, &out);
+		out.width = 0;
+		assert_string_equal(out.out.p, cases[i].printed);
+	}
+}
+
 static void no_rows_no_heading(void **state)
 {
 	(void)state;
@@ -220,6 +247,7 @@ int main(void)
 		cmocka_unit_test(no_color_is_kept),
 		cmocka_unit_test(widths),
 		cmocka_unit_test_setup_teardown(columns_line_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_cut_goes_below, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(columns_give_way_on_a_terminal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_rows_no_heading, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_hostile_cell_stays_in_its_row, set_up, tear_down),
