@@ -337,8 +337,6 @@ static int take_error(const struct h1_response *response, struct str body, struc
 	struct str audit_id = text_member(error, "audit_id");
 	if (audit_id.n > 0)
 		err_detail(err, "audit_id", audit_id);
-	if (response->status == 429 && response->retry_after.n > 0)
-		wrap(err, "wait %.*s seconds", STR_FMT(response->retry_after));
 	return -1;
 }
 

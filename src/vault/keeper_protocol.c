@@ -98,7 +98,7 @@ void keeper_sealed_put(struct buf *out, const struct keeper_sealed *m)
 
 int keeper_refuse_throttled(uint64_t left_ms, struct err *err)
 {
-	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu ms", (unsigned long long)left_ms);
+	fail(err, ERR_THROTTLED, "too many wrong passphrases; wait %llu s", (unsigned long long)(left_ms + 999) / 1000);
 	err_detail_int(err, "retry_after_ms", (int64_t)left_ms);
 	return -1;
 }

@@ -79,7 +79,8 @@ class Vault(unittest.TestCase):
             done = self.home.cli("vault", "unlock", env={"AILERON_VAULT_PASSPHRASE": "wrong"})
         self.assertEqual(done.code, 77)
         done = self.home.cli("vault", "unlock", env={"AILERON_VAULT_PASSPHRASE": "wrong"})
-        self.assertIn("wait", done.err)
+        self.assertRegex(done.err, r"throttled: too many wrong passphrases; wait [0-9]+ s\n")
+        self.assertEqual(done.err.count("wait"), 1, done.err)
 
     def test_members_and_passphrases(self):
         self.home.init()

@@ -398,8 +398,8 @@ static void errors_come_back_as_they_were_made(void **state)
 		 "\"boundary\":\"runtime\",\"details\":{\"required\":\"vault.passphrase\"}}}",
 		 "none", ERR_BINDING_REQUIRED},
 		{"429 Too Many "
-		 "Requests|{\"error\":{\"code\":\"throttled\",\"message\":\"slowly\",\"request_id\":\"1\"}}",
-		 "wait 7 seconds: slowly", ERR_THROTTLED},
+		 "Requests|{\"error\":{\"code\":\"throttled\",\"message\":\"slowly; wait 7 s\",\"request_id\":\"1\"}}",
+		 "slowly; wait 7 s", ERR_THROTTLED},
 		{"500 Internal Server Error|oops", "status 500: oops", ERR_PROTOCOL},
 		{"418 Teapot|{\"error\":{\"code\":\"made_up\",\"message\":\"x\"}}", "status 418", ERR_PROTOCOL},
 	};
@@ -414,6 +414,8 @@ static void errors_come_back_as_they_were_made(void **state)
 		assert_int_equal(get_status(client, &answer), -1);
 		assert_int_equal(err.class, cases[i].class);
 		assert_non_null(strstr(err.message, cases[i].message));
+		if (cases[i].class == ERR_THROTTLED) /* Retry-After says what the message does */
+			assert_string_equal(err.message, cases[i].message);
 		assert_null(answer);
 		if (cases[i].class == ERR_BINDING_REQUIRED)
 			assert_non_null(strstr(err.details, "\"required\":\"vault.passphrase\""));

@@ -891,6 +891,7 @@ static void wrong_passphrases_make_everybody_wait(void **state)
 	assert_int_equal(rig_with_passphrase(rig, KEEPER_OP_UNLOCK, PASSPHRASE), -1);
 	assert_class(rig, ERR_THROTTLED);
 	assert_non_null(strstr(rig->err.details, "\"retry_after_ms\":1000"));
+	assert_string_equal(rig->err.message, "too many wrong passphrases; wait 1 s");
 	assert_int_equal(rig_state(rig).throttled_ms, 1000);
 	rig->now_ns += TIME_SECOND;
 	assert_int_equal(rig_with_passphrase(rig, KEEPER_OP_UNLOCK, "wrong"), -1);

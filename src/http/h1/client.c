@@ -385,7 +385,6 @@ static int take_turn(struct turn *turn, const struct h1_request *request, struct
 		.status = head->status,
 		.content_type = h1_header(head, S("Content-Type"), NULL),
 		.request_id = h1_header(head, S("X-Request-ID"), NULL),
-		.retry_after = h1_header(head, S("Retry-After"), NULL),
 	};
 	int whole = read_body(turn, err);
 	if (whole < 0)

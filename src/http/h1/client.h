@@ -34,7 +34,7 @@ struct h1_request {
 };
 struct h1_response {
 	unsigned status;
-	struct str content_type, request_id, retry_after; /* borrowed until the next request */
+	struct str content_type, request_id; /* borrowed until the next request */
 };
 /* The whole answer, its body appended to `out`. UNREACHABLE when the connection fails, PROTOCOL when the answer is no HTTP. */
 int h1_client_do(struct h1_client *client, const struct h1_request *request, struct h1_response *ret, struct buf *out,
