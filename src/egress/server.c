@@ -13,6 +13,7 @@
 #include "http/client.h"
 #include "os/loop.h"
 #include "text/wire.h"
+#include <poll.h>
 #include <stdlib.h>
 
 /* Calls that may have a grant at once; a parent counts its calls too, by a number of the same size. */
@@ -118,13 +119,21 @@ static void close_control(struct egress_server *server)
 	http_client_outside(server->net.http, 0);
 }
 
+/* Whether its end is open: one that died in the middle of a message broke the rules, too. */
+static bool control_is_alive(const struct egress_server *server)
+{
+	struct pollfd end = {.fd = rpc_fd(server->channel)};
+	return poll(&end, 1, 0) == 0;
+}
+
 /* The channel is done with: with server->err when `failed`. */
 static void stop(struct egress_server *server, bool failed)
 {
 	if (is_daemon(server)) {
+		bool alive = failed && control_is_alive(server);
 		close_control(server);
 		if (server->options.control_left != NULL)
-			server->options.control_left(server->options.context, failed ? &server->err : NULL);
+			server->options.control_left(server->options.context, alive, failed ? &server->err : NULL);
 		return;
 	}
 	server->failed = server->failed || failed;

@@ -28,8 +28,11 @@ struct egress_server_options {
 	struct rpc_channel *channel; /* the parent's, which stays the caller's; NULL in the daemon */
 	resolve_lookup *lookup;      /* NULL = the system's resolver */
 	void *lookup_context;
-	/* The daemon's: control's end was closed, or closed because of what came from it (`err`, else NULL). May be NULL. */
-	void (*control_left)(void *context, const struct err *err);
+	/*
+	 * The daemon's: there is no control any more. It closed its end, or the server did because of what came from it
+	 * (`err`, else NULL). `alive`: its end is open still. May be NULL.
+	 */
+	void (*control_left)(void *context, bool alive, const struct err *err);
 	void *context;
 	/* The daemon's: where the gateway's requests go (stream.h), one a provider; outlive the server. NULL = there is none. */
 	const struct stream_upstream *upstreams;

@@ -134,6 +134,22 @@ static void stop(struct daemon *d)
 	rpc_channel_free(d->keeper);
 }
 
+/* It lets go of a control that lives, tells the parent why, and ends: only another egress gets that control another pair. */
+static void assert_lets_go(struct daemon *d)
+{
+	struct rpc_frame frame;
+	assert_int_equal(rpc_recv(d->control, &frame, NULL), 0);
+	struct supervise_message message;
+	parent_receive(d, &message);
+	assert_int_equal(message.frame.type, SUPERVISE_FAILED);
+	assert_int_equal(child_wait(&d->child, 10000, NULL), 1);
+	assert_int_equal(d->child.exit_status, 1);
+	close(d->link);
+	child_release(&d->child);
+	rpc_channel_free(d->control);
+	rpc_channel_free(d->keeper);
+}
+
 /* ---- frames ---- */
 
 static struct rpc_frame receive(struct rpc_channel *channel, uint16_t type)
@@ -1145,33 +1161,69 @@ static void a_control_that_breaks_the_rules_is_let_go(void **state)
 	struct daemon d;
 	start(&d);
 	request(&d, CALL, "/hello", NULL); /* without a grant */
-	struct rpc_frame frame;
-	assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
-	join_control(&d);
+	assert_lets_go(&d);
+	start(&d);
 	grant(&d, CALL);
 	grant(&d, CALL + 1);
 	struct egress_permit other = permit;
 	other.use = 0; /* no use has that number */
 	grant_with(&d, CALL + 2, CREDENTIAL_OAUTH2, &other, 1);
-	assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
-	join_control(&d);
+	assert_lets_go(&d);
 	const struct egress_opening dialled[] = {
 		{.host = S("api.test"), .port = 443, .address = S("127.0.0.1"), .address_port = 1},
 		{.host = S("api.test"), .port = 443, .address = S("93.184.216.34")},
 		{.host = S("api.test"), .port = 443, .address_port = 1},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(dialled); i++) { /* --resolve is not control's */
+		start(&d);
 		const struct egress_grant grant = {.connector = S("a"), .openings = &dialled[i], .n_openings = 1};
 		AUTO_BUF body = BUF_INIT(1 << 16);
 		egress_grant_put_head(&body, &grant);
 		wire_put_str(&body, STR_EMPTY);
 		send_body(d.control, EGRESS_GRANT, CALL, &body);
-		assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
-		join_control(&d);
+		assert_lets_go(&d);
 	}
-	grant(&d, CALL);
-	request(&d, CALL, "/hello", NULL);
-	assert_answered(&d, CALL, "hello");
+}
+
+/* A token that was asked for may be the only good one: it is waited for, though not for long. */
+static void a_step_outlives_a_control_that_is_let_go(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	server_give(plain, 200, "{\"access_token\":\"" TOKEN "\"}");
+	ask_oauth(&d, OAUTH_CODE);
+	uint32_t id = receive(d.keeper, KEEPER_EXCHANGE).id;
+	request(&d, CALL, "/hello", NULL); /* without a grant */
+	struct rpc_frame frame;
+	assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
+	AUTO_BUF body = BUF_INIT(1 << 16);
+	wire_put_bool(&body, true);
+	put_exchange(&body, "/given");
+	send_body(d.keeper, KEEPER_TICKET, id, &body);
+	store(&d, receive(d.keeper, KEEPER_TOKENS).id);
+	assert_lets_go(&d);
+}
+
+static void another_control_is_waited_for_when_one_dies(void **state)
+{
+	(void)state;
+	struct daemon d;
+	start(&d);
+	for (size_t sent = 0; sent < 2; sent++) { /* at the end of a message, and within its header */
+		assert_int_equal(send(rpc_fd(d.control), "x", sent, 0), (int)sent);
+		rpc_channel_free(TAKE(d.control));
+		for (int turn = 0; turn < 2; turn++) { /* it has seen that when it answers the second one */
+			struct supervise_message message;
+			parent_send(&d, SUPERVISE_PING, 0, STR_EMPTY, NULL, 0);
+			parent_receive(&d, &message);
+			assert_int_equal(message.frame.type, SUPERVISE_PONG);
+		}
+		join_control(&d);
+		grant(&d, CALL);
+		request(&d, CALL, "/hello", NULL);
+		assert_answered(&d, CALL, "hello");
+	}
 	stop(&d);
 }
 
@@ -1209,9 +1261,7 @@ static void the_log_can_be_another_file(void **state)
 	AUTO_FD log = memfd_create("log", MFD_CLOEXEC);
 	parent_send(&d, SUPERVISE_LOG, 0, STR_EMPTY, &log, 1);
 	request(&d, CALL, "/hello", NULL); /* without a grant */
-	struct rpc_frame frame;
-	assert_int_equal(rpc_recv(d.control, &frame, NULL), 0);
-	stop(&d);
+	assert_lets_go(&d);
 	char text[1000] = "";
 	assert_true(pread(log, text, sizeof text - 1, 0) > 0);
 	assert_non_null(strstr(text, "control_let_go"));
@@ -1331,6 +1381,8 @@ int main(void)
 		cmocka_unit_test(posts_go_where_the_user_said),
 		cmocka_unit_test(a_new_control_begins_anew),
 		cmocka_unit_test(a_control_that_breaks_the_rules_is_let_go),
+		cmocka_unit_test(a_step_outlives_a_control_that_is_let_go),
+		cmocka_unit_test(another_control_is_waited_for_when_one_dies),
 		cmocka_unit_test(it_finishes_what_is_under_way_when_it_is_stopped),
 		cmocka_unit_test(the_log_can_be_another_file),
 		cmocka_unit_test(a_runners_words_lose_the_secrets_of_their_call),

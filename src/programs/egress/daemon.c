@@ -16,6 +16,8 @@
 /* How long egress waits for a control after the last one let go of it: one that found it hanging gets no other. */
 #define ORPHAN_MS UINT64_C(30000)
 #define DRAIN_MS  UINT64_C(20) /* between two looks whether all is done */
+/* How long what is under way for others, a refresh above all, holds up the end of an egress that let go of a live control. */
+#define LET_GO_MS UINT64_C(2000)
 
 struct egress {
 	struct egress_server *server;
@@ -98,11 +100,15 @@ static int on_peer(void *user, enum supervise_role role, int fd, struct err *err
 	return egress_server_attach_control(egress->server, fd, err);
 }
 
-static void on_stop(void *user, uint64_t ms)
+static void drain(struct egress *egress, uint64_t ms)
 {
-	struct egress *egress = user;
 	egress->stop_until = clock_monotonic_ns(NULL) + ms * MS;
 	loop_timer_start(egress->drain, 0, DRAIN_MS);
+}
+
+static void on_stop(void *user, uint64_t ms)
+{
+	drain(user, ms);
 }
 
 static int on_other(void *user, struct supervise_message *message, struct err *err)
@@ -145,12 +151,19 @@ static void on_link(void *user, int what)
 
 /* ---- the end ---- */
 
-static void on_control_left(void *context, const struct err *err)
+/* The parent has a new pair for a control that died. To one that lives it gives another only with another egress. */
+static void on_control_left(void *context, bool alive, const struct err *err)
 {
 	struct egress *egress = context;
 	if (err != NULL)
 		log_error("control_let_go", log_err(err));
-	loop_timer_start(egress->orphan, ORPHAN_MS, 0);
+	if (!alive) {
+		loop_timer_start(egress->orphan, ORPHAN_MS, 0);
+		return;
+	}
+	egress->err = *err;
+	egress->status = 1;
+	drain(egress, LET_GO_MS);
 }
 
 static void on_orphan(void *user, int what)
@@ -164,8 +177,11 @@ static void on_drain(void *user, int what)
 {
 	(void)what;
 	struct egress *egress = user;
-	if (egress_server_is_idle(egress->server) || clock_monotonic_ns(NULL) >= egress->stop_until)
-		stop(egress, 0);
+	if (!egress_server_is_idle(egress->server) && clock_monotonic_ns(NULL) < egress->stop_until)
+		return;
+	if (egress->status != 0)
+		supervised_failed(&egress->err);
+	stop(egress, egress->status);
 }
 
 /* From the parent, and not from control, which could make an open door of the gateway. */
