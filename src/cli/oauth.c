@@ -120,6 +120,9 @@ static int put_finish(struct buf *body, struct str session_id, struct str query,
 	if (error.n > 0)
 		return fail(err, ERR_TOKEN_EXCHANGE_FAILED, "the authorization server said '%s'%s%s", error.p,
 			    about.n > 0 ? ": " : "", about.p);
+	if (code.n == 0)
+		return fail(err, ERR_TOKEN_EXCHANGE_FAILED,
+			    "the browser came back without a code from the authorization server; begin again");
 	jsonw_init(&w, body, JSON_WRITER_PLAIN);
 	jsonw_begin_object(&w);
 	member_str(&w, "session_id", session_id);

@@ -262,6 +262,8 @@ int handle_oauth_finish(struct request *r, struct err *err)
 			    "the state is not that of this flow, which is over now; begin again");
 	if (flow.device)
 		return fail(err, ERR_INVALID_REQUEST, "this is a device flow, which is polled");
+	if (request_str(r, "code").n == 0) /* egress would take it for a broken control */
+		return fail(err, ERR_INVALID_REQUEST, "'code' is empty; the authorization server sent none");
 	if (exchange(r, &flow, request_str(r, "code"), &binding, err) < 0)
 		return -1;
 	r->status = flow.reauthorize ? 200 : 201;

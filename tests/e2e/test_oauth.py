@@ -4,6 +4,7 @@ import re
 import subprocess
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from daemon import Home, wait_for
@@ -160,15 +161,54 @@ class OAuth(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertEqual(home.ok("binding", "list", "--json").lines, [])
 
+    def come_back(self, process, url, query):
+        """The browser comes back with something that no honest server sent; the command line fails, and gives what it said"""
+        redirect = urllib.parse.unquote(re.search(r"redirect_uri=([^&]+)", url)[1])
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(redirect + query)
+        code, out, err = self.end(process)
+        self.assertEqual(code, 1, (out, err))
+        return err
+
     def test_a_wrong_state_ends_the_flow(self):
         home = self.home()
         process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
-        redirect = re.search(r"redirect_uri=([^&]+)", url)[1].replace("%3A", ":").replace("%2F", "/")
-        with self.assertRaises(urllib.error.HTTPError):
-            urllib.request.urlopen(redirect + "?code=x&state=forged")
+        self.assertIn("state_mismatch", self.come_back(process, url, "?code=x&state=forged"))
+
+    def test_a_redirect_without_a_code_is_told(self):
+        home = self.home()
+        egress = home.process("egress")
+        for query in ("?state={}", "?state={}&code="):
+            process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+            state = re.search(r"[?&]state=([^&]+)", url)[1]
+            said = self.come_back(process, url, query.format(state))
+            self.assertRegex(said, "token_exchange_failed: .* without a code from the authorization server")
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+        self.assertEqual(home.process("egress"), egress)
+
+    def test_an_empty_code_is_refused_before_egress_hears_of_it(self):
+        from test_operations import Relay
+
+        class Emptying(Relay):
+            def body_of(self, asked):
+                body = super().body_of(asked)
+                return json.dumps({**json.loads(body), "code": ""}) if asked.path.endswith("/oauth2/finish") else body
+        home = self.home()
+        egress = home.process("egress")
+        relay = Emptying(home)
+        self.addCleanup(relay.close)
+        direct = dict(home.env)
+        home.env.update(AILERON_API_URL=relay.url, AILERON_TOKEN=home.discovery["token"])
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+        browse(url)
         code, out, err = self.end(process)
-        self.assertEqual(code, 1)
-        self.assertIn("state", err)
+        home.env = direct
+        self.assertEqual(code, 1, (out, err))
+        self.assertRegex(err, "invalid_request: .*code")
+        self.assertEqual(relay.wrong, [])
+        self.set_up(home)
+        self.assertEqual(self.call(home).code, 0)
+        self.assertEqual(home.process("egress"), egress)
 
     def test_the_device_flow(self):
         home = self.home(device=True)
