@@ -29,6 +29,11 @@ class Provider:
         """{what: [all that there were]} of tokens, verifiers and device codes"""
         return self.ask({})["secrets"]
 
+    def tokens(self):
+        """(access tokens given, refresh tokens given, refresh tokens taken back), each in order"""
+        told = self.ask({})
+        return told["secrets"].get("access_token", []), told["secrets"].get("refresh_token", []), told["spent"]
+
     def ask(self, values):
         self.process.stdin.write(json.dumps({"set": values}) + "\n")
         self.process.stdin.flush()
@@ -82,7 +87,8 @@ class OAuth(unittest.TestCase):
         cls.service.close()
 
     def setUp(self):
-        self.provider.tell(down=False, tokenLifetime=3600)
+        self.provider.tell(down=False, tokenLifetime=3600, clockAhead=0, clockLeap=0, expiresIn=None)
+        self.before = self.provider.tokens()
         self.service.seen.clear()
 
     def home(self, **manifest_options):
@@ -151,6 +157,87 @@ class OAuth(unittest.TestCase):
         wait_for(lambda: self.call(home).code == 0 and len(set(self.bearers())) > 1, "a refreshed token", 10)
         events = [event["event_type"] for event in home.events()]
         self.assertIn("binding.refreshed", events)
+
+    def since(self):
+        """Like Provider.tokens(), of this test alone"""
+        return tuple(now[len(before):] for now, before in zip(self.provider.tokens(), self.before))
+
+    def test_a_refresh_token_that_is_rotated_each_time_is_kept_each_time(self):
+        self.provider.tell(tokenLifetime=30)  # within the minute before its end: each call refreshes
+        home = self.home()
+        self.set_up(home)
+        for turn in range(1, 4):
+            if turn == 3:  # what it finds now was written, and is not what it remembers
+                home.ok("vault", "lock")
+                home.ok("vault", "unlock")
+            done = self.call(home)
+            self.assertEqual(done.code, 0, done)
+            access, refresh, spent = self.since()
+            self.assertEqual(len(set(refresh)), turn + 1)
+            self.assertEqual(spent, refresh[:-1], "each was used once, and the last one is still good")
+            self.assertEqual(self.bearers()[-1], "Bearer " + access[-1])
+        self.assertEqual([event["event_type"] for event in home.events()].count("binding.refreshed"), 3)
+        self.assertEqual(home.ok("binding", "inspect", "oauth2/mail/alice", "--json").json["status"], "active")
+
+    def test_a_code_that_has_expired_is_refused_and_another_is_good(self):
+        home = self.home()
+        process, url = self.begin(home, "binding", "setup", "github://acme/mail", "--identity", "alice", "--no-browser", "--yes")
+        self.provider.tell(clockLeap=3600)  # a code lives for a minute
+        browse(url)
+        code, out, err = self.end(process)
+        self.assertEqual(code, 1, (out, err))
+        self.assertRegex(err, "token_exchange_failed: .*invalid_grant")
+        self.assertEqual(home.ok("binding", "list", "--json").lines, [])
+        self.provider.tell(clockLeap=0)
+        self.set_up(home)
+        self.assertEqual(self.call(home).code, 0)
+
+    def test_a_clock_that_is_off_neither_ends_a_token_nor_keeps_it(self):
+        for ahead in (7200, -1800):  # not so late that the browser takes its cookies for old ones
+            with self.subTest(ahead=ahead):
+                self.setUp()
+                self.provider.tell(clockAhead=ahead, tokenLifetime=1200)
+                home = self.home()
+                self.set_up(home)
+                for _ in range(2):
+                    self.assertEqual(self.call(home).code, 0)
+                self.assertEqual(self.since()[2], [], "twenty minutes are as many by any clock")
+                self.provider.tell(tokenLifetime=30)
+                process, url = self.begin(home, "binding", "reauthorize", "oauth2/mail/alice", "--no-browser", "--yes")
+                browse(url)
+                self.assertEqual(self.end(process)[0], 0)
+                self.assertEqual(self.call(home).code, 0)
+                self.assertEqual(len(self.since()[2]), 1)
+
+    def test_a_token_that_ends_at_once_is_refreshed_once_a_call(self):
+        self.provider.tell(expiresIn=1)
+        home = self.home()
+        self.set_up(home)
+        for turn in range(1, 4):
+            self.assertEqual(self.call(home).code, 0)
+            self.assertEqual(len(self.since()[2]), turn)
+        self.assertEqual(len(self.bearers()), 3)
+
+    def test_a_lifetime_that_is_none_is_as_if_it_had_not_been_said(self):
+        for expires in (0, -3600):
+            with self.subTest(expires_in=expires):
+                self.setUp()
+                self.provider.tell(expiresIn=expires)
+                home = self.home()
+                self.set_up(home)
+                for _ in range(2):
+                    self.assertEqual(self.call(home).code, 0)
+                self.assertEqual(self.since()[2], [])
+                self.assertEqual(len(set(self.bearers())), 1)
+
+    def test_a_refresh_that_says_no_lifetime_is_no_loop(self):
+        self.provider.tell(expiresIn=1)
+        home = self.home()
+        self.set_up(home)
+        self.provider.tell(expiresIn=0)
+        for turn in range(1, 3):
+            self.assertEqual(self.call(home).code, 0)
+            self.assertEqual(len(self.since()[2]), turn)
 
     def test_a_dead_token_endpoint_is_a_network_error_and_no_binding(self):
         home = self.home()
