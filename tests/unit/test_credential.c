@@ -116,6 +116,7 @@ static int set_up(void **state)
 	stage.arena = arena_new();
 	stage.control.db = db_open(&(struct db_options){.name = "aileron.db"}, NULL);
 	assert_non_null(stage.control.db);
+	stage.control.uses = credential_uses_new();
 	stage.control.loop = loop_new(NULL);
 	stage.stop = loop_wakeup(stage.control.loop, on_stop, stage.control.loop, NULL);
 	stage.control.keeper = keeper_client_new(stage.control.loop, &(struct keeper_listener){0});
@@ -137,6 +138,7 @@ static int tear_down(void **state)
 	loop_source_free(stage.stop);
 	loop_free(stage.control.loop);
 	db_close(stage.control.db);
+	credential_uses_free(stage.control.uses);
 	arena_free(stage.arena);
 	(void)unlink("aileron.db");
 	assert_int_equal(chdir("/"), 0);
@@ -181,8 +183,15 @@ static struct credential_use choose(enum credential_kind kind)
 static enum err_class permit(struct credential_use *use, struct err *err)
 {
 	err_clear(err);
+	use->call = (struct credential_call){S("an execution"), S("send")};
 	int rc = credential_permit(&stage.control, stage.arena, &owner, use, 77, err);
 	assert_int_equal(rc, err->class == ERR_NONE ? 0 : -1);
+	/* Whose they are is known for the record. */
+	for (size_t i = 0; i < use->n_permits; i++) {
+		struct credential_call call =
+			credential_uses_find(stage.control.uses, stage.arena, use->permits[i].use);
+		assert_true(str_eq(call.execution, S("an execution")) && str_eq(call.operation, S("send")));
+	}
 	return err->class;
 }
 
