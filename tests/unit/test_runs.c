@@ -327,9 +327,9 @@ static void each_identity_that_may_be_used_is_shown(void **state)
 		{.name = S("aws_sigv4/s/work"), .fields = {.kind = S("aws_sigv4"), .identity = S("work")}},
 		{.name = S("aws_sigv4/s/home"), .fields = {.kind = S("aws_sigv4"), .account = S("me@home")}},
 	};
-	struct credential_use use = {.bindings = {bindings, 2}, .names = S("aws_sigv4/s/work aws_sigv4/s/home")};
+	struct credential_use use = {.bindings = {bindings, 2, true}, .names = S("aws_sigv4/s/work aws_sigv4/s/home")};
 	assert_true(str_eq(step_as_shown(arena, &use), S("work, me@home with aws_sigv4/s/work aws_sigv4/s/home")));
-	use = (struct credential_use){.bindings = {bindings, 1}, .names = S("aws_sigv4/s/work")};
+	use = (struct credential_use){.bindings = {bindings, 1, true}, .names = S("aws_sigv4/s/work")};
 	assert_true(str_eq(step_as_shown(arena, &use), S("work with aws_sigv4/s/work")));
 	assert_true(str_eq(step_as_shown(arena, &(struct credential_use){0}), S(" with ")));
 }
