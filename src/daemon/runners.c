@@ -98,26 +98,25 @@ static bool has_crashed(const struct runner *runner)
 	return !runner->killed && child->ended && (child->term_signal != 0 || child->exit_status > 1);
 }
 
-static void log_crash(const struct runner *runner, uint64_t pid)
+static void log_crash(const struct runner *runner)
 {
 	static struct err why;
 	char how[64];
 	err_clear(&why);
 	fail(&why, ERR_SYSTEM, "aileron-runner ended by %s", child_how_ended(&runner->child, how, sizeof how));
 	log_warn("child_ended", log_z("program", "aileron-runner"), log_z("life", runner->life->name),
-		 log_u64("pid", pid), log_err(&why));
+		 log_u64("pid", (uint64_t)runner->child.pid), log_err(&why));
 }
 
 static void tell_ended(struct runner *runner)
 {
-	uint64_t pid = (uint64_t)runner->child.pid; /* as long as it is not reaped */
 	bool known = child_wait(&runner->child, -1, NULL) == 1, crashed = has_crashed(runner);
 	AUTO_BUF body = BUF_INIT(64);
 	wire_put_i32(&body, known ? runner->child.exit_status : -1);
 	wire_put_i32(&body, known ? runner->child.term_signal : 0);
 	wire_put_bool(&body, crashed);
 	if (crashed)
-		log_crash(runner, pid);
+		log_crash(runner);
 	process_send(runner->runners->control, SUPERVISE_RUNNER_ENDED, runner->id, buf_str(&body), NULL, 0);
 }
 
@@ -269,9 +268,10 @@ bool runners_start(struct runners *runners, const struct supervise_message *m)
 	return true;
 }
 
+/* One that has ended already did so by itself, though nobody has looked yet. */
 static void kill_runner(struct runner *runner)
 {
-	runner->killed = true;
+	runner->killed = runner->killed || child_wait(&runner->child, 0, NULL) == 0;
 	child_kill(&runner->child, SIGKILL);
 }
 

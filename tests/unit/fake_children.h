@@ -355,13 +355,16 @@ static void do_runner(struct str life, struct buf *out)
 	buf_addf(out, "%u %c %s %u", m.frame.id, byte, words, wire_u32(&r));
 }
 
-/* "kill": the last runner, how it ended, and whether that was a crash; "release": the same by closing its socket */
+/*
+ * "kill": the last runner, how it ended, and whether that was a crash; "release": the same by closing its socket; "late": by
+ * both, for a parent that is stopped and so hears of its end and of what is to be killed together
+ */
 static void do_end_runner(struct str how, struct buf *out)
 {
 	static struct supervise_message m;
-	if (str_eq(how, S("kill")))
+	if (!str_eq(how, S("release")))
 		(void)!supervise_send(SUPERVISE_FD, SUPERVISE_KILL_RUNNER, last_runner, STR_EMPTY, NULL, 0, NULL);
-	else
+	if (!str_eq(how, S("kill")))
 		close(TAKE_FD(runner_fd));
 	await(&m, SUPERVISE_RUNNER_ENDED);
 	struct wire_reader r = wire_reader(supervise_body(&m));

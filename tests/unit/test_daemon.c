@@ -818,6 +818,28 @@ static void runners_are_wired_as_their_life_wants(void **state)
 	assert_null(strstr(read_text(in_home("daemon.log")), "aileron-runner ended by signal"));
 }
 
+/* Its user notices first, and has it killed; the parent looks at neither until both are there. */
+static void a_runner_that_ended_before_it_was_killed_has_crashed(void **state)
+{
+	(void)state;
+	AUTO_DISCOVERY found = {0};
+	spawn_or_fail(&found);
+	ask("peers");
+	int runner;
+	open_end(pid_in(strrchr(ask("runner compile"), ' ') + 1), &runner);
+	assert_int_equal(kill(found.pid, SIGSTOP), 0);
+	pid_t waker = fork();
+	if (waker == 0) {
+		struct pollfd ended = {runner, POLLIN, 0};
+		(void)!poll(&ended, 1, 20000);
+		kill(found.pid, SIGCONT);
+		_exit(0);
+	}
+	close(runner);
+	assert_string_equal(ask("end late"), "1 7 0 crashed");
+	assert_int_equal(waitpid(waker, NULL, 0), waker);
+}
+
 /* ---- folders */
 
 static void a_folder_is_opened_or_refused(void **state)
@@ -1000,6 +1022,7 @@ int main(int argc, char **argv)
 		WITH_HOME(a_signal_locks),
 		WITH_HOME(a_replaced_folder_ends_it),
 		WITH_HOME(runners_are_wired_as_their_life_wants),
+		WITH_HOME(a_runner_that_ended_before_it_was_killed_has_crashed),
 		WITH_HOME(a_folder_is_opened_or_refused),
 		WITH_HOME(files_are_watched_listed_and_opened),
 		WITH_HOME(a_service_manager_may_listen_for_it),
